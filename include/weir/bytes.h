@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_BYTES_H
+#define WEIR_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * A view: somebody else's bytes, passed by value. Says nothing about who owns them or how long they
+ * live; the function that returns one does. `data` may be NULL only where `size` is 0. Not terminated.
+ */
+struct weir_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* A view of a string literal, without its terminator, as an initialiser and as an expression. */
+#define WEIR_BYTES_INIT(literal)                                                                   \
+    {                                                                                              \
+        (const uint8_t *)("" literal), sizeof(literal) - 1                                         \
+    }
+#define WEIR_BYTES(literal) ((struct weir_bytes)WEIR_BYTES_INIT(literal))
+
+static inline struct weir_bytes weir_bytes_of(const void *data, size_t size)
+{
+    return (struct weir_bytes){(const uint8_t *)data, size};
+}
+
+/* A view of a terminated string; NULL gives the empty view. */
+static inline struct weir_bytes weir_bytes_str(const char *text)
+{
+    return text == NULL ? (struct weir_bytes){NULL, 0} : weir_bytes_of(text, strlen(text));
+}
+
+/* Equal in size and content. Not constant time: never for secrets. */
+static inline bool weir_bytes_eq(struct weir_bytes a, struct weir_bytes b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Equal when ASCII letters are compared without case (RFC 9110 field names). */
+bool weir_bytes_eq_nocase(struct weir_bytes a, struct weir_bytes b);
+
+static inline bool weir_bytes_starts_with(struct weir_bytes text, struct weir_bytes prefix)
+{
+    return text.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
+}
+
+/* The part of `whole` from `offset` on (empty when past the end). */
+static inline struct weir_bytes weir_bytes_from(struct weir_bytes whole, size_t offset)
+{
+    return offset >= whole.size ? (struct weir_bytes){NULL, 0}
+                                : weir_bytes_of(whole.data + offset, whole.size - offset);
+}
+
+/* Whether `text` fits the glob `pattern`: `*` any run, `?` any one byte, all else itself. Linear space,
+ * O(text x pattern) time at worst, no recursion. */
+bool weir_bytes_glob(struct weir_bytes pattern, struct weir_bytes text);
+
+#endif

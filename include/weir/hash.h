@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_HASH_H
+#define WEIR_HASH_H
+
+#include "weir/bytes.h"
+
+/*
+ * Hashes for tables whose keys come from outside. weir_hash is keyed once a process from the system's
+ * generator, so that nobody outside can choose keys that collide (SipHash-1-3, Aumasson and Bernstein 2012).
+ */
+
+/* A keyed 64-bit hash; the same within this process only. Any thread. */
+uint64_t weir_hash(struct weir_bytes bytes);
+
+/* Mixes two hashes into one, order-dependent. */
+static inline uint64_t weir_hash_mix(uint64_t a, uint64_t b)
+{
+    uint64_t mixed = (a ^ (b + UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xff51afd7ed558ccd);
+    return mixed ^ (mixed >> 32);
+}
+
+/* Fixes the process's key, for tests that need the same hashes in each run. Before any other call. */
+void weir_hash_set_key(const uint64_t key[2]);
+
+#endif

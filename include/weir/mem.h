@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_MEM_H
+#define WEIR_MEM_H
+
+#include "weir/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The one door to the allocator (jemalloc in `release`, the sanitizer's in the others). Every call is
+ * counted, so that a test can show that a warmed-up request makes none. All functions: any thread.
+ */
+
+/* `size` bytes, uninitialised, or NULL. `size` 0 gives a unique pointer. The caller owns it. */
+void *weir_mem_alloc(size_t size) __attribute__((malloc, warn_unused_result));
+
+/* `count` x `size` zero bytes, or NULL also when the product overflows. */
+void *weir_mem_zalloc(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
+
+/* As realloc: NULL leaves `old` as it was. `count` x `size` is checked for overflow. */
+void *weir_mem_resize(void *old, size_t count, size_t size) __attribute__((warn_unused_result));
+
+/* `size` bytes at a multiple of `alignment` (a power of two), or NULL. Given back by weir_mem_free. */
+void *weir_mem_aligned(size_t alignment, size_t size) __attribute__((malloc, warn_unused_result));
+
+/* Gives back what any of the above returned. NULL is nothing. */
+void weir_mem_free(void *memory);
+
+/* A terminated copy of `size` bytes, or NULL. Given back by weir_mem_free. */
+char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_unused_result));
+
+/* How many of the calls above asked the allocator for memory since the process began. */
+uint64_t weir_mem_calls(void);
+
+/* The allocator's own account, in bytes; all 0 where jemalloc is not linked. */
+struct weir_mem_stats {
+    size_t allocated; /* by the application */
+    size_t active;    /* in pages that hold something */
+    size_t resident;  /* in physical memory, caches included */
+    size_t retained;  /* address space kept, no memory behind it */
+};
+struct weir_mem_stats weir_mem_stats(void);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_REGION_H
+#define WEIR_REGION_H
+
+#include "weir/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Large blocks of memory (a body, an arena's chunk, an encoded batch), kept for the next user.
+ *
+ * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so at most a fifth
+ * of a region is slack. A freed region goes into its class's row of slots, from where the next request
+ * for that class takes it; no allocator call is made while rows have what is asked for.
+ *
+ *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer: take = exchange with NULL,
+ *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          give = compare-and-swap from NULL. No list, so no ABA.
+ *
+ * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Lock-free; any
+ * thread may free what another took. In sanitizer builds idle regions are poisoned.
+ */
+struct weir_regions;
+
+struct weir_region {
+    uint8_t *data;   /* aligned to 4 KiB; contents undefined */
+    size_t capacity; /* the class's size, at least what was asked for */
+};
+
+#define WEIR_REGION_SIZE_MAX ((size_t)512 << 20)
+
+/* Makes an empty cache that may hold `idle_limit` idle bytes. WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret);
+
+/* Gives every idle region back. All regions must have been freed (asserted). NULL is nothing. */
+void weir_regions_free(struct weir_regions *regions);
+
+/* A region of at least `size` bytes (1..WEIR_REGION_SIZE_MAX). WEIR_ENOMEM; WEIR_ELIMIT above the maximum. */
+WEIR_MUST_USE enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
+                                                struct weir_region *ret);
+
+/* Gives a region back. A zeroed struct is nothing. The struct is zeroed. */
+void weir_region_give(struct weir_regions *regions, struct weir_region *region);
+
+/* The capacity that a region for `size` would have, to be charged before it is taken. */
+size_t weir_region_capacity(size_t size);
+
+/* Bytes now idle in the cache, and bytes now out with users. Relaxed reads. */
+size_t weir_regions_idle(const struct weir_regions *regions);
+size_t weir_regions_taken(const struct weir_regions *regions);
+
+#endif
