@@ -40,8 +40,8 @@ uint64_t weir_pb_varint(struct weir_cursor *cursor);
 /* The bits of a fixed64 field as a double. */
 double weir_pb_double(uint64_t bits);
 
-/* Whether `message` is a well-formed AnyValue / list of KeyValue (opentelemetry/proto/common/v1), UTF-8 checked,
- * nested at most `depth_max` deep. */
+/* Whether `message` is one well-formed AnyValue / one KeyValue (opentelemetry/proto/common/v1): known fields have
+ * their wire type, strings are UTF-8, unknown fields are allowed; at most `depth_max` AnyValues inside one another. */
 bool weir_pb_any_value_valid(struct weir_bytes message, unsigned depth_max);
 bool weir_pb_key_value_valid(struct weir_bytes message, unsigned depth_max);
 

@@ -10,7 +10,7 @@
  * Large blocks of memory (a body, an arena's chunk, an encoded batch), kept for the next user.
  *
  * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so at most a fifth
- * of a region is slack. A freed region goes into its class's row of slots, from where the next request
+ * of a region is slack (beyond the smallest). A freed region goes into its class's row of slots, from where the next request
  * for that class takes it; no allocator call is made while rows have what is asked for.
  *
  *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer: take = exchange with NULL,
@@ -47,5 +47,8 @@ size_t weir_region_capacity(size_t size);
 /* Bytes now idle in the cache, and bytes now out with users. Relaxed reads. */
 size_t weir_regions_idle(const struct weir_regions *regions);
 size_t weir_regions_taken(const struct weir_regions *regions);
+
+/* Asserts the cache's invariants, for tests. Only while no other thread uses it. */
+void weir_regions_validate(const struct weir_regions *regions);
 
 #endif
