@@ -28,8 +28,8 @@ struct weir_arena;
 
 #define WEIR_ARENA_REGIONS_MAX 64
 
-/* An empty arena with one reference, its chunks at least `chunk_size` bytes (0: 64 KiB). Takes no region
- * yet. WEIR_ENOMEM. The budget struct is copied; what it points to must outlive the arena. */
+/* An empty arena with one reference (and nothing live), its chunks at least `chunk_size` bytes (0: 64 KiB) and an
+ * eighth of what it has already. Takes no region yet. WEIR_ENOMEM. The budget struct is copied; what it points to must outlive the arena. */
 WEIR_MUST_USE enum weir_status weir_arena_new(struct weir_regions *regions,
                                               struct weir_arena_budget budget, size_t chunk_size,
                                               struct weir_arena **ret);
@@ -38,7 +38,8 @@ WEIR_MUST_USE enum weir_status weir_arena_new(struct weir_regions *regions,
  * no, memory is out, or the arena has WEIR_ARENA_REGIONS_MAX regions. The owning thread, before publishing. */
 void *weir_arena_alloc(struct weir_arena *arena, size_t size, size_t alignment);
 
-/* Gives back the unused tail of the newest allocation `memory` (of `size` bytes), keeping `kept`. */
+/* Gives back the unused tail of the newest allocation `memory` (of `size` bytes), keeping `kept`: later
+ * allocations use it. The charge stays. */
 void weir_arena_trim(struct weir_arena *arena, void *memory, size_t size, size_t kept);
 
 /* Gives every region back and starts anew; only with one reference and nothing retained. */
@@ -54,11 +55,25 @@ void weir_arena_ref(struct weir_arena *arena, size_t live);
 /* Gives a reference and its `live` bytes back; the last one frees everything. NULL is nothing. */
 void weir_arena_unref(struct weir_arena *arena, size_t live);
 
-/* Whether the live bytes have fallen under a quarter of the arena: worth copying out (design: arena
- * pinning). Relaxed; a hint. Arenas under 64 KiB are never worth it. */
-bool weir_arena_is_sparse(const struct weir_arena *arena);
+/* Bytes charged now, and bytes that references keep in use. Relaxed; any thread that holds a reference. */
+struct weir_arena_stat {
+    size_t size;
+    size_t live;
+};
+struct weir_arena_stat weir_arena_stat(const struct weir_arena *arena);
 
 /* Bytes charged now. */
-size_t weir_arena_size(const struct weir_arena *arena);
+static inline size_t weir_arena_size(const struct weir_arena *arena)
+{
+    return weir_arena_stat(arena).size;
+}
+
+/* Whether the live bytes have fallen under a quarter of the arena: worth copying out (design: arena
+ * pinning). A hint. Arenas under 64 KiB are never worth it. */
+static inline bool weir_arena_is_sparse(const struct weir_arena *arena)
+{
+    struct weir_arena_stat stat = weir_arena_stat(arena);
+    return stat.size >= (size_t)64 << 10 && stat.live < stat.size / 4;
+}
 
 #endif

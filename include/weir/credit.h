@@ -10,7 +10,7 @@
  * A shared budget of bytes: taken before the work, given back exactly once after it. Never waits.
  *
  *   I1  used <= limit, except for what weir_credit_force took
- *   I2  everything taken is given back (asserted at done)
+ *   I2  everything taken is given back (asserted by weir_credit_done)
  *
  * The struct is in its owner's memory; its counters are on their own cache line.
  */
@@ -22,6 +22,9 @@ struct weir_credit {
 
 /* Sets the budget's size. Before any thread uses it. */
 void weir_credit_init(struct weir_credit *credit, size_t limit);
+
+/* Asserts that everything was given back. After the last thread has used it. */
+void weir_credit_done(const struct weir_credit *credit);
 
 /* Takes `bytes`: true, or false with nothing taken. Lock-free; any thread. */
 __attribute__((warn_unused_result)) bool weir_credit_take(struct weir_credit *credit, size_t bytes);

@@ -13,7 +13,7 @@
  *
  * Every external string is cut (256 bytes) and escaped, so a line cannot be forged. Each event name has its
  * own allowance (a burst of 10, then one a second); what it loses is counted and told by the next line as
- * `suppressed`. No secret is ever a field: keys and tokens are named, never shown. Pure rooms do not log.
+ * `suppressed`; a line over 4 KiB loses its last fields and says so as `truncated`. No secret is ever a field: keys and tokens are named, never shown. Pure rooms do not log.
  * Any thread; a line is one write(2).
  */
 enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
@@ -46,7 +46,7 @@ void weir_log_fields(enum weir_log_level level, const char *event,
         (level), (event), (const struct weir_log_field[]){__VA_ARGS__},                            \
         sizeof((const struct weir_log_field[]){__VA_ARGS__}) / sizeof(struct weir_log_field))
 
-/* Lines written and lines suppressed since start. */
+/* Lines suppressed since the process began. */
 uint64_t weir_log_suppressed(void);
 
 #endif

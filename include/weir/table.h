@@ -27,6 +27,10 @@ void weir_table_free(struct weir_table *table);
 WEIR_MUST_USE enum weir_status weir_table_intern(struct weir_table *table, struct weir_bytes name,
                                                  uint32_t *ret_index);
 
+/* The number of `name`, or WEIR_ENOTFOUND: never adds, never waits. */
+WEIR_MUST_USE enum weir_status weir_table_find(const struct weir_table *table,
+                                               struct weir_bytes name, uint32_t *ret_index);
+
 /* The name with this number (below weir_table_count). The view lives as long as the table. */
 struct weir_bytes weir_table_name(const struct weir_table *table, uint32_t index);
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_INTERN_H
+#define WEIR_INTERN_H
+
+#include "weir/arena.h"
+
+/*
+ * A hash table for the life of one request: open addressing in the request's arena, hashes in, items out. What "equal"
+ * means is the caller's: it looks at every item of the same hash.
+ *
+ *   for (item = weir_intern_first(&table, hash, &at); item != NULL; item = weir_intern_next(&table, hash, &at)) { ... }
+ *
+ *   I1  slots is 0 or a power of two, and at least twice `count`
+ *   I2  items are never taken out; growing leaves the old slots behind in the arena
+ *
+ * The hashes come from weir_hash, which is keyed, so nobody outside can make them collide. One thread.
+ */
+struct weir_intern_slot {
+    uint64_t hash;
+    void *item; /* NULL: free */
+};
+
+struct weir_intern {
+    struct weir_intern_slot *table;
+    uint32_t slots;
+    uint32_t count;
+};
+
+/* The first and each next item of this hash; NULL when there is none. `*at` carries the position between the calls. */
+void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
+void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
+
+/* Adds an item (not NULL), equal ones too. WEIR_EFULL when the arena is full: nothing added. */
+WEIR_MUST_USE enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,
+                                               uint64_t hash, void *item);
+
+#endif
