@@ -7,22 +7,29 @@
 #include "weir/pool.h"
 
 /*
- * Runs to bounded batches, for one destination: points are grouped by resource, scope and metric, equal metrics become one
- * Metric with many points, and the exact encoded size is known at all times, so a batch never passes its size.
+ * Runs to bounded batches, for one destination: points are grouped by resource, scope and metric,
+ * equal metrics become one Metric with many points, and the exact encoded size is known at all
+ * times, so a batch never passes its size.
  *
- *   run ─► weir_batcher_add ─► open batch  [resource]─[scope]─[metric]─ point, point, ...   (views; arenas referenced)
- *                                   │ due or full
- *                                   └─► weir_batcher_close ─► closed batch ─► weir/encode.h ─► references end
+ *   run ──► weir_batcher_add ──► open batch   resource ─ scope ─ metric ─ point, point, ...
+ *                                    │        (views; their arenas are referenced)
+ *                                    └ due or full: weir_batcher_close ──► closed batch
+ *                                                   weir/encode.h; the references end there
  *
- * A run whose arena is sparse is copied into the batch's own memory when it is added, and its reference given back at once:
- * a rare point never pins a large arena. Resource order, metric order and point order are those of first arrival.
+ * A run whose arena is sparse is copied into the batch's own memory when it is added, and its
+ * reference given back at once; weir_batcher_compact does the same for runs whose arenas have
+ * become sparse since. So a rare point never pins a large arena. Resource order, metric order and
+ * point order are those of first arrival. A batch has at most WEIR_BATCH_POINTS_MAX points,
+ * whatever its hints say, so its index is bounded too.
  */
+#define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
+
 struct weir_batch; /* weir/encode.h says what can be done with a closed one */
 
 struct weir_batcher_options {
     struct weir_buffer_hints hints;
-    struct weir_pool *batches; /* of weir_batch_size() bytes, done = weir_batch_done */
-    struct weir_regions *regions;
+    struct weir_pool *batches;       /* of weir_batch_size() bytes, done = weir_batch_done */
+    struct weir_regions *regions;    /* for copies; outlives the batches' pool */
     struct weir_arena_budget budget; /* who pays for copies */
 };
 
@@ -35,18 +42,28 @@ WEIR_MUST_USE enum weir_status weir_batcher_new(const struct weir_batcher_option
 /* Frees it and an open batch with its references. NULL is nothing. */
 void weir_batcher_free(struct weir_batcher *batcher);
 
-/* Adds the points of `run` from *offset on, as many as fit, and moves *offset past them. WEIR_OK: all of them are in, and the run's
- * arena reference has become the batch's (or was given back). WEIR_EFULL: the batch is full; close it and call again.
- * WEIR_ENOMEM: nothing more was added; a later call may pass. The drainer only. */
-WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct weir_run *run,
-                                                uint32_t *offset, int64_t now_ns);
+/* Adds the points of `run` from *offset on, as many as fit, and moves *offset past them. The caller
+ * holds a reference to run->arena with run->bytes live. WEIR_OK: all points are in, and that
+ * reference has become the batch's (or was given back). WEIR_EFULL: the batch is full; close it and
+ * call again; WEIR_ENOMEM: no memory for more; a later call may pass. After these two the caller
+ * still owns its whole reference, also when some points went in. The drainer only. */
+WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
+                                                const struct weir_run *run, uint32_t *offset,
+                                                int64_t now_ns);
 
 /* Whether the open batch is due, and when it will be (INT64_MAX without one). */
 enum weir_buffer_trigger weir_batcher_due(const struct weir_batcher *batcher, int64_t now_ns);
 int64_t weir_batcher_deadline_ns(const struct weir_batcher *batcher);
 
-/* The open batch, now closed and the caller's; NULL when there is none. `trigger` is what it is counted as. */
-struct weir_batch *weir_batcher_close(struct weir_batcher *batcher, enum weir_buffer_trigger trigger);
+/* The open batch, now closed and the caller's; NULL when it holds no point. `trigger` is what it is
+ * counted as (WEIR_BUFFER_NOT_DUE, after WEIR_EFULL, is counted as size). */
+struct weir_batch *weir_batcher_close(struct weir_batcher *batcher,
+                                      enum weir_buffer_trigger trigger);
+
+/* Copies out of the arenas that have become sparse since their runs were added to the open batch,
+ * and gives their references back. Returns the bytes copied. The drainer only; O(runs in the
+ * batch). */
+size_t weir_batcher_compact(struct weir_batcher *batcher);
 
 /* Encoded bytes the open batch has now; 0 without one. */
 size_t weir_batcher_open_bytes(const struct weir_batcher *batcher);
