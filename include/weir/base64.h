@@ -6,17 +6,20 @@
 #include "weir/status.h"
 
 /*
- * Base64 (RFC 4648 section 4), strict: standard alphabet, padding required, no white space, and the unused
- * bits before the padding must be zero. The SIMD variants (AVX2, NEON) are chosen once at run time; the scalar
- * one is their oracle and handles their tails.
+ * Base64 (RFC 4648 section 4), strict: standard alphabet, padding required, no white space, and the
+ * unused bits before the padding must be zero. The SIMD variants (AVX2, NEON) are chosen once at
+ * run time; the scalar one is their oracle and handles their tails.
  */
 
-/* Decodes `text` over itself: the decoded bytes begin at text[0]. *ret_size is their number. WEIR_EMALFORMED:
- * not base64; the memory is then undefined. Works for every length, 0 too. Writes only within [text, text + size). */
-WEIR_MUST_USE enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size, size_t *ret_size);
+/* Decodes `text` over itself: the decoded bytes begin at text[0]. *ret_size is their number.
+ * WEIR_EMALFORMED: not base64; the memory is then undefined. Works for every length, 0 too. Writes
+ * only within [text, text + size). */
+WEIR_MUST_USE enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size,
+                                                           size_t *ret_size);
 
 /* The same, by the scalar code only: the oracle. */
-WEIR_MUST_USE enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size, size_t *ret_size);
+WEIR_MUST_USE enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size,
+                                                         size_t *ret_size);
 
 /* The size of `size` bytes encoded, padding included, no terminator. */
 size_t weir_base64_encoded_size(size_t size);

@@ -6,37 +6,52 @@
 #include "weir/status.h"
 
 /*
- * gzip (RFC 1952) by libdeflate: whole buffers in, whole buffers out. Members that follow one another are
- * one stream, as the RFC says; bytes after the last member are damage, never ignored. A size that the
- * input declares (ISIZE) is a hint for the first try only, and never above the budget.
+ * gzip (RFC 1952) by libdeflate: whole buffers in, whole buffers out. Members that follow one
+ * another are one stream, as the RFC says; bytes after the last member are damage, never ignored. A
+ * size that the input declares (ISIZE) is a hint for the first try only, and never above the
+ * budget.
  *
  * Contexts are made once a thread (libdeflate allocates there) and used for every request.
  */
 struct weir_inflater;
 struct weir_deflater;
 
+/* An inflater. WEIR_ENOMEM.
+ * tidy: allow header-prefix -- the context is named for what it does; the module is both directions
+ */
 WEIR_MUST_USE enum weir_status weir_inflater_new(struct weir_inflater **ret);
+/* NULL is nothing.
+ * tidy: allow header-prefix -- as above */
 void weir_inflater_free(struct weir_inflater *inflater);
 
-/* How much room to offer first: the sum that the last member's ISIZE suggests, at least 1 and at most `limit`,
- * and never more than deflate can expand (1032 times the input). WEIR_EMALFORMED when the input is not gzip at all. */
-WEIR_MUST_USE enum weir_status weir_gzip_size_hint(struct weir_bytes input, size_t limit, size_t *ret_size);
+/* How much room to offer first: the sum that the last member's ISIZE suggests, at least 1 and at
+ * most `limit`, and never more than deflate can expand (1032 times the input). WEIR_EMALFORMED when
+ * the input is not gzip at all. */
+WEIR_MUST_USE enum weir_status weir_gzip_size_hint(struct weir_bytes input, size_t limit,
+                                                   size_t *ret_size);
 
-/* Inflates all members of `input` into `out`. *ret_size is what was written. WEIR_EFULL when `capacity` is too
- * small (offer more, up to your budget), WEIR_EMALFORMED for anything else: header, data, CRC, length,
- * truncation, trailing bytes, more than 1024 members. The content of `out` is then undefined. One thread an inflater. */
-WEIR_MUST_USE enum weir_status weir_gzip_inflate(struct weir_inflater *inflater, struct weir_bytes input,
-                                                 uint8_t *out, size_t capacity, size_t *ret_size);
+/* Inflates all members of `input` into `out`. *ret_size is what was written. WEIR_EFULL when
+ * `capacity` is too small (offer more, up to your budget), WEIR_EMALFORMED for anything else:
+ * header, data, CRC, length, truncation, trailing bytes, more than 1024 members. The content of
+ * `out` is then undefined. One thread an inflater. */
+WEIR_MUST_USE enum weir_status weir_gzip_inflate(struct weir_inflater *inflater,
+                                                 struct weir_bytes input, uint8_t *out,
+                                                 size_t capacity, size_t *ret_size);
 
-/* A compressor for `level` (1 fastest .. 12 smallest). WEIR_EINVAL, WEIR_ENOMEM. */
+/* A compressor for `level` (1 fastest .. 12 smallest). WEIR_EINVAL, WEIR_ENOMEM.
+ * tidy: allow header-prefix -- as above */
 WEIR_MUST_USE enum weir_status weir_deflater_new(int level, struct weir_deflater **ret);
+/* NULL is nothing.
+ * tidy: allow header-prefix -- as above */
 void weir_deflater_free(struct weir_deflater *deflater);
 
 /* The most that `size` bytes can become. */
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size);
 
-/* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never at the bound). */
-WEIR_MUST_USE enum weir_status weir_gzip_deflate(struct weir_deflater *deflater, struct weir_bytes input,
-                                                 uint8_t *out, size_t capacity, size_t *ret_size);
+/* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never at the bound).
+ */
+WEIR_MUST_USE enum weir_status weir_gzip_deflate(struct weir_deflater *deflater,
+                                                 struct weir_bytes input, uint8_t *out,
+                                                 size_t capacity, size_t *ret_size);
 
 #endif

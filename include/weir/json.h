@@ -6,8 +6,9 @@
 #include "weir/status.h"
 
 /*
- * A pull reader for JSON (RFC 8259), strict, over a whole buffer: no tree, no allocation. The caller asks for
- * what it expects; the first thing that is otherwise sets a sticky error with its place.
+ * A pull reader for JSON (RFC 8259), strict, over a whole buffer: no tree, no allocation. The
+ * caller asks for what it expects; the first thing that is otherwise sets a sticky error with its
+ * place.
  *
  *   weir_json_object_begin(&json);
  *   while (weir_json_member(&json, &key)) {           // false at the end and after an error
@@ -16,12 +17,16 @@
  *   }
  *   status = weir_json_finish(&json);
  *
- * Strings come back as views: raw ones of the input when they hold no escape; else they are unescaped *in
- * place*, in the caller's mutable buffer (an unescaped string is never longer). UTF-8 is checked.
+ * Strings come back as views: raw ones of the input when they hold no escape; else they are
+ * unescaped *in place*, in the caller's mutable buffer (an unescaped string is never longer). UTF-8
+ * is checked.
  *
  *   I1  position <= end
  *   I2  once `error` is set nothing moves and every read gives an empty value
  *   I3  depth <= depth_max <= WEIR_JSON_DEPTH_LIMIT
+ *
+ * tidy: allow header-functions -- one verb for each kind of value, and they only make sense
+ * together
  */
 #define WEIR_JSON_DEPTH_LIMIT 64
 #define WEIR_JSON_NUMBER_MAX  128 /* characters */
@@ -59,29 +64,34 @@ enum weir_json_type weir_json_peek(struct weir_json *json);
 void weir_json_object_begin(struct weir_json *json);
 void weir_json_array_begin(struct weir_json *json);
 
-/* The next member's key (then its value must be read or skipped); false at the object's end, which is then
- * taken, or after an error. */
+/* The next member's key (then its value must be read or skipped); false at the object's end, which
+ * is then taken, or after an error. */
 bool weir_json_member(struct weir_json *json, struct weir_bytes *ret_key);
 
-/* Whether there is a further element (then it must be read or skipped); false takes the array's end. */
+/* Whether there is a further element (then it must be read or skipped); false takes the array's
+ * end. */
 bool weir_json_element(struct weir_json *json);
 
-/* A string, a number, or anything. A number is the nearest double; an integer must have neither fraction nor
- * exponent and fit. */
+/* A string, a number, or anything. A number is the nearest double; an integer must have neither
+ * fraction nor exponent and fit. What is skipped is checked all the same, but not rewritten, and
+ * its numbers may be beyond the range. */
 struct weir_bytes weir_json_string(struct weir_json *json);
 double weir_json_double(struct weir_json *json);
 int64_t weir_json_int64(struct weir_json *json);
 void weir_json_skip(struct weir_json *json);
 
-/* A string of the plain base64 alphabet, found by its closing quote without looking for escapes or UTF-8
- * inside (the base64 decoder rejects all that): a view into the mutable buffer. */
+/* A string of the plain base64 alphabet, found by its closing quote without looking for escapes or
+ * UTF-8 inside (the base64 decoder rejects all that): a view into the mutable buffer. One that does
+ * hold a backslash (writers may escape '/') is read as weir_json_string reads it. */
 struct weir_bytes weir_json_base64(struct weir_json *json);
 
-/* After the top value: WEIR_OK when only white space is left; WEIR_EMALFORMED, or WEIR_ELIMIT for depth. */
+/* After the top value: WEIR_OK when only white space is left; WEIR_EMALFORMED, or WEIR_ELIMIT for
+ * depth. */
 WEIR_MUST_USE enum weir_status weir_json_finish(struct weir_json *json);
 
-/* The nearest double to a JSON number's text (RFC 8259 grammar, checked). WEIR_EMALFORMED; WEIR_ELIMIT when it is
- * longer than WEIR_JSON_NUMBER_MAX or beyond the range of a double. Independent of the locale. */
+/* The nearest double to a JSON number's text (RFC 8259 grammar, checked). WEIR_EMALFORMED;
+ * WEIR_ELIMIT when it is longer than WEIR_JSON_NUMBER_MAX or beyond the range of a double (what is
+ * too small becomes 0). Independent of the locale. */
 WEIR_MUST_USE enum weir_status weir_json_parse_double(struct weir_bytes text, double *ret);
 
 #endif

@@ -6,15 +6,17 @@
 #include "weir/status.h"
 
 /*
- * Reading protobuf's wire format (protobuf.dev/programming-guides/encoding), field by field, as views.
+ * Reading protobuf's wire format (protobuf.dev/programming-guides/encoding), field by field, as
+ * views.
  *
  *   while (weir_pb_next(&reader, &field)) {
  *       switch (field.number) { case 1: ... field.bytes ... }
  *   }
  *   if (reader.failed) { malformed }
  *
- * Refused: varints over 10 bytes or 64 bits, field number 0 or above 2^29 - 1, groups (wire types 3 and 4), lengths past
- * the end. Unknown fields are returned like any other; the caller keeps or skips them. Pure, no allocation.
+ * Refused: varints over 10 bytes or 64 bits, field number 0 or above 2^29 - 1, groups (wire types 3
+ * and 4), lengths past the end. Unknown fields are returned like any other; the caller keeps or
+ * skips them. Pure, no allocation.
  */
 enum weir_pb_type {
     WEIR_PB_VARINT = 0,
@@ -34,14 +36,16 @@ struct weir_pb_field {
 /* The next field; false at the end, or with cursor->failed set at anything refused. */
 bool weir_pb_next(struct weir_cursor *cursor, struct weir_pb_field *ret);
 
-/* A bare varint (also the length before a delimited message); 0 with `failed` set when there is none. */
+/* A bare varint (also the length before a delimited message); 0 with `failed` set when there is
+ * none. */
 uint64_t weir_pb_varint(struct weir_cursor *cursor);
 
 /* The bits of a fixed64 field as a double. */
 double weir_pb_double(uint64_t bits);
 
-/* Whether `message` is one well-formed AnyValue / one KeyValue (opentelemetry/proto/common/v1): known fields have
- * their wire type, strings are UTF-8, unknown fields are allowed; at most `depth_max` AnyValues inside one another. */
+/* Whether `message` is one well-formed AnyValue / one KeyValue (opentelemetry/proto/common/v1):
+ * known fields have their wire type, strings are UTF-8, unknown fields are allowed; at most
+ * `depth_max` AnyValues inside one another. */
 bool weir_pb_any_value_valid(struct weir_bytes message, unsigned depth_max);
 bool weir_pb_key_value_valid(struct weir_bytes message, unsigned depth_max);
 

@@ -6,8 +6,9 @@
 #include "weir/pb.h"
 
 /*
- * Writing protobuf's wire format into a buffer (weir/buf.h) whose sticky error stands for all writes. Sizes of
- * nested messages are computed beforehand with the _size functions; nothing is shifted afterwards. Pure.
+ * Writing protobuf's wire format into a buffer (weir/buf.h) whose sticky error stands for all
+ * writes. Sizes of nested messages are computed beforehand with the _size functions; nothing is
+ * shifted afterwards. Pure.
  */
 
 /* Bytes of `value` as a varint (1..10). */
@@ -22,6 +23,7 @@ static inline size_t weir_pbw_bytes_size(uint32_t number, size_t size)
     return weir_pbw_varint_size((uint64_t)number << 3) + weir_pbw_varint_size(size) + size;
 }
 
+/* A bare varint. */
 void weir_pbw_varint(struct weir_buf *buf, uint64_t value);
 
 /* Tag and length of a message whose content the caller writes next. */

@@ -1,4 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The metrics half of OTLP as constant tables, one pair for each message: its fields, then its name
+ * for others to use.
+ *
+ *   request ─► resource_metrics ─► scope_metrics ─► metric
+ *                 ├► resource         └► scope        ├► gauge, sum ──► number_point ──────┐
+ *                                                     ├► histogram ───► histogram_point ───┤
+ *                                                     ├► exponential ─► exponential_point ─┤
+ *                                                     └► summary ─► summary_point          ▼
+ *                                                                      └► quantile    exemplar
+ *
+ *   resource, scope, metric, points, exemplars ─► key_value ─► any_value ─► array, kvlist ─► ...
+ *
+ *   I1  tables read from the leaves up; any_value, declared ahead, is the one loop
+ *   I2  a number stands at most once in a table
+ *   I3  the order in a table is the order of printing: attributes, times, values
+ *
+ * A field that is missing here is treated as unknown, which is safe: it is only not printed.
+ * Constant data: any thread, nothing to fill, nothing to fail.
+ */
 #include "otlp_schema.h"
 
 #define MESSAGE(fields)                                                                            \

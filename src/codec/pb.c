@@ -1,4 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading protobuf: a message is a row of fields, and a field is a tag and a content.
+ *
+ *   | tag varint: number << 3 | type | content                                      |
+ *   |                                  VARINT   1..10 bytes, seven bits each        |
+ *   |                                  FIXED64  8 bytes, little-endian              |
+ *   |                                  BYTES    length varint, then so many bytes   |
+ *   |                                  FIXED32  4 bytes, little-endian              |
+ *   ^ field.whole.data                                                              ^ + size
+ *
+ *   I1  the `whole` of all fields, one after the other, is the message
+ *   I2  a field is returned whole or not at all: what fails leaves *ret as it was
+ *   I3  every step takes at least two bytes, so a walk ends after at most size / 2 steps
+ *
+ * Varints longer than they need be are accepted, as protobuf does; more than 64 bits are not.
+ * Nothing is merged, ordered or defaulted here: that is for those who know the message. Corrupt
+ * input ends in the cursor's `failed`. Pure.
+ */
 #include "weir/pb.h"
 #include "weir/utf8.h"
 
