@@ -2,6 +2,7 @@
 #ifndef WEIR_CREDIT_H
 #define WEIR_CREDIT_H
 
+#include "weir/arena.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,5 +39,8 @@ void weir_credit_give(struct weir_credit *credit, size_t bytes);
 /* Bytes taken now, and the most there ever were. Relaxed. */
 size_t weir_credit_used(const struct weir_credit *credit);
 size_t weir_credit_used_max(const struct weir_credit *credit);
+
+/* This credit as what pays for an arena (weir/arena.h). The credit must outlive the arena. */
+struct weir_arena_budget weir_credit_budget(struct weir_credit *credit);
 
 #endif

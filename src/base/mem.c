@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef WEIR_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+/* One shared counter costs nothing that matters: the data plane makes no calls once it is warm. */
+static _Atomic uint64_t calls;
+
+static void count_call(void)
+{
+    atomic_fetch_add_explicit(&calls, 1,
+                              memory_order_relaxed); /* a statistic; pairs with nothing */
+}
+
+void *weir_mem_alloc(size_t size)
+{
+    count_call();
+    return malloc(size == 0 ? 1 : size);
+}
+
+void *weir_mem_zalloc(size_t count, size_t size)
+{
+    count_call();
+    bool empty = count == 0 || size == 0;
+    return empty ? calloc(1, 1) : calloc(count, size);
+}
+
+void *weir_mem_resize(void *old, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        return NULL;
+    }
+    count_call();
+    return realloc(old, bytes == 0 ? 1 : bytes);
+}
+
+void *weir_mem_aligned(size_t alignment, size_t size)
+{
+    WEIR_ASSERT(alignment != 0);
+    WEIR_ASSERT((alignment & (alignment - 1)) == 0);
+    count_call();
+    void *memory = NULL;
+    size_t at_least = alignment < sizeof(void *) ? sizeof(void *) : alignment;
+    return posix_memalign(&memory, at_least, size == 0 ? 1 : size) == 0 ? memory : NULL;
+}
+
+void weir_mem_free(void *memory)
+{
+    free(memory);
+}
+
+char *weir_mem_text(const void *data, size_t size)
+{
+    if (size == SIZE_MAX) {
+        return NULL;
+    }
+    char *text = weir_mem_alloc(size + 1);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (size > 0) {
+        memcpy(text, data, size);
+    }
+    text[size] = '\0';
+    return text;
+}
+
+uint64_t weir_mem_calls(void)
+{
+    return atomic_load_explicit(&calls, memory_order_relaxed); /* a statistic; pairs with nothing */
+}
+
+#ifdef WEIR_JEMALLOC
+static size_t read_stat(const char *name)
+{
+    size_t value = 0;
+    size_t size = sizeof value;
+    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+struct weir_mem_stats weir_mem_stats(void)
+{
+    uint64_t epoch = 1; /* jemalloc's numbers stand still until the epoch is written */
+    size_t size = sizeof epoch;
+    if (mallctl("epoch", &epoch, &size, &epoch, size) != 0) {
+        return (struct weir_mem_stats){0, 0, 0, 0};
+    }
+    return (struct weir_mem_stats){
+        .allocated = read_stat("stats.allocated"),
+        .active = read_stat("stats.active"),
+        .resident = read_stat("stats.resident"),
+        .retained = read_stat("stats.retained"),
+    };
+}
+#else
+struct weir_mem_stats weir_mem_stats(void)
+{
+    return (struct weir_mem_stats){0, 0, 0, 0};
+}
+#endif

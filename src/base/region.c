@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache of large blocks: see weir/region.h for the picture.
+ *
+ * Size classes: each doubling is cut into four equal steps (4, 5, 6, 7, 8, 10, 12, 14, 16 KiB, ...
+ * 512 MiB), so the class above a size is at most a quarter larger than it. Class c is (4 + c % 4)
+ * << (c / 4) KiB.
+ *
+ * Rows: the larger the class, the shorter its row, since few large regions are ever idle at once
+ * and the idle limit would refuse them anyway. A row is searched from its beginning, so the low
+ * slots are the warm ones.
+ *
+ *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
+ *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
+ *   I3  idle <= idle_limit once every give in progress has ended
+ *   I4  taken = bytes out with users
+ *
+ * Memory order: a slot is filled with release and emptied with acquire, so whatever the last user
+ * did to the bytes comes before what the next one does. The counters order nothing and are relaxed.
+ *
+ * Any thread calls anything but new and free. A full row or a reached limit frees; an empty row
+ * allocates; no memory is WEIR_ENOMEM. Deliberately no trimming by time: the limit is what bounds
+ * idle memory.
+ */
+#include "weir/region.h"
+#include "poison_internal.h"
+#include "region_internal.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define REGION_ALIGNMENT ((size_t)4096)
+#define REGION_SIZE_MIN  ((size_t)4096)
+
+enum { CLASS_COUNT = 17 * 4 + 1, ROW_SLOTS_MAX = 64 };
+
+struct weir_regions {
+    size_t idle_limit;
+    struct weir_pool *headers;
+    _Alignas(64) _Atomic size_t idle;
+    _Atomic size_t taken;
+    _Alignas(64) _Atomic(void *) rows[CLASS_COUNT][ROW_SLOTS_MAX];
+};
+
+static size_t class_capacity(unsigned class_index)
+{
+    return (size_t)(4 + class_index % 4) << (class_index / 4 + 10);
+}
+
+/* The smallest class that holds `size` (1..WEIR_REGION_SIZE_MAX). */
+static unsigned class_of(size_t size)
+{
+    if (size <= REGION_SIZE_MIN) {
+        return 0;
+    }
+    unsigned doubling = 63 - (unsigned)__builtin_clzll(size - 1); /* 2^doubling <= size - 1 */
+    size_t step = (size_t)1 << (doubling - 2);
+    size_t steps = (size - 1 - ((size_t)1 << doubling)) / step + 1; /* 1..4 */
+    return (doubling - 12) * 4 + (unsigned)steps;
+}
+
+_Static_assert(WEIR_REGION_SIZE_MAX == (size_t)4 << (17 + 10),
+               "the last class is the largest size");
+
+static unsigned row_slots(unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    if (capacity < (size_t)1 << 20) {
+        return ROW_SLOTS_MAX;
+    }
+    return capacity < (size_t)32 << 20 ? 16 : 4;
+}
+
+enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
+{
+    struct weir_regions *regions = weir_mem_aligned(64, sizeof *regions);
+    if (regions == NULL) {
+        return WEIR_ENOMEM;
+    }
+    memset(regions, 0, sizeof *regions); /* before any other thread knows it */
+    regions->idle_limit = idle_limit;
+    enum weir_status status = weir_pool_new(WEIR_REGIONS_HEADER_SIZE, WEIR_REGIONS_HEADERS_IDLE_MAX,
+                                            NULL, &regions->headers);
+    if (status != WEIR_OK) {
+        weir_mem_free(regions);
+        return status;
+    }
+    *ret = regions;
+    return WEIR_OK;
+}
+
+void weir_regions_free(struct weir_regions *regions)
+{
+    if (regions == NULL) {
+        return;
+    }
+    WEIR_ASSERT(weir_regions_taken(regions) == 0);
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        for (unsigned i = 0; i < row_slots(class_index); i++) {
+            /* acquire: pairs with the release in put_idle */
+            void *data = atomic_load_explicit(&regions->rows[class_index][i], memory_order_acquire);
+            if (data != NULL) {
+                weir_unpoison(data, class_capacity(class_index));
+                weir_mem_free(data);
+            }
+        }
+    }
+    weir_pool_free(regions->headers);
+    weir_mem_free(regions);
+}
+
+static void *take_idle(struct weir_regions *regions, unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    for (unsigned i = 0; i < row_slots(class_index); i++) {
+        _Atomic(void *) *slot = &regions->rows[class_index][i];
+        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL) { /* not worth an exchange */
+            continue;
+        }
+        /* acquire: pairs with the release in put_idle */
+        void *data = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
+        if (data != NULL) {
+            atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+            weir_unpoison(data, capacity);
+            return data;
+        }
+    }
+    return NULL;
+}
+
+enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
+                                  struct weir_region *ret)
+{
+    WEIR_ASSERT(size > 0);
+    if (size > WEIR_REGION_SIZE_MAX) {
+        return WEIR_ELIMIT;
+    }
+    unsigned class_index = class_of(size);
+    size_t capacity = class_capacity(class_index);
+    void *data = take_idle(regions, class_index);
+    if (data == NULL) {
+        data = weir_mem_aligned(REGION_ALIGNMENT, capacity);
+    }
+    if (data == NULL) {
+        return WEIR_ENOMEM;
+    }
+    atomic_fetch_add_explicit(&regions->taken, capacity, memory_order_relaxed); /* a statistic */
+    *ret = (struct weir_region){data, capacity};
+    return WEIR_OK;
+}
+
+static bool put_idle(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    for (unsigned i = 0; i < row_slots(class_index); i++) {
+        _Atomic(void *) *slot = &regions->rows[class_index][i];
+        void *empty = NULL;
+        /* release: pairs with the acquire in take_idle; a failed swap learns nothing */
+        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL &&
+            atomic_compare_exchange_strong_explicit(slot, &empty, data, memory_order_release,
+                                                    memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void weir_region_give(struct weir_regions *regions, struct weir_region *region)
+{
+    if (region->data == NULL) {
+        return;
+    }
+    unsigned class_index = class_of(region->capacity);
+    size_t capacity = class_capacity(class_index);
+    WEIR_ASSERT(capacity == region->capacity);
+    /* Relaxed, all three: counters, which order nothing. */
+    size_t taken = atomic_fetch_sub_explicit(&regions->taken, capacity, memory_order_relaxed);
+    WEIR_ASSERT(taken >= capacity);
+    size_t idle = atomic_fetch_add_explicit(&regions->idle, capacity, memory_order_relaxed);
+    bool kept = false;
+    if (idle <= regions->idle_limit && capacity <= regions->idle_limit - idle) {
+        weir_poison(region->data, capacity);
+        kept = put_idle(regions, class_index, region->data);
+    }
+    if (!kept) {
+        atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+        weir_unpoison(region->data, capacity);
+        weir_mem_free(region->data);
+    }
+    *region = (struct weir_region){NULL, 0};
+}
+
+size_t weir_region_capacity(size_t size)
+{
+    WEIR_ASSERT(size > 0);
+    WEIR_ASSERT(size <= WEIR_REGION_SIZE_MAX);
+    return class_capacity(class_of(size));
+}
+
+size_t weir_regions_idle(const struct weir_regions *regions)
+{
+    return atomic_load_explicit(&regions->idle, memory_order_relaxed); /* a statistic */
+}
+
+size_t weir_regions_taken(const struct weir_regions *regions)
+{
+    return atomic_load_explicit(&regions->taken, memory_order_relaxed); /* a statistic */
+}
+
+void weir_regions_validate(const struct weir_regions *regions)
+{
+    size_t idle = 0;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        for (unsigned i = 0; i < ROW_SLOTS_MAX; i++) {
+            /* relaxed: the caller has made sure that nobody else is here */
+            const void *data =
+                atomic_load_explicit(&regions->rows[class_index][i], memory_order_relaxed);
+            WEIR_ASSERT(data == NULL || i < row_slots(class_index));
+            WEIR_ASSERT((uintptr_t)data % REGION_ALIGNMENT == 0);
+            idle += data == NULL ? 0 : class_capacity(class_index);
+        }
+    }
+    WEIR_ASSERT(idle == weir_regions_idle(regions));
+    WEIR_ASSERT(idle <= regions->idle_limit);
+}
+
+struct weir_pool *weir_regions_headers(struct weir_regions *regions)
+{
+    return regions->headers;
+}
