@@ -12,17 +12,21 @@
 struct weir_conn;
 
 struct weir_conn_events {
-    /* New input is there: look with weir_conn_input, take with weir_conn_consume. Called again when more comes. */
+    /* New input is there: look with weir_conn_input, take with weir_conn_consume. Called again when more comes, not for
+     * what was left, and not for what was left when reading starts again. May close the connection, as may all three. */
     void (*on_input)(void *user);
     /* A write has been handed to the kernel completely. */
     void (*on_written)(void *user);
-    /* The peer closed or the connection failed: close it. Called at most once, never from inside weir_conn_close. */
+    /* The peer closed its side or the connection failed: close it, with linger if an answer is under way (a peer that
+     * only shut its sending side gets it). Called at most once, from the loop, never from inside a function below. */
     void (*on_closed)(void *user);
 };
 
+/* Sets who is told; what is there already is not told again. `events` lives as long as the connection. */
 void weir_conn_attach(struct weir_conn *conn, const struct weir_conn_events *events, void *user);
 
-/* Starts and stops reading. While stopped the kernel's buffer fills and the peer waits (backpressure). */
+/* Starts and stops reading; a new connection does not read. While stopped the kernel's buffer fills and the peer waits
+ * (backpressure), and that the peer went away is noticed only by the next read or write. */
 void weir_conn_read_start(struct weir_conn *conn);
 void weir_conn_read_stop(struct weir_conn *conn);
 
@@ -30,7 +34,8 @@ void weir_conn_read_stop(struct weir_conn *conn);
 struct weir_bytes weir_conn_input(const struct weir_conn *conn);
 void weir_conn_consume(struct weir_conn *conn, size_t size);
 
-/* Sends `bytes`, which stay valid until on_written. One write at a time (asserted). */
+/* Sends a copy of `bytes` (no allocation up to 1 KiB, so answers cost none). One write at a time, and only from a callback
+ * of the loop, tasks and ticks among them (both asserted). Ends in on_written or on_closed, never from inside this call. */
 void weir_conn_write(struct weir_conn *conn, struct weir_bytes bytes);
 
 /* Ends the connection and frees it; no callback follows. With `linger`, what was written is delivered first: the sending

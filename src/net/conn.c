@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection: libh2o's socket, which is plain or encrypted alike, behind our own rules for who
+ * may touch what when.
+ *
+ *            weir_conn_adopt
+ *                  |
+ *                  v          end_of_input, or a failed write (fail)
+ *                OPEN ------------------------------------------------> ENDED   (on_closed, once)
+ *                  |                                                      |
+ *                  |  weir_conn_close(linger)          weir_conn_close(linger)
+ *                  |                                                      |
+ *                  +-----------------> LINGERING <------------------------+
+ *   weir_conn_close(0): OPEN, ENDED       |
+ *                  |                      |  settle: written and the peer done; swallow: 64 MiB
+ * read; v                      v  a failed write or read; weir_conn_expire: time FREED
+ * <------------------+
+ *
+ * Invariants
+ *   I1  After a callback into the user nothing of the connection is touched: the user may have
+ * closed it there. I2  No callback into the user after weir_conn_close, and on_closed at most once,
+ * never from inside another function of this module: it always comes from the loop. I3  LINGERING
+ * means linked in the loop's list, so the tick finds it; its user and events are forgotten. I4
+ * conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it: over
+ * TLS a goodbye may still be on its way, and the limit on connections is a limit on descriptors. I5
+ * A write under way is our own copy: its user may be gone before the kernel has taken it.
+ *
+ * Why linger: an answer that is sent while the request still comes in (401, 503) is lost if we
+ * close at once, since the kernel answers bytes that nobody will read with a reset, and a reset
+ * overtakes what the peer has not read yet. So: finish the write, shut the sending side, read and
+ * forget until the peer closes, within bounds.
+ *
+ * When the peer is slow: reading that is stopped lets the kernel's buffer fill (at most 512 KiB,
+ * set by the listener, since libh2o reads until a short read without a limit of its own). A peer
+ * that stops reading has TCP_USER_TIMEOUT (30 s) before the kernel ends the connection. While
+ * neither a read nor a write is under way, a peer that goes away is not noticed before the next of
+ * either: libh2o then waits for nothing.
+ *
+ * Not done here: deadlines for heads and bodies (the session's, by the loop's tick) and TLS, which
+ * the socket itself does once the listener has shaken hands. Over TLS the lingering shut of the
+ * sending side comes without close_notify, which an answer that says its length does not need.
+ */
+#include "net_internal.h"
+#include "weir/mem.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define LINGER_BYTES_MAX      (UINT64_C(64) << 20)
+#define PEER_STUCK_MS_MAX     30000
+#define PEER_TEXT_BYTES_MAX   64
+#define SMALL_WRITE_BYTES_MAX 1024
+
+enum state { STATE_OPEN, STATE_ENDED, STATE_LINGERING };
+
+struct weir_conn {
+    struct weir_loop *loop;
+    h2o_socket_t *sock;
+    const struct weir_conn_events *events;
+    void *user;
+    enum state state;
+    bool input_ended; /* the peer has shut its side, or reading failed */
+
+    /* While lingering. */
+    struct weir_conn *next;
+    struct weir_conn *previous;
+    int64_t linger_until_ns;
+    uint64_t swallowed_bytes;
+
+    uint8_t *large_write; /* the copy of a write that does not fit below, while it is under way */
+    uint8_t small_write[SMALL_WRITE_BYTES_MAX];
+    char peer[PEER_TEXT_BYTES_MAX];
+};
+
+_Static_assert(PEER_TEXT_BYTES_MAX >= INET6_ADDRSTRLEN + sizeof "[]:65535", "any peer fits");
+
+static void write_peer(struct weir_conn *conn)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof storage;
+    (void)getpeername(h2o_socket_get_fd(conn->sock), (struct sockaddr *)&storage, &size);
+    char text[INET6_ADDRSTRLEN] = "unknown";
+    bool bracketed = false;
+    unsigned int port = 0;
+    if (storage.ss_family == AF_INET) {
+        struct sockaddr_in address;
+        memcpy(&address, &storage, sizeof address);
+        (void)inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+        port = ntohs(address.sin_port);
+    } else if (storage.ss_family == AF_INET6) {
+        struct sockaddr_in6 address;
+        memcpy(&address, &storage, sizeof address);
+        /* An IPv4 peer of a socket for both reads as what it is. */
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&address.sin6_addr);
+        (void)inet_ntop(mapped ? AF_INET : AF_INET6,
+                        mapped ? &address.sin6_addr.s6_addr[12] : &address.sin6_addr.s6_addr[0],
+                        text, sizeof text);
+        bracketed = !mapped;
+        port = ntohs(address.sin6_port);
+    }
+    (void)snprintf(conn->peer, sizeof conn->peer, "%s%s%s:%u", bracketed ? "[" : "", text,
+                   bracketed ? "]" : "", port);
+}
+
+static void count_closed(void *data)
+{
+    struct weir_loop *loop = data;
+    WEIR_ASSERT(loop->conn_open > 0);
+    loop->conn_open--;
+}
+
+struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
+{
+    weir_loop_assert_mine(loop);
+    struct weir_conn *conn = weir_mem_zalloc(1, sizeof *conn);
+    if (conn == NULL) {
+        return NULL;
+    }
+    conn->loop = loop;
+    conn->sock = sock;
+    conn->state = STATE_OPEN;
+    /* Best effort: a connection without it only dies later. TCP_NODELAY is set by libh2o's accept.
+     */
+    unsigned int stuck_ms = PEER_STUCK_MS_MAX;
+    (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck_ms,
+                     sizeof stuck_ms);
+    write_peer(conn);
+    sock->data = conn;
+    sock->on_close.cb = count_closed;
+    sock->on_close.data = loop;
+    loop->conn_open++;
+    return conn;
+}
+
+static void unlink_lingering(struct weir_conn *conn)
+{
+    struct weir_conn **from =
+        conn->previous == NULL ? &conn->loop->lingering : &conn->previous->next;
+    WEIR_ASSERT(*from == conn);
+    *from = conn->next;
+    if (conn->next != NULL) {
+        conn->next->previous = conn->previous;
+    }
+}
+
+static void destroy(struct weir_conn *conn)
+{
+    if (conn->state == STATE_LINGERING) {
+        unlink_lingering(conn);
+    }
+    h2o_socket_close(conn->sock); /* forgets a write under way, so its copy may go */
+    weir_mem_free(conn->large_write);
+    weir_mem_free(conn);
+}
+
+/* OPEN -> ENDED. The user may close the connection in here. */
+static void end(struct weir_conn *conn)
+{
+    if (conn->state == STATE_ENDED) {
+        return;
+    }
+    conn->state = STATE_ENDED;
+    if (conn->events != NULL) {
+        conn->events->on_closed(conn->user);
+    }
+}
+
+/* LINGERING -> FREED once the answer is out and the peer has nothing more to say. */
+static void settle(struct weir_conn *conn)
+{
+    if (conn->input_ended && !h2o_socket_is_writing(conn->sock)) {
+        destroy(conn);
+    }
+}
+
+/* Input while lingering: forgotten, within bounds. */
+static void swallow(struct weir_conn *conn)
+{
+    size_t size = conn->sock->input->size;
+    h2o_buffer_consume(&conn->sock->input, size);
+    conn->swallowed_bytes += size;
+    if (conn->swallowed_bytes > LINGER_BYTES_MAX) {
+        destroy(conn);
+    }
+}
+
+static void end_of_input(struct weir_conn *conn)
+{
+    conn->input_ended = true;
+    h2o_socket_read_stop(conn->sock); /* the end stays readable: without this the loop would spin */
+    if (conn->state == STATE_LINGERING) {
+        settle(conn);
+    } else {
+        end(conn);
+    }
+}
+
+static void on_read(h2o_socket_t *sock, const char *err)
+{
+    struct weir_conn *conn = sock->data;
+    weir_loop_enter(conn->loop);
+    if (err != NULL) {
+        end_of_input(conn);
+    } else if (conn->state == STATE_LINGERING) {
+        swallow(conn);
+    } else if (sock->bytes_read > 0 && conn->events != NULL) {
+        /* Over TLS libh2o also calls for a record that is not whole yet; that is no input. */
+        conn->events->on_input(conn->user);
+    }
+}
+
+static void shut_sending(struct weir_conn *conn)
+{
+    (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_WR);
+}
+
+static void on_write(h2o_socket_t *sock, const char *err)
+{
+    struct weir_conn *conn = sock->data;
+    weir_loop_enter(conn->loop);
+    weir_mem_free(conn->large_write);
+    conn->large_write = NULL;
+    if (conn->state == STATE_LINGERING) {
+        if (err != NULL) {
+            destroy(conn);
+            return;
+        }
+        shut_sending(conn);
+        settle(conn);
+    } else if (err != NULL) {
+        h2o_socket_read_stop(sock);
+        conn->input_ended = true;
+        end(conn);
+    } else if (conn->events != NULL) {
+        conn->events->on_written(conn->user);
+    }
+}
+
+void weir_conn_attach(struct weir_conn *conn, const struct weir_conn_events *events, void *user)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(conn->state != STATE_LINGERING);
+    conn->events = events;
+    conn->user = user;
+}
+
+void weir_conn_read_start(struct weir_conn *conn)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(conn->state != STATE_LINGERING);
+    if (!conn->input_ended) {
+        h2o_socket_read_start(conn->sock, on_read);
+    }
+}
+
+void weir_conn_read_stop(struct weir_conn *conn)
+{
+    weir_loop_assert_mine(conn->loop);
+    h2o_socket_read_stop(conn->sock);
+}
+
+struct weir_bytes weir_conn_input(const struct weir_conn *conn)
+{
+    return weir_bytes_of(conn->sock->input->bytes, conn->sock->input->size);
+}
+
+void weir_conn_consume(struct weir_conn *conn, size_t size)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(size <= conn->sock->input->size);
+    h2o_buffer_consume(&conn->sock->input, size);
+}
+
+/* Where a write under way is kept; NULL: no memory. libh2o refers to it until it calls on_write,
+ * and the user may close with linger and be gone before that. */
+static uint8_t *keep_write(struct weir_conn *conn, size_t size)
+{
+    WEIR_ASSERT(conn->large_write == NULL);
+    if (size <= sizeof conn->small_write) {
+        return conn->small_write;
+    }
+    conn->large_write = weir_mem_alloc(size);
+    return conn->large_write;
+}
+
+static void on_write_impossible(h2o_socket_t *sock, const char *err)
+{
+    (void)err;
+    on_write(sock, h2o_socket_error_out_of_memory);
+}
+
+void weir_conn_write(struct weir_conn *conn, struct weir_bytes bytes)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(conn->loop->turning); /* I3 of loop.c */
+    WEIR_ASSERT(conn->state != STATE_LINGERING);
+    WEIR_ASSERT(!h2o_socket_is_writing(conn->sock));
+    uint8_t *kept = keep_write(conn, bytes.size);
+    if (kept == NULL) {
+        /* Both directions shut: the socket is ready at once, so the failure is told from the loop.
+         */
+        (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
+        h2o_socket_notify_write(conn->sock, on_write_impossible);
+        return;
+    }
+    if (bytes.size > 0) {
+        memcpy(kept, bytes.data, bytes.size);
+    }
+    h2o_iovec_t vector = h2o_iovec_init(kept, bytes.size);
+    h2o_socket_write(conn->sock, &vector, 1, on_write);
+}
+
+void weir_conn_close(struct weir_conn *conn, uint32_t linger_ms)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(conn->state != STATE_LINGERING);
+    bool writing = h2o_socket_is_writing(conn->sock);
+    if (linger_ms == 0 || (conn->input_ended && !writing)) {
+        destroy(conn);
+        return;
+    }
+    conn->state = STATE_LINGERING;
+    conn->events = NULL;
+    conn->user = NULL;
+    conn->linger_until_ns = conn->loop->now_ns + (int64_t)linger_ms * WEIR_NS_PER_MS;
+    conn->previous = NULL;
+    conn->next = conn->loop->lingering;
+    if (conn->next != NULL) {
+        conn->next->previous = conn;
+    }
+    conn->loop->lingering = conn;
+
+    if (!writing) {
+        shut_sending(conn);
+    }
+    h2o_buffer_consume(&conn->sock->input, conn->sock->input->size);
+    if (!conn->input_ended) {
+        h2o_socket_read_start(conn->sock, on_read);
+    }
+}
+
+void weir_conn_expire(struct weir_loop *loop, int64_t now_ns)
+{
+    struct weir_conn *next;
+    for (struct weir_conn *conn = loop->lingering; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->linger_until_ns <= now_ns) {
+            destroy(conn);
+        }
+    }
+}
+
+const char *weir_conn_peer(const struct weir_conn *conn)
+{
+    return conn->peer;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_NET_INTERNAL_H
+#define WEIR_NET_INTERNAL_H
+
+#include "weir/clock.h"
+#include "weir/conn.h"
+#include "weir/listener.h"
+#include "weir/loop.h"
+#include "weir/panic.h"
+#include <h2o/socket.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*
+ * What the three modules of this room share: the loop's insides, since it keeps the lists that its
+ * tick walks. Nothing of libh2o leaves this room.
+ */
+struct weir_loop {
+    h2o_evloop_t *evloop;
+    pthread_t thread; /* the one that made the loop, the only one that may use it */
+    int64_t now_ns;
+    bool turning; /* inside h2o_evloop_run, so what becomes pending is handled before the next wait
+                   */
+    bool stopping;
+    int64_t stop_by_ns;
+
+    h2o_socket_t *bell; /* eventfd: posts add 1, a stop adds BELL_STOP */
+    int bell_fd;
+    _Atomic(struct weir_loop_task *)
+        posted; /* newest first; pushed by anyone, emptied by the loop */
+
+    h2o_socket_t *ticker; /* timerfd */
+    void (*on_tick)(void *argument, int64_t now_ns);
+    void *tick_argument;
+
+    struct weir_conn *lingering;     /* closed by their users, still draining */
+    struct weir_listener *listeners; /* open ones */
+    uint32_t conn_open;              /* sockets accepted and not closed, the lingering ones too */
+};
+
+/* To be the first act of every callback that libh2o makes and of every function with a thread rule.
+ */
+static inline void weir_loop_assert_mine(const struct weir_loop *loop)
+{
+    WEIR_ASSERT(pthread_equal(loop->thread, pthread_self()) != 0);
+}
+
+/* Samples the clock, once for each callback of libh2o: there is no hook between its wait and its
+ * callbacks. */
+static inline void weir_loop_enter(struct weir_loop *loop)
+{
+    weir_loop_assert_mine(loop);
+    loop->now_ns = weir_clock_mono_ns();
+}
+
+/* Makes a connection of an accepted socket and counts it in the loop. NULL: no memory; the socket
+ * is still the caller's. */
+struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);
+
+/* Closes what has lingered up to `now_ns`; INT64_MAX closes all that lingers. */
+void weir_conn_expire(struct weir_loop *loop, int64_t now_ns);
+
+/* Lets paused listeners accept again if the loop has room. */
+void weir_listener_resume(struct weir_loop *loop);
+
+#endif
