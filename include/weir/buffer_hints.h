@@ -11,8 +11,7 @@
  * function of time: a buffer opens with its first item, and is due when it has reached its size,
  * its number of points, or its age.
  *
- *   closed ──grow──► open ──grow──► open ──due: size | points | interval | flush──► reset ──►
- * closed
+ *   closed ──grow──► open ──grow──► open ──due or flushed: reset──► closed
  *
  *   I1  bytes <= size and points <= points_max, except for a single item that alone is larger
  *   I2  an open buffer is due no later than opened + interval
@@ -41,17 +40,17 @@ struct weir_buffer {
     int64_t opened_ns;
 };
 
+/* A closed buffer. Hints out of their bounds are our bug (asserted). */
 void weir_buffer_init(struct weir_buffer *buffer, struct weir_buffer_hints hints);
 
-/* Whether the buffer may become `bytes` and `points` large. An empty buffer takes any single item.
- */
+/* Whether the buffer may become `bytes` and `points` large; an empty one takes any single item. */
 bool weir_buffer_fits(const struct weir_buffer *buffer, size_t bytes, uint32_t points);
 
 /* Notes the new totals; the first call after a reset opens the buffer at `now_ns`. What does not
  * fit is our bug (asserted). */
 void weir_buffer_grow(struct weir_buffer *buffer, size_t bytes, uint32_t points, int64_t now_ns);
 
-/* Whether it is due at `now_ns`, and why; size before points before interval. A closed buffer never
+/* Whether it is due at `now_ns`, and why; size before points before interval. A closed one never
  * is. */
 enum weir_buffer_trigger weir_buffer_due(const struct weir_buffer *buffer, int64_t now_ns);
 

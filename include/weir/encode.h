@@ -14,21 +14,19 @@ struct weir_batch_info {
     size_t bytes; /* what weir_batch_encode will write, exactly */
     enum weir_buffer_trigger trigger;
     int64_t opened_ns;          /* monotonic */
-    int64_t oldest_received_ns; /* monotonic: the earliest request that a point of this batch came
-                                   with */
+    int64_t oldest_received_ns; /* monotonic: of the earliest request that a point came with */
     uint32_t requests;          /* runs that took part */
     char request_id[64];        /* of the first run, for logs; cut, terminated */
     char stream[128];
 };
 
+/* What is known about a batch without encoding it. */
 struct weir_batch_info weir_batch_info(const struct weir_batch *batch);
 
-/* Appends the encoded request, exactly info.bytes of them; the buffer has room for that (asserted).
- */
+/* Appends the encoded request, exactly info.bytes; the buffer has room for them (asserted). */
 void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out);
 
-/* Gives back arena references and copies, and the batch to its pool. NULL is nothing. Any thread.
- */
+/* Gives back arena references and copies, and the batch to its pool. NULL is nothing. */
 void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches);
 
 /* Size and end of a batch object, for weir_pool_new. */

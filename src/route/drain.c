@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The drainer's side of the router: see weir/route.h.
+ *
+ *   turn ─►[ns 0]   [ns 1]   [ns 2]   ...   [ns known - 1]   [shared]   and again from 0
+ *          deficit  deficit  deficit
+ *
+ * Deficit round robin (Shreedhar and Varghese, 1995): at its turn a ring is given a quantum of
+ * bytes and serves runs while its deficit pays for them; what is left is kept for its next turn,
+ * unless the ring is empty. So over time every namespace that has something gets the same bytes,
+ * whatever the sizes of its runs.
+ *
+ *   I1  is_granted says whether the ring at `turn` has had this turn's quantum
+ *   I2  an empty ring's deficit is 0 after its turn, so nobody saves up while idle
+ *
+ * When a whole round serves nobody, every run at a head is dearer than its ring's deficit. Instead
+ * of walking the row once for each quantum still missing (a run of 4 MiB is 64 of them), the rounds
+ * that the cheapest head still lacks are given to all at once. So one call walks the row at most
+ * three times.
+ *
+ * Threads: the destination's drainer alone; producers push into the same rings meanwhile. A run
+ * that is claimed but not yet stored is found at a later call; its producer rings the bell after
+ * the store.
+ */
+#include "router_internal.h"
+#include "run_copy.h"
+#include "weir/panic.h"
+
+#define QUANTUM (UINT64_C(64) << 10)
+
+static struct weir_ring *ring_at(struct weir_route_row *row, uint32_t id)
+{
+    /* acquire: pairs with the release of the swap that made the ring (route.c) */
+    return atomic_load_explicit(&row->rings[id], memory_order_acquire);
+}
+
+/* The run at the head of a namespace's ring, or NULL. */
+static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
+{
+    struct weir_ring *ring = ring_at(row, id);
+    void **slot = ring == NULL ? NULL : weir_ring_at(ring, 0);
+    return slot == NULL ? NULL : *slot;
+}
+
+/* The namespace after `id`, when `known` have names; the shared ring stands last. */
+static uint32_t after(uint32_t id, uint32_t known)
+{
+    if (id == WEIR_NAMESPACE_OVERFLOW) {
+        return 0;
+    }
+    return id + 1 < known ? id + 1 : WEIR_NAMESPACE_OVERFLOW;
+}
+
+/* The next run of the ring whose turn it is, if its deficit pays for it. */
+static struct weir_run *serve(struct weir_route_row *row)
+{
+    uint32_t id = row->turn;
+    struct weir_run *run = head_of(row, id);
+    if (run == NULL) {
+        row->deficits[id] = 0;
+        return NULL;
+    }
+    if (!row->is_granted) {
+        row->deficits[id] += QUANTUM;
+        row->is_granted = true;
+    }
+    if (run->bytes > row->deficits[id]) {
+        return NULL;
+    }
+    row->deficits[id] -= run->bytes;
+    void *popped = weir_ring_pop(ring_at(row, id));
+    WEIR_ASSERT(popped == run);
+    return run;
+}
+
+/* One round from the ring whose turn it is until that ring's next turn. */
+static struct weir_run *serve_round(struct weir_route_row *row, uint32_t known)
+{
+    for (uint32_t step = 0; step <= known + 1; step++) {
+        struct weir_run *run = serve(row);
+        if (run != NULL) {
+            return run;
+        }
+        row->turn = after(row->turn, known);
+        row->is_granted = false;
+    }
+    return NULL;
+}
+
+/* Gives every ring that has something the quanta that the nearest of them lacks; false when all are
+ * empty. */
+static bool grant_rounds(struct weir_route_row *row, uint32_t known)
+{
+    uint64_t rounds = UINT64_MAX;
+    uint32_t id = 0;
+    for (uint32_t step = 0; step <= known; step++, id = after(id, known)) {
+        const struct weir_run *run = head_of(row, id);
+        if (run != NULL) {
+            uint64_t lacking = run->bytes > row->deficits[id] ? run->bytes - row->deficits[id] : 0;
+            uint64_t needed = (lacking + QUANTUM - 1) / QUANTUM;
+            rounds = needed < rounds ? needed : rounds;
+        }
+    }
+    if (rounds == UINT64_MAX) {
+        return false;
+    }
+    for (uint32_t step = 0; step <= known; step++, id = after(id, known)) {
+        if (head_of(row, id) != NULL) {
+            row->deficits[id] += rounds * QUANTUM;
+        }
+    }
+    return true;
+}
+
+struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
+{
+    WEIR_ASSERT(index < router->row_count);
+    struct weir_route_row *row = &router->rows[index];
+    uint32_t known = weir_namespaces_count(router->namespaces);
+    struct weir_run *run = serve_round(row, known);
+    if (run == NULL && grant_rounds(row, known)) {
+        run = serve_round(row, known);
+        WEIR_ASSERT(run != NULL);
+    }
+    if (run != NULL) {
+        /* relaxed: counters; the ring has ordered the run itself */
+        size_t queued = atomic_fetch_sub_explicit(&row->queued, run->bytes, memory_order_relaxed);
+        WEIR_ASSERT(queued >= run->bytes);
+        atomic_fetch_sub_explicit(&router->points[run->namespace_id], run->count,
+                                  memory_order_relaxed);
+    }
+    return run;
+}
+
+/* Replaces the run in a slot by a copy, if that is worth it and there is room. Returns the bytes
+ * copied. */
+static size_t compact_slot(struct weir_router *router, void **slot)
+{
+    struct weir_run *run = *slot;
+    if (!weir_arena_is_sparse(run->arena)) {
+        return 0;
+    }
+    struct weir_run *copy;
+    size_t size_max = weir_arena_size(run->arena) / 2; /* else the copy would not free much */
+    if (weir_run_copy(run, size_max, router->regions, router->queued, &copy) != WEIR_OK) {
+        return 0;
+    }
+    *slot = copy;
+    weir_arena_unref(run->arena, copy->bytes);
+    return copy->bytes;
+}
+
+size_t weir_router_compact(struct weir_router *router, uint32_t index)
+{
+    WEIR_ASSERT(index < router->row_count);
+    struct weir_route_row *row = &router->rows[index];
+    size_t copied = 0;
+    for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
+        struct weir_ring *ring = ring_at(row, id);
+        void **slot = NULL;
+        for (uint32_t i = 0; ring != NULL && (slot = weir_ring_at(ring, i)) != NULL; i++) {
+            copied += compact_slot(router, slot);
+        }
+    }
+    return copied;
+}
