@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what Weir needs from Debian 12's own packages. Instant, and needs no root, when all is there.
+# Installs what Weir needs from Debian 12 packages. Instant, and without root, when all is there.
 #
 #   deploy/setup.sh          everything (build and test)
 #   deploy/setup.sh build    what it takes to build the program
@@ -34,12 +34,12 @@ test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    echo "setup: this needs Debian 12 (dpkg and apt-get); on another system install the equivalents of:" >&2
+    echo "setup: this needs Debian 12 (dpkg, apt-get); elsewhere install the equivalents of:" >&2
     printf '  %s\n' "${wanted[@]}" >&2
     exit 1
 fi
 
-installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null | awk '$2 == "installed" {print $1}')
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
 missing=()
 for package in "${wanted[@]}"; do
     if ! grep -qxF -- "$package" <<<"$installed"; then
@@ -58,7 +58,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 if ! log=$(apt-get update -q 2>&1); then
     printf '%s\n' "$log" >&2
-    echo "setup: apt-get update failed; is there a network, and do /etc/apt/sources.list* name a mirror?" >&2
+    echo "setup: apt-get update failed: is there a network, and a mirror in /etc/apt?" >&2
     exit 1
 fi
 # A container has no init to start services with; dpkg's own hooks cope with that, we add nothing.

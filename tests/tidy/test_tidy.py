@@ -172,7 +172,8 @@ class HeaderRules(TidyTest):
 
     def test_no_functions_no_rules(self):
         self.check(None, "struct weir_ring {\n    void (*f)(int a, int b);\n};\n"
-                         "enum weir_x { A };\ntypedef int (*weir_ring_f)(void);\n#define F(x) \\\n    f(x)\n")
+                         "enum weir_x { A };\ntypedef int (*weir_ring_f)(void);\n"
+                         "#define F(x) \\\n    f(x)\n")
 
     def test_room(self):
         self.breaks("header-room", "include/weir/lost.h",
