@@ -25,8 +25,7 @@
  *   I2  once `error` is set nothing moves and every read gives an empty value
  *   I3  depth <= depth_max <= WEIR_JSON_DEPTH_LIMIT
  *
- * tidy: allow header-functions -- one verb for each kind of value, and they only make sense
- * together
+ * tidy: allow header-functions -- one verb for each kind of value: they only make sense together
  */
 #define WEIR_JSON_DEPTH_LIMIT 64
 #define WEIR_JSON_NUMBER_MAX  128 /* characters */

@@ -14,9 +14,9 @@
  * In place:  text [ decoded | 8 bytes of nothing | unread ... ]
  *                           ^ out + 24           ^ in + 32
  *
- * A step reads [in, in + 32) whole, then writes [out, out + 32) of which 24 bytes count. out = in *
- * 3/4, so out <= in and out + 32 <= in + 32: the write ends before the next step's first character,
- * and within the text.
+ * A step reads [in, in + 32) whole, then writes [out, out + 32) of which 24 bytes count. `out` is
+ * 3/4 of `in`, so out + 32 <= in + 32: the write ends before the next step's first character, and
+ * within the text.
  */
 #define STEP_CHARS 32
 #define STEP_STORE 32

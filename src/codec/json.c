@@ -13,13 +13,13 @@
  *
  *   at a value ──object_begin, array_begin──► in a container, fresh
  *   at a value ──string, double, int64, base64, skip──► behind a value
- *   fresh, or behind a value in a container ──member, element: true──► at a value
- *                                           ──member, element: false──► behind the container, one
- * less deep anywhere ──fail──► stuck: position, depth and error stay (I2 of the header)
+ *   fresh, or behind a value inside ──member, element: true──► at a value
+ *   fresh, or behind a value inside ──member, element: false──► behind the container
+ *   anywhere ──fail──► stuck: position, depth and error stay (I2 of the header)
  *
- *   I4  containers are kept as a depth and one bit each, so nesting costs no stack, neither here
- * nor in skip I5  a skipped value is checked as strictly as a read one, except that its numbers may
- * have any size, and is not rewritten: its keys and strings can be read again by another reader
+ *   I4  containers are kept as a depth and one bit each, so nesting costs no stack, in skip neither
+ *   I5  a skipped value is checked as strictly as a read one, but for the range of its numbers
+ *   I6  a skipped value is not rewritten, so another reader can read it
  *
  * One thread. Corrupt input ends in `error` with the offset of the token that was not as expected.
  * Duplicate keys and the order of keys are the caller's business; comments, NaN, a byte order mark

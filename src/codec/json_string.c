@@ -13,8 +13,8 @@
  * neighbours.
  *
  *   I1  the scan writes nothing, so a value that is skipped can be read again
- *   I2  an escape of n characters becomes at most n bytes (2 -> 1, 6 -> 3, 12 -> 4), so unescaping
- * in place never overtakes its own reading
+ *   I2  an escape of n characters becomes fewer than n bytes (2 -> 1, 6 -> 3, 12 -> 4), so
+ *       unescaping in place never overtakes its own reading
  *
  * Refused: control characters under 0x20, unknown escapes, halves of surrogate pairs, bad UTF-8.
  * \u0000 is allowed. Not done here: the positions and errors of the reader (json.c). Pure.

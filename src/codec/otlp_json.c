@@ -11,9 +11,9 @@
  * once for each field of its table. That costs the number of fields in the table (at most 14) and
  * no memory.
  *
- *   I1  what is appended is one JSON value, on one line, or nothing at all (size is set back on
- * failure) I2  a field is printed at most once in its object; of a oneof the last on the wire, as
- * protobuf says I3  messages nest at most DEPTH_MAX deep; deeper input is malformed
+ *   I1  what is appended is one JSON value, on one line, or nothing (size is set back on failure)
+ *   I2  a field is printed at most once in its object; of a oneof, the last on the wire
+ *   I3  messages nest at most DEPTH_MAX deep; deeper input is malformed
  *
  * Recursion, against the rule: it follows the nesting of messages and is bounded by I3. A singular
  * message that comes in several pieces is the concatenation of the pieces (protobuf's merge rule);

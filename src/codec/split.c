@@ -7,16 +7,16 @@
  *   level 0  ExportMetricsServiceRequest   1  resource_metrics
  *   level 1  ResourceMetrics               2  scope_metrics
  *   level 2  ScopeMetrics                  2  metrics
- *   level 3  Metric                        5, 7, 9, 10, 11  gauge, sum, histogram,
- * exponential_histogram, summary level 4  any of those five             1  data_points
+ *   level 3  Metric                        5, 7, 9, 10, 11  the five kinds of data
+ *   level 4  any of those five             1  data_points
  *
  * Points are numbered through the whole request in wire order. A half is the window [from, to) of
  * those numbers: every message is written again with the children that have points in the window,
  * and with all its other fields as they are.
  *
  *   I1  fields of a message keep their order
- *   I2  a child without a point in the window is left out, so a half holds no empty metric, scope
- * or resource I3  a message's length is measured before it is written, by the same walk
+ *   I2  a child without a point in the window is left out: a half holds no empty metric
+ *   I3  a message's length is measured before it is written, by the same walk
  *
  * Measuring again at each level costs five walks in all: a split happens once in the life of a
  * batch that a backend found too large, so no memory is spent on remembering lengths. Recursion,
