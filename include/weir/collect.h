@@ -13,8 +13,8 @@
  *   mark ... rollback                     takes back a message that turned out to be damaged
  *   finish ─► runs                        one stable counting sort by (resource, namespace)
  *
- * All memory is the request's arena; running out (of budget or memory) is sticky: `full` is set and every later call is
- * harmless. Pure; the request's thread.
+ * All memory is the request's arena; running out (of budget or memory) is sticky: `full` is set and
+ * every later call is harmless. Pure; the request's thread.
  */
 struct weir_collect_tables;
 struct weir_cwjson_cache;
@@ -32,18 +32,22 @@ struct weir_collect_mark {
     uint32_t points;
 };
 
-/* A collector, its tally zeroed, whose every byte comes from `arena`. NULL when the arena is full. */
+/* A collector, its tally zeroed, whose every byte comes from `arena`. NULL when the arena is full.
+ */
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
-/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy. */
-const struct weir_resource *weir_collect_resource(struct weir_collect *collect, struct weir_bytes head,
-                                                  struct weir_bytes account, struct weir_bytes region);
+/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy.
+ */
+const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
+                                                  struct weir_bytes head, struct weir_bytes account,
+                                                  struct weir_bytes region);
 const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
                                             const struct weir_resource *resource,
                                             struct weir_bytes head);
 const struct weir_metric *weir_collect_metric(struct weir_collect *collect, struct weir_metric key);
 
-/* One data point of `metric` in the namespace `name`, its content at `data` in the arena; `time_ns` is its time. */
+/* One data point of `metric` in the namespace `name`, its content at `data` in the arena; `time_ns`
+ * is its time. */
 void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
                         struct weir_bytes name, struct weir_bytes data, int64_t time_ns);
 
@@ -54,8 +58,9 @@ static inline struct weir_collect_mark weir_collect_mark(const struct weir_colle
 }
 void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mark mark);
 
-/* Sorts into runs; once. `origin` and `namespace_id` are left for the owner to set. WEIR_EFULL when the arena was ever full;
- * *ret is then untouched. */
-WEIR_MUST_USE enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_runs *ret);
+/* Sorts into runs; once. `origin` and `namespace_id` are left for the owner to set. WEIR_EFULL when
+ * the arena was ever full; *ret is then untouched. */
+WEIR_MUST_USE enum weir_status weir_collect_finish(struct weir_collect *collect,
+                                                   struct weir_runs *ret);
 
 #endif

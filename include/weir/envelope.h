@@ -5,9 +5,10 @@
 #include "weir/json.h"
 
 /*
- * The Firehose request body: {"requestId":…,"timestamp":…,"records":[{"data":base64},…]}, read once from front to back in a
- * mutable buffer. Keys in any order, unknown keys skipped; a key of ours twice is damage. Each record's base64 is decoded in
- * place, so a record is a view of the same memory. Firehose HTTP endpoint specification, "Request format".
+ * The Firehose request body: {"requestId":…,"timestamp":…,"records":[{"data":base64},…]}, read once
+ * from front to back in a mutable buffer. Keys in any order, unknown keys skipped; a key of ours
+ * twice is damage. Each record's base64 is decoded in place, so a record is a view of the same
+ * memory. Firehose HTTP endpoint specification, "Request format".
  *
  *   weir_envelope_init(&envelope, body, size, limits);
  *   while ((status = weir_envelope_next(&envelope, &record)) == WEIR_OK) { ... }
@@ -29,6 +30,7 @@ struct weir_envelope {
     uint32_t record_count;
     uint8_t state;
     uint8_t seen;
+    bool in_record;    /* damage was found inside record number record_count */
     const char *error; /* what was wrong, for the answer's errorMessage; NULL while sound */
     size_t error_offset;
 };
@@ -36,7 +38,8 @@ struct weir_envelope {
 void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t size,
                         struct weir_envelope_limits limits);
 
-/* The next record's decoded bytes (may be empty), WEIR_EEND, or WEIR_EMALFORMED / WEIR_ELIMIT with `error` set. */
+/* The next record's decoded bytes (may be empty), WEIR_EEND, or WEIR_EMALFORMED / WEIR_ELIMIT with
+ * `error` set. */
 WEIR_MUST_USE enum weir_status weir_envelope_next(struct weir_envelope *envelope,
                                                   struct weir_bytes *ret_record);
 

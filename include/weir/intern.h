@@ -5,15 +5,17 @@
 #include "weir/arena.h"
 
 /*
- * A hash table for the life of one request: open addressing in the request's arena, hashes in, items out. What "equal"
- * means is the caller's: it looks at every item of the same hash.
+ * A hash table for the life of one request: open addressing in the request's arena, hashes in,
+ * items out. What "equal" means is the caller's: it looks at every item of the same hash.
  *
- *   for (item = weir_intern_first(&table, hash, &at); item != NULL; item = weir_intern_next(&table, hash, &at)) { ... }
+ *   for (item = weir_intern_first(&table, hash, &at); item != NULL; item = weir_intern_next(&table,
+ * hash, &at)) { ... }
  *
  *   I1  slots is 0 or a power of two, and at least twice `count`
  *   I2  items are never taken out; growing leaves the old slots behind in the arena
  *
- * The hashes come from weir_hash, which is keyed, so nobody outside can make them collide. One thread.
+ * The hashes come from weir_hash, which is keyed, so nobody outside can make them collide. One
+ * thread.
  */
 struct weir_intern_slot {
     uint64_t hash;
@@ -26,7 +28,8 @@ struct weir_intern {
     uint32_t count;
 };
 
-/* The first and each next item of this hash; NULL when there is none. `*at` carries the position between the calls. */
+/* The first and each next item of this hash; NULL when there is none. `*at` carries the position
+ * between the calls. */
 void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
 void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
 

@@ -5,14 +5,16 @@
 #include "weir/arena.h"
 
 /*
- * A data point as views, and what it hangs on. Nothing here owns anything: all of it lives in one request's arena.
+ * A data point as views, and what it hangs on. Nothing here owns anything: all of it lives in one
+ * request's arena.
  *
  *   run ──► point  point  point ...        one run for each (resource, namespace) of a request
- *             │ data ──► encoded data point   (OTLP 1.0 bytes: SummaryDataPoint, NumberDataPoint, ...)
- *             └ metric ─► scope ─► resource   each is "every field but the children", as encoded bytes
+ *             │ data ──► encoded data point   (OTLP 1.0 bytes: SummaryDataPoint, NumberDataPoint,
+ * ...) └ metric ─► scope ─► resource   each is "every field but the children", as encoded bytes
  *
- * So an OTLP message is put together again by concatenation: the head bytes of each level, then the children as
- * length-delimited fields. Two metrics are the same when all their head bytes are; `hash` stands for that.
+ * So an OTLP message is put together again by concatenation: the head bytes of each level, then the
+ * children as length-delimited fields. Two metrics are the same when all their head bytes are;
+ * `hash` stands for that.
  */
 
 /* ResourceMetrics (opentelemetry/proto/metrics/v1) without scope_metrics (field 2). */
@@ -41,8 +43,9 @@ enum weir_metric_data {
 
 struct weir_metric {
     const struct weir_scope *scope;
-    struct weir_bytes head;      /* Metric without its data field: name, unit, unknown fields, ... */
-    struct weir_bytes data_head; /* the data message without data_points (field 1): temporality, ... */
+    struct weir_bytes head; /* Metric without its data field: name, unit, unknown fields, ... */
+    struct weir_bytes
+        data_head; /* the data message without data_points (field 1): temporality, ... */
     enum weir_metric_data data;
     uint64_t hash; /* of scope, head, data and data_head */
 };
@@ -64,15 +67,16 @@ struct weir_origin {
 
 /* The points of one request that share resource and namespace, in the order they came. */
 struct weir_run {
-    struct weir_arena *arena; /* holds all of it; a run in a ring holds one reference with `bytes` live */
+    struct weir_arena
+        *arena; /* holds all of it; a run in a ring holds one reference with `bytes` live */
     const struct weir_resource *resource;
     const struct weir_origin *origin;
     struct weir_bytes name; /* the namespace ("AWS/EC2"); empty where a point names none */
     const struct weir_point *points;
     uint32_t count;
-    uint32_t namespace_id;  /* weir/namespace.h; set by the router */
-    size_t bytes;           /* sum of the points' encoded sizes, tags and lengths included */
-    int64_t newest_ns;      /* the newest point's time (wall clock, ns), 0 where unknown */
+    uint32_t namespace_id; /* weir/namespace.h; set by the router */
+    size_t bytes;          /* sum of the points' encoded sizes, tags and lengths included */
+    int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
 };
 
 /* What a request decodes to. */
@@ -83,11 +87,12 @@ struct weir_runs {
     size_t bytes;
 };
 
-/* Whether every run's counts and sizes agree with its points, and every hash with its bytes. O(points); tests, fuzzers
- * and debug builds. */
+/* Whether every run's counts and sizes agree with its points, and every hash with its bytes.
+ * O(points); tests, fuzzers and debug builds. */
 bool weir_runs_validate(const struct weir_runs *runs);
 
-/* Bytes that a point of `size` content bytes takes inside its data message: tag, length, content. */
+/* Bytes that a point of `size` content bytes takes inside its data message: tag, length, content.
+ */
 size_t weir_point_encoded_size(uint32_t size);
 
 /* The hashes above, from the parts. */

@@ -5,8 +5,8 @@
 #include "weir/bytes.h"
 
 /*
- * What decoding one request counted: records by format, and what was intact but no metric, by reason. The decode room
- * neither counts metrics nor logs; the pipeline does both from this struct.
+ * What decoding one request counted: records by format, and what was intact but no metric, by
+ * reason. The decode room neither counts metrics nor logs; the pipeline does both from this struct.
  */
 enum weir_record_format {
     WEIR_RECORD_EMPTY,
@@ -17,7 +17,8 @@ enum weir_record_format {
     WEIR_RECORD_FORMATS
 };
 
-/* Why something intact is not a metric: the closed list behind weir_records_quarantined_total{reason}. */
+/* Why something intact is not a metric: the closed list behind
+ * weir_records_quarantined_total{reason}. */
 enum weir_quarantine {
     WEIR_QUARANTINE_NOT_A_METRIC,   /* JSON without a metric's keys: Firehose's demo data */
     WEIR_QUARANTINE_GZIP,           /* gzip inside a record: CloudWatch Logs; never inflated */
@@ -31,8 +32,9 @@ enum weir_quarantine {
     WEIR_QUARANTINE_REASONS
 };
 
-/* What was quarantined, in the order it came; the list is capped at WEIR_QUARANTINED_KEPT, the counts are not. A JSON line may
- * show its strings unescaped: they were, in place, before the line turned out to be none. */
+/* What was quarantined, in the order it came; the list is capped at WEIR_QUARANTINED_KEPT, the
+ * counts are not. A JSON line may show its strings unescaped: they were, in place, before the line
+ * turned out to be none. */
 #define WEIR_QUARANTINED_KEPT 64
 struct weir_quarantined {
     enum weir_quarantine reason;
@@ -47,7 +49,8 @@ struct weir_tally {
     uint32_t kept_count;
 };
 
-/* Counts one smallest whole that is no metric, and keeps a view of it while there is room in the list. */
+/* Counts one smallest whole that is no metric, and keeps a view of it while there is room in the
+ * list. */
 void weir_tally_quarantine(struct weir_tally *tally, enum weir_quarantine reason, uint32_t record,
                            struct weir_bytes whole);
 

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A record of CloudWatch JSON: split into lines, each line's values written as OTLP 1.0.
+ *
+ *   line ─► struct weir_cwjson_line ─► Summary point ─► collector
+ *                                   └► a Gauge for each statistic that a Summary has no place for,
+ * right behind it
+ *
+ * Building a resource's or a metric's head for every line would cost more than the point itself, so
+ * both are remembered under the raw strings they are made of, for as long as the request lives:
+ *
+ *   streams   (metric_stream_name, account_id, region)         ─► scope     the last one used is
+ * tried first metrics   (scope, namespace, metric_name, unit)            ─► metric
+ *
+ *   I1  a remembered string is a view of the body, whose line is never written again once it has
+ * been read I2  one context holds for all of a request's records
+ *
+ * Where the arena is full, `full` is set and the line is dropped: the request fails as a whole.
+ */
+#include "weir/cwjson.h"
+#include "cwjson_line.h"
+#include "weir/hash.h"
+#include "weir/intern.h"
+#include "weir/panic.h"
+#include "weir/unit.h"
+
+struct stream {
+    struct weir_bytes stream;
+    struct weir_bytes account;
+    struct weir_bytes region;
+    const struct weir_scope *scope;
+};
+
+struct named_metric {
+    const struct weir_scope *scope;
+    struct weir_bytes name;
+    struct weir_bytes metric_name;
+    struct weir_bytes unit;
+    const struct weir_metric *metric;
+};
+
+struct weir_cwjson_cache {
+    struct weir_intern streams;
+    struct weir_intern metrics;
+    const struct stream *last;
+    struct weir_cwjson_line line; /* one line's values, too large for the stack */
+};
+
+/* The Summary's type; its own statistics have no name of their own. */
+static const struct weir_bytes no_statistic;
+
+static struct weir_cwjson_cache *open_cache(struct weir_collect *collect)
+{
+    if (collect->cwjson == NULL) {
+        struct weir_cwjson_cache *cache = weir_arena_alloc(collect->arena, sizeof(*cache), 8);
+        if (cache == NULL) {
+            collect->full = true;
+            return NULL;
+        }
+        memset(cache, 0, offsetof(struct weir_cwjson_cache, line));
+        collect->cwjson = cache;
+    }
+    return collect->cwjson;
+}
+
+static bool stream_is(const struct stream *stream, const struct weir_cwjson_line *line)
+{
+    return weir_bytes_eq(stream->stream, line->stream) &&
+           weir_bytes_eq(stream->account, line->account) &&
+           weir_bytes_eq(stream->region, line->region);
+}
+
+static const struct weir_scope *build_scope(struct weir_collect *collect,
+                                            const struct weir_cwjson_context *context,
+                                            const struct weir_cwjson_line *line)
+{
+    struct weir_cwpoint_resource parts = {
+        .partition = context->partition.size > 0 ? context->partition : WEIR_BYTES("aws"),
+        .arn_account = context->account.size > 0 ? context->account : line->account,
+        .account = line->account,
+        .region = line->region,
+        .stream = line->stream,
+    };
+    struct weir_bytes head = weir_cwpoint_resource_head(collect->arena, &parts);
+    if (head.data == NULL) {
+        collect->full = true;
+    }
+    const struct weir_resource *resource =
+        weir_collect_resource(collect, head, line->account, line->region);
+    return weir_collect_scope(collect, resource, (struct weir_bytes){NULL, 0});
+}
+
+/* Copies `item` into the arena and remembers it under `hash`; NULL when there is no room. */
+static void *remember(struct weir_collect *collect, struct weir_intern *intern, uint64_t hash,
+                      struct weir_bytes item)
+{
+    void *kept = collect->full ? NULL : weir_arena_alloc(collect->arena, item.size, 8);
+    if (kept == NULL) {
+        collect->full = true;
+        return NULL;
+    }
+    memcpy(kept, item.data, item.size);
+    if (weir_intern_add(intern, collect->arena, hash, kept) != WEIR_OK) {
+        collect->full = true;
+    }
+    return kept;
+}
+
+/* The scope that the line's points hang on; NULL when the arena is full. */
+static const struct weir_scope *find_scope(struct weir_collect *collect,
+                                           const struct weir_cwjson_context *context,
+                                           const struct weir_cwjson_line *line)
+{
+    struct weir_cwjson_cache *cache = collect->cwjson;
+    if (cache->last != NULL && stream_is(cache->last, line)) {
+        return cache->last->scope;
+    }
+    uint64_t hash = weir_hash_mix(weir_hash_mix(weir_hash(line->stream), weir_hash(line->account)),
+                                  weir_hash(line->region));
+    uint32_t at = 0;
+    const struct stream *known = weir_intern_first(&cache->streams, hash, &at);
+    while (known != NULL && !stream_is(known, line)) {
+        known = weir_intern_next(&cache->streams, hash, &at);
+    }
+    if (known == NULL) {
+        struct stream fresh = {line->stream, line->account, line->region,
+                               build_scope(collect, context, line)};
+        known = remember(collect, &cache->streams, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    }
+    cache->last = known;
+    return known == NULL ? NULL : known->scope;
+}
+
+static const struct weir_metric *build_metric(struct weir_collect *collect, struct weir_metric key,
+                                              const struct weir_cwpoint *point,
+                                              struct weir_bytes statistic, struct weir_bytes unit)
+{
+    key.head = weir_cwpoint_metric_head(collect->arena, point, statistic, unit);
+    if (key.head.data == NULL) {
+        collect->full = true;
+    }
+    const struct weir_metric *metric = weir_collect_metric(collect, key);
+    if (metric->head.data != key.head.data && key.head.data != NULL && !collect->full) {
+        /* known already: a Gauge's head is built for each of its points */
+        uint8_t *head = (uint8_t *)(uintptr_t)key.head.data;
+        weir_arena_trim(collect->arena, head, key.head.size, 0);
+    }
+    return metric;
+}
+
+/* The line's Summary metric; NULL when the arena is full. */
+static const struct weir_metric *find_metric(struct weir_collect *collect,
+                                             const struct weir_scope *scope,
+                                             const struct weir_cwjson_line *line)
+{
+    struct weir_intern *intern = &collect->cwjson->metrics;
+    const struct weir_cwpoint *point = &line->point;
+    uint64_t hash =
+        weir_hash_mix(weir_hash_mix(scope->hash, weir_hash(point->name)),
+                      weir_hash_mix(weir_hash(point->metric_name), weir_hash(line->unit)));
+    uint32_t at = 0;
+    const struct named_metric *known = weir_intern_first(intern, hash, &at);
+    while (known != NULL &&
+           !(known->scope == scope && weir_bytes_eq(known->metric_name, point->metric_name) &&
+             weir_bytes_eq(known->name, point->name) && weir_bytes_eq(known->unit, line->unit))) {
+        known = weir_intern_next(intern, hash, &at);
+    }
+    if (known == NULL) {
+        struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
+        struct named_metric fresh = {
+            scope, point->name, point->metric_name, line->unit,
+            build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit))};
+        known = remember(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    }
+    return known == NULL ? NULL : known->metric;
+}
+
+/* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */
+static bool is_statistic(struct weir_bytes statistic, const char name[static 3])
+{
+    if (statistic.size < 3 || (statistic.data[0] | 0x20) != name[0] ||
+        (statistic.data[1] | 0x20) != name[1]) {
+        return false;
+    }
+    return statistic.data[2] == '(' || (statistic.data[2] >= '0' && statistic.data[2] <= '9');
+}
+
+/* A trimmed count counts; a percentile rank is a percentage; everything else is in the metric's own
+ * unit. */
+static struct weir_bytes statistic_unit(struct weir_bytes statistic, struct weir_bytes unit)
+{
+    if (is_statistic(statistic, "tc")) {
+        return WEIR_BYTES("{Count}");
+    }
+    if (is_statistic(statistic, "pr")) {
+        return WEIR_BYTES("%");
+    }
+    return weir_unit_otlp(unit);
+}
+
+static void put_point(struct weir_collect *collect, const struct weir_metric *metric,
+                      const struct weir_cwpoint *point, struct weir_bytes data)
+{
+    if (data.data == NULL) {
+        collect->full = true;
+        return;
+    }
+    weir_collect_point(collect, metric, point->name, data, (int64_t)point->time_ns);
+}
+
+static void put_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
+                     const struct weir_cwjson_line *line)
+{
+    const struct weir_cwpoint *point = &line->point;
+    const struct weir_scope *scope = find_scope(collect, context, line);
+    const struct weir_metric *metric = scope == NULL ? NULL : find_metric(collect, scope, line);
+    if (metric == NULL) {
+        WEIR_ASSERT(collect->full);
+        return;
+    }
+    put_point(collect, metric, point, weir_cwpoint_summary(collect->arena, point, 0, NULL));
+    for (uint32_t i = 0; i < line->extra_count && !collect->full; i++) {
+        struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
+        metric = build_metric(collect, key, point, line->extra[i].key,
+                              statistic_unit(line->extra[i].key, line->unit));
+        put_point(collect, metric, point,
+                  weir_cwpoint_gauge(collect->arena, point, line->extra[i].value));
+    }
+}
+
+static bool is_blank(struct weir_bytes line)
+{
+    for (size_t i = 0; i < line.size; i++) {
+        uint8_t byte = line.data[i];
+        if (byte != ' ' && byte != '\t' && byte != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void decode_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
+                        struct weir_bytes text, uint32_t record_index)
+{
+    enum weir_quarantine reason = WEIR_QUARANTINE_JSON_LINE;
+    struct weir_cwjson_line *line = &collect->cwjson->line;
+    if (is_blank(text)) {
+        return;
+    }
+    /* the record is mutable (weir/cwjson.h); views are read-only only by their type */
+    if (weir_cwjson_line_read((uint8_t *)(uintptr_t)text.data, text.size, line, &reason)) {
+        put_line(collect, context, line);
+    } else {
+        weir_tally_quarantine(collect->tally, reason, record_index, text);
+    }
+}
+
+void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context context,
+                        struct weir_bytes record, uint32_t record_index)
+{
+    struct weir_bytes rest = record;
+    if (open_cache(collect) == NULL) {
+        return;
+    }
+    while (rest.size > 0 && !collect->full) {
+        const uint8_t *feed = memchr(rest.data, '\n', rest.size);
+        size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
+        decode_line(collect, &context, weir_bytes_of(rest.data, size), record_index);
+        rest = weir_bytes_from(rest, size + (feed != NULL));
+    }
+}

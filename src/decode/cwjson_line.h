@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_CWJSON_LINE_H
+#define WEIR_CWJSON_LINE_H
+
+#include "weir/cwpoint.h"
+#include "weir/tally.h"
+
+/* One line of CloudWatch JSON, read; a part of the module weir/cwjson.h. */
+#define WEIR_CWJSON_VALUES_MAX (WEIR_CWPOINT_QUANTILES_MAX - 2)
+
+struct weir_cwjson_value {
+    struct weir_bytes key; /* the statistic: "p99", "TM(25%:75%)" */
+    double value;
+};
+
+struct weir_cwjson_line {
+    struct weir_bytes stream;
+    struct weir_bytes account;
+    struct weir_bytes region;
+    struct weir_bytes unit; /* CloudWatch's; "None" where the line has none */
+    uint32_t extra_count;
+    struct weir_cwpoint point; /* all of a Summary, quantiles included */
+    struct weir_cwjson_value extra[WEIR_CWJSON_VALUES_MAX]; /* what has no place in a Summary */
+};
+
+/* Reads one line, rewriting its escaped strings in place. False, with the reason: it is no metric.
+ */
+bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
+                           enum weir_quarantine *ret_reason);
+
+/* The quantile of a percentile's name: "p99.9" is 0.999. False for everything that is not strictly
+ * between 0 and 1. */
+bool weir_cwjson_quantile(struct weir_bytes statistic, double *ret);
+
+#endif

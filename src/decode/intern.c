@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/intern.h"
+#include "weir/panic.h"
+
+#define SLOTS_FIRST 64
+
+static void place(struct weir_intern *intern, uint64_t hash, void *item)
+{
+    uint32_t mask = intern->slots - 1;
+    uint32_t at = (uint32_t)hash & mask;
+    while (intern->table[at].item != NULL) {
+        at = (at + 1) & mask;
+    }
+    intern->table[at] = (struct weir_intern_slot){hash, item};
+}
+
+static enum weir_status grow(struct weir_intern *intern, struct weir_arena *arena)
+{
+    WEIR_ASSERT(intern->slots < UINT32_C(1) << 30);
+    uint32_t slots = intern->slots == 0 ? SLOTS_FIRST : intern->slots * 2;
+    size_t bytes = slots * sizeof(struct weir_intern_slot);
+    struct weir_intern_slot *table =
+        weir_arena_alloc(arena, bytes, _Alignof(struct weir_intern_slot));
+    if (table == NULL) {
+        return WEIR_EFULL;
+    }
+    memset(table, 0, bytes);
+    struct weir_intern grown = {table, slots, intern->count};
+    for (uint32_t i = 0; i < intern->slots; i++) {
+        if (intern->table[i].item != NULL) {
+            place(&grown, intern->table[i].hash, intern->table[i].item);
+        }
+    }
+    *intern = grown;
+    return WEIR_OK;
+}
+
+void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
+{
+    uint32_t mask = intern->slots - 1;
+    for (;;) {
+        const struct weir_intern_slot *slot = &intern->table[*at & mask];
+        (*at)++;
+        if (slot->item == NULL || slot->hash == hash) {
+            return slot->item;
+        }
+    }
+}
+
+void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
+{
+    if (intern->slots == 0) {
+        return NULL;
+    }
+    *at = (uint32_t)hash & (intern->slots - 1);
+    return weir_intern_next(intern, hash, at);
+}
+
+enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,
+                                 uint64_t hash, void *item)
+{
+    WEIR_ASSERT(item != NULL);
+    if (intern->count * 2 >= intern->slots) {
+        WEIR_TRY(grow(intern, arena));
+    }
+    place(intern, hash, item);
+    intern->count++;
+    return WEIR_OK;
+}
