@@ -44,9 +44,10 @@ void weir_batcher_free(struct weir_batcher *batcher);
 
 /* Adds the points of `run` from *offset on, as many as fit, and moves *offset past them. The caller
  * holds a reference to run->arena with run->bytes live. WEIR_OK: all points are in, and that
- * reference has become the batch's (or was given back). WEIR_EFULL: the batch is full; close it and
- * call again; WEIR_ENOMEM: no memory for more; a later call may pass. After these two the caller
- * still owns its whole reference, also when some points went in. The drainer only. */
+ * reference has become the batch's or was given back, so the run is not to be looked at any more.
+ * WEIR_EFULL: the batch is full; close it and call again; WEIR_ENOMEM: no memory for more; a later
+ * call may pass. After these two the caller still owns its whole reference, also when some points
+ * went in. The drainer only. */
 WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);

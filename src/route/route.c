@@ -28,16 +28,6 @@
 #include "weir/metrics.h"
 #include "weir/panic.h"
 
-static bool queued_take(void *self, size_t bytes)
-{
-    return weir_credit_take(self, bytes);
-}
-
-static void queued_give(void *self, size_t bytes)
-{
-    weir_credit_give(self, bytes);
-}
-
 enum weir_status weir_router_new(const struct weir_router_options *options,
                                  struct weir_router **ret)
 {
@@ -61,7 +51,7 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     router->rows = rows;
     router->row_count = options->destination_count;
     router->ring_slots = slots;
-    router->queued = (struct weir_arena_budget){queued_take, queued_give, options->queued};
+    router->queued = weir_credit_budget(options->queued);
     router->namespaces = options->namespaces;
     router->regions = options->regions;
     *ret = router;

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of an open batch: see batch_internal.h for its layout.
+ *
+ * Adding a point finds the nodes of its resource, scope and metric (those that are not there yet
+ * are only described), works out what the request's encoding would grow by, asks the buffer whether
+ * that fits, makes sure of memory, and only then changes anything. The growth is exact because it
+ * is carried up level by level: a longer metric may need a longer length varint, which makes its
+ * scope longer, and so on.
+ *
+ *   point +34 ─► metric's data +34 ─► metric +34 or +35 ─► scope ... ─► resource ... ─► request
+ *
+ *   I1  buffer.bytes = the sum of all resources' sizes = what the encoder will write
+ *   I2  no two nodes are equal in level, parent and content
+ *   I3  a node's index is greater than its parent's and its elder sibling's; a point's than its
+ * elder's I4  what a node or point views lies in an arena of `refs` or in `copies`
+ *
+ * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
+ * arena each time. While one run is added the last pointers are remembered, so points of one metric
+ * in a row cost no look-up; not longer, for the next run's arena may lie where this one's lay.
+ *
+ * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory WEIR_ENOMEM,
+ * both without effect. A copy that finds no budget is not made, and the arena stays referenced:
+ * pinned memory is better than lost points. Deliberately never sorts and never looks into a point.
+ */
+#include "batch_internal.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include "weir/pbw.h"
+
+enum { LEVELS = 3 };
+enum { NODES_INITIAL = 64, POINTS_INITIAL = 1024, REFS_INITIAL = 64, SLOTS_INITIAL = 256 };
+
+#define COPY_CHUNK_MIN ((size_t)16 << 10)
+#define COPY_CHUNK_MAX ((size_t)1 << 20)
+
+/* The way from the request down to a metric. */
+struct path {
+    const struct weir_metric *metric;      /* NULL: nowhere yet */
+    uint32_t nodes[LEVELS];                /* NONE: not there yet ... */
+    struct weir_batch_node wanted[LEVELS]; /* ... but it would be this */
+    size_t growth[LEVELS];                 /* of `children` by the point in hand */
+};
+
+size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children)
+{
+    if (node->level != WEIR_BATCH_METRIC) {
+        return node->head.size + children;
+    }
+    return node->head.size + weir_pbw_bytes_size(node->field, node->data_head.size + children);
+}
+
+size_t weir_batch_node_size(const struct weir_batch_node *node, size_t children)
+{
+    uint32_t field = node->level == WEIR_BATCH_RESOURCE ? 1 : 2;
+    return weir_pbw_bytes_size(field, weir_batch_node_content(node, children));
+}
+
+void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints)
+{
+    if (hints.points_max == 0 || hints.points_max > WEIR_BATCH_POINTS_MAX) {
+        hints.points_max = WEIR_BATCH_POINTS_MAX;
+    }
+    weir_buffer_init(&batch->buffer, hints);
+    batch->trigger = WEIR_BUFFER_NOT_DUE;
+    batch->oldest_received_ns = INT64_MAX;
+    batch->requests = 0;
+    batch->request_id[0] = '\0';
+    batch->stream[0] = '\0';
+    batch->node_count = 0;
+    batch->point_count = 0;
+    batch->ref_count = 0;
+    batch->first_resource = WEIR_BATCH_NONE;
+    batch->last_resource = WEIR_BATCH_NONE;
+    batch->copies = NULL;
+    if (batch->slot_count > 0) {
+        memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
+    }
+}
+
+/* -- the hash table ------------------------------------------------------------------------------
+ */
+
+static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_node *b)
+{
+    return a->hash == b->hash && a->level == b->level && a->parent == b->parent &&
+           a->field == b->field && weir_bytes_eq(a->head, b->head) &&
+           weir_bytes_eq(a->data_head, b->data_head);
+}
+
+uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
+{
+    if (batch->slot_count == 0) {
+        return WEIR_BATCH_NONE;
+    }
+    uint32_t mask = batch->slot_count - 1;
+    /* Ends: more than half of the slots are empty. */
+    for (uint32_t at = (uint32_t)wanted->hash & mask; batch->slots[at] != 0; at = (at + 1) & mask) {
+        uint32_t index = batch->slots[at] - 1;
+        if (is_equal(&batch->nodes[index], wanted)) {
+            return index;
+        }
+    }
+    return WEIR_BATCH_NONE;
+}
+
+static void insert(struct weir_batch *batch, uint32_t index)
+{
+    uint32_t mask = batch->slot_count - 1;
+    uint32_t at = (uint32_t)batch->nodes[index].hash & mask;
+    while (batch->slots[at] != 0) {
+        at = (at + 1) & mask;
+    }
+    batch->slots[at] = index + 1;
+}
+
+/* Makes the table large enough for `nodes` nodes. */
+static enum weir_status widen(struct weir_batch *batch, uint32_t nodes)
+{
+    uint32_t count = batch->slot_count == 0 ? SLOTS_INITIAL : batch->slot_count;
+    while (nodes >= count / 2) {
+        count *= 2;
+    }
+    if (count == batch->slot_count) {
+        return WEIR_OK;
+    }
+    uint32_t *slots = weir_mem_resize(batch->slots, count, sizeof(*slots));
+    if (slots == NULL) {
+        return WEIR_ENOMEM;
+    }
+    batch->slots = slots;
+    batch->slot_count = count;
+    memset(slots, 0, count * sizeof(*slots));
+    for (uint32_t i = 0; i < batch->node_count; i++) {
+        insert(batch, i);
+    }
+    return WEIR_OK;
+}
+
+/* -- memory of the index -------------------------------------------------------------------------
+ */
+
+/* The array with room for `needed` elements: the old one or a larger one; NULL and the old one as
+ * it was. */
+static void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t element)
+{
+    if (needed <= *capacity) {
+        return array;
+    }
+    uint32_t larger = *capacity * 2 > needed ? *capacity * 2 : needed;
+    void *memory = weir_mem_resize(array, larger, element);
+    if (memory != NULL) {
+        *capacity = larger;
+    }
+    return memory;
+}
+
+static uint32_t at_least(uint32_t count, uint32_t least)
+{
+    return count < least ? least : count;
+}
+
+/* Room for one more point and all nodes it may bring. */
+static enum weir_status make_room(struct weir_batch *batch)
+{
+    uint32_t needed = at_least(batch->point_count + 1, POINTS_INITIAL);
+    void *points = grown(batch->points, &batch->point_capacity, needed, sizeof(*batch->points));
+    if (points == NULL) {
+        return WEIR_ENOMEM;
+    }
+    batch->points = points;
+    needed = at_least(batch->node_count + LEVELS, NODES_INITIAL);
+    void *nodes = grown(batch->nodes, &batch->node_capacity, needed, sizeof(*batch->nodes));
+    if (nodes == NULL) {
+        return WEIR_ENOMEM;
+    }
+    batch->nodes = nodes;
+    return widen(batch, batch->node_count + LEVELS);
+}
+
+static enum weir_status make_ref_room(struct weir_batch *batch)
+{
+    uint32_t needed = at_least(batch->ref_count + 1, REFS_INITIAL);
+    void *refs = grown(batch->refs, &batch->ref_capacity, needed, sizeof(*batch->refs));
+    if (refs == NULL) {
+        return WEIR_ENOMEM;
+    }
+    batch->refs = refs;
+    return WEIR_OK;
+}
+
+/* -- points ---------------------------------------------------------------------------------------
+ */
+
+static struct weir_batch_node describe(const struct weir_metric *metric, uint32_t level,
+                                       uint32_t parent)
+{
+    struct weir_batch_node node = {.level = level,
+                                   .parent = parent,
+                                   .first = WEIR_BATCH_NONE,
+                                   .last = WEIR_BATCH_NONE,
+                                   .next = WEIR_BATCH_NONE};
+    if (level == WEIR_BATCH_RESOURCE) {
+        node.head = metric->scope->resource->head;
+        node.hash = metric->scope->resource->hash;
+    } else if (level == WEIR_BATCH_SCOPE) {
+        node.head = metric->scope->head;
+        node.hash = metric->scope->hash;
+    } else {
+        node.head = metric->head;
+        node.data_head = metric->data_head;
+        node.field = metric->data;
+        node.hash = metric->hash;
+    }
+    return node;
+}
+
+/* Finds the way to `metric`; from the scope down only when that is the last one's. */
+static void find_path(const struct weir_batch *batch, struct path *path,
+                      const struct weir_metric *metric)
+{
+    if (path->metric == metric) {
+        return;
+    }
+    bool same_scope = path->metric != NULL && path->metric->scope == metric->scope;
+    uint32_t level = same_scope ? WEIR_BATCH_METRIC : WEIR_BATCH_RESOURCE;
+    for (; level < LEVELS; level++) {
+        uint32_t parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
+        path->wanted[level] = describe(metric, level, parent);
+        path->nodes[level] = level > 0 && parent == WEIR_BATCH_NONE
+                                 ? WEIR_BATCH_NONE
+                                 : weir_batch_find(batch, &path->wanted[level]);
+    }
+    path->metric = metric;
+}
+
+/* What each level, and in the end the request, grows by when a point of `size` bytes is added. */
+static size_t work_out_growth(const struct weir_batch *batch, struct path *path, uint32_t size)
+{
+    size_t growth = weir_point_encoded_size(size);
+    for (uint32_t up = 0; up < LEVELS; up++) {
+        uint32_t level = WEIR_BATCH_METRIC - up;
+        uint32_t index = path->nodes[level];
+        const struct weir_batch_node *node =
+            index == WEIR_BATCH_NONE ? &path->wanted[level] : &batch->nodes[index];
+        size_t before = index == WEIR_BATCH_NONE ? 0 : weir_batch_node_size(node, node->children);
+        path->growth[level] = growth;
+        growth = weir_batch_node_size(node, node->children + growth) - before;
+    }
+    return growth;
+}
+
+/* Appends the described node of a level to its parent's children. */
+static void create_node(struct weir_batch *batch, struct path *path, uint32_t level)
+{
+    uint32_t index = batch->node_count++;
+    struct weir_batch_node *node = &batch->nodes[index];
+    *node = path->wanted[level];
+    node->parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
+    uint32_t *first = level == 0 ? &batch->first_resource : &batch->nodes[node->parent].first;
+    uint32_t *last = level == 0 ? &batch->last_resource : &batch->nodes[node->parent].last;
+    if (*first == WEIR_BATCH_NONE) {
+        *first = index;
+    } else {
+        batch->nodes[*last].next = index;
+    }
+    *last = index;
+    path->nodes[level] = index;
+    insert(batch, index);
+}
+
+static void append_point(struct weir_batch *batch, uint32_t metric, const struct weir_point *point)
+{
+    struct weir_batch_node *node = &batch->nodes[metric];
+    uint32_t index = batch->point_count++;
+    batch->points[index] = (struct weir_batch_point){point->data, point->size, WEIR_BATCH_NONE};
+    if (node->first == WEIR_BATCH_NONE) {
+        node->first = index;
+    } else {
+        batch->points[node->last].next = index;
+    }
+    node->last = index;
+}
+
+static enum weir_status add_point(struct weir_batch *batch, struct path *path,
+                                  const struct weir_point *point, int64_t now_ns)
+{
+    find_path(batch, path, point->metric);
+    size_t bytes = batch->buffer.bytes + work_out_growth(batch, path, point->size);
+    if (!weir_buffer_fits(&batch->buffer, bytes, batch->point_count + 1)) {
+        return WEIR_EFULL;
+    }
+    WEIR_TRY(make_room(batch));
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        if (path->nodes[level] == WEIR_BATCH_NONE) {
+            create_node(batch, path, level);
+        }
+        batch->nodes[path->nodes[level]].children += path->growth[level];
+    }
+    append_point(batch, path->nodes[WEIR_BATCH_METRIC], point);
+    weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
+    return WEIR_OK;
+}
+
+/* -- runs -----------------------------------------------------------------------------------------
+ */
+
+static void copy_text(char *to, size_t size, struct weir_bytes from)
+{
+    size_t kept = from.size < size - 1 ? from.size : size - 1;
+    if (kept > 0) {
+        memcpy(to, from.data, kept);
+    }
+    to[kept] = '\0';
+}
+
+static void note_origin(struct weir_batch *batch, const struct weir_origin *origin)
+{
+    if (origin != NULL && batch->requests == 0) {
+        copy_text(batch->request_id, sizeof(batch->request_id), origin->request_id);
+        copy_text(batch->stream, sizeof(batch->stream), origin->stream);
+    }
+    if (origin != NULL && origin->received_ns < batch->oldest_received_ns) {
+        batch->oldest_received_ns = origin->received_ns;
+    }
+    batch->requests++;
+}
+
+static void copy_view(const uint8_t **view, size_t size, uint8_t **to)
+{
+    if (size > 0) {
+        memcpy(*to, *view, size);
+        *view = *to;
+        *to += size;
+    }
+}
+
+/* Bytes that a reference's points and nodes view in its arena. */
+static size_t viewed_bytes(const struct weir_batch *batch, const struct weir_batch_ref *ref)
+{
+    size_t size = 0;
+    for (uint32_t i = ref->nodes_begin; i < ref->nodes_end; i++) {
+        size += batch->nodes[i].head.size + batch->nodes[i].data_head.size;
+    }
+    for (uint32_t i = ref->points_begin; i < ref->points_end; i++) {
+        size += batch->points[i].size;
+    }
+    return size;
+}
+
+/* Memory of the batch's own; NULL when the budget says no. */
+static uint8_t *alloc_copy(struct weir_batch *batch, const struct weir_batcher_options *options,
+                           size_t size)
+{
+    size_t chunk = options->hints.size / 16;
+    chunk = chunk < COPY_CHUNK_MIN ? COPY_CHUNK_MIN : chunk;
+    chunk = chunk > COPY_CHUNK_MAX ? COPY_CHUNK_MAX : chunk;
+    if (batch->copies == NULL &&
+        weir_arena_new(options->regions, options->budget, chunk, &batch->copies) != WEIR_OK) {
+        return NULL;
+    }
+    return weir_arena_alloc(batch->copies, size, 1);
+}
+
+/* Copies out of a sparse arena and drops its reference (the last one takes its place). Returns the
+ * bytes copied. */
+static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_options *options,
+                          uint32_t index)
+{
+    struct weir_batch_ref ref = batch->refs[index];
+    size_t size = viewed_bytes(batch, &ref);
+    if (!weir_arena_is_sparse(ref.arena) || size > weir_arena_size(ref.arena) / 2) {
+        return 0;
+    }
+    uint8_t *to = alloc_copy(batch, options, size);
+    if (to == NULL) {
+        return 0;
+    }
+    for (uint32_t i = ref.nodes_begin; i < ref.nodes_end; i++) {
+        copy_view(&batch->nodes[i].head.data, batch->nodes[i].head.size, &to);
+        copy_view(&batch->nodes[i].data_head.data, batch->nodes[i].data_head.size, &to);
+    }
+    for (uint32_t i = ref.points_begin; i < ref.points_end; i++) {
+        copy_view(&batch->points[i].data, batch->points[i].size, &to);
+    }
+    batch->refs[index] = batch->refs[--batch->ref_count];
+    weir_arena_unref(ref.arena, ref.live);
+    return size;
+}
+
+/* References the points of `run` that went in since `ref` was begun. The caller's own reference
+ * ends when `is_last`. */
+static void add_ref(struct weir_batch *batch, const struct weir_run *run, struct weir_batch_ref ref,
+                    bool is_last)
+{
+    ref.arena = run->arena;
+    ref.points_end = batch->point_count;
+    ref.nodes_end = batch->node_count;
+    batch->refs[batch->ref_count++] = ref;
+    note_origin(batch, run->origin);
+    if (!is_last) {
+        weir_arena_ref(run->arena, ref.live);
+    } else if (ref.live != run->bytes) {
+        struct weir_arena *arena = run->arena;
+        size_t all = run->bytes;
+        weir_arena_ref(arena, ref.live);
+        weir_arena_unref(arena, all);
+    }
+}
+
+enum weir_status weir_batch_add(struct weir_batch *batch,
+                                const struct weir_batcher_options *options,
+                                const struct weir_run *run, uint32_t *offset, int64_t now_ns)
+{
+    WEIR_TRY(make_ref_room(batch));
+    struct path path = {.metric = NULL};
+    struct weir_batch_ref ref = {.points_begin = batch->point_count,
+                                 .nodes_begin = batch->node_count};
+    enum weir_status status = WEIR_OK;
+    uint32_t next = *offset;
+    while (next < run->count) {
+        status = add_point(batch, &path, &run->points[next], now_ns);
+        if (status != WEIR_OK) {
+            break;
+        }
+        ref.live += weir_point_encoded_size(run->points[next].size);
+        next++;
+    }
+    if (next > *offset) {
+        add_ref(batch, run, ref, next == run->count);
+        compact_ref(batch, options, batch->ref_count - 1);
+        *offset = next;
+    }
+    return status;
+}
+
+size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options)
+{
+    size_t copied = 0;
+    for (uint32_t i = batch->ref_count; i > 0; i--) {
+        copied += compact_ref(batch, options, i - 1);
+    }
+    return copied;
+}

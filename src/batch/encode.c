@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A closed batch to its bytes, and its end: see weir/encode.h, and batch_internal.h for the layout.
+ *
+ *   resource_metrics = 1   | tag len | head | scope_metrics ... | scope_metrics = 2              |
+ * tag len | head | metrics ...                           | metrics = 2                            |
+ * tag len | head | data                 | summary = 11, ...                              | tag len
+ * | data_head | points | data_points = 1                                          | tag len | bytes
+ * |
+ *
+ * Heads come before children, whatever the order in which they came in: protobuf does not mind, and
+ * the lengths are known, so everything is written once from front to back.
+ *
+ * Threads: one at a time has the batch. What is viewed is only read. Nothing here can fail: memory
+ * was reserved by the caller, sizes were counted when points were added. Deliberately no
+ * compression and no splitting.
+ */
+#include "weir/encode.h"
+#include "batch_internal.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include "weir/pbw.h"
+
+struct weir_batch_info weir_batch_info(const struct weir_batch *batch)
+{
+    struct weir_batch_info info = {
+        .points = batch->point_count,
+        .bytes = batch->buffer.bytes,
+        .trigger = batch->trigger,
+        .opened_ns = batch->buffer.opened_ns,
+        .oldest_received_ns = batch->oldest_received_ns,
+        .requests = batch->requests,
+    };
+    memcpy(info.request_id, batch->request_id, sizeof(info.request_id));
+    memcpy(info.stream, batch->stream, sizeof(info.stream));
+    return info;
+}
+
+static void encode_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
+                          struct weir_buf *out)
+{
+    weir_pbw_begin(out, 2, weir_batch_node_content(metric, metric->children));
+    weir_buf_put(out, metric->head);
+    weir_pbw_begin(out, metric->field, metric->data_head.size + metric->children);
+    weir_buf_put(out, metric->data_head);
+    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->points[i].next) {
+        const struct weir_batch_point *point = &batch->points[i];
+        weir_pbw_bytes(out, 1, weir_bytes_of(point->data, point->size));
+    }
+}
+
+static void encode_scope(const struct weir_batch *batch, const struct weir_batch_node *scope,
+                         struct weir_buf *out)
+{
+    weir_pbw_begin(out, 2, weir_batch_node_content(scope, scope->children));
+    weir_buf_put(out, scope->head);
+    for (uint32_t i = scope->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        encode_metric(batch, &batch->nodes[i], out);
+    }
+}
+
+static void encode_resource(const struct weir_batch *batch, const struct weir_batch_node *resource,
+                            struct weir_buf *out)
+{
+    weir_pbw_begin(out, 1, weir_batch_node_content(resource, resource->children));
+    weir_buf_put(out, resource->head);
+    for (uint32_t i = resource->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        encode_scope(batch, &batch->nodes[i], out);
+    }
+}
+
+void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out)
+{
+    size_t before = out->size;
+    for (uint32_t i = batch->first_resource; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        encode_resource(batch, &batch->nodes[i], out);
+    }
+    WEIR_ASSERT(!out->failed);
+    WEIR_ASSERT(out->size - before == batch->buffer.bytes);
+}
+
+void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)
+{
+    if (batch == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < batch->ref_count; i++) {
+        weir_arena_unref(batch->refs[i].arena, batch->refs[i].live);
+    }
+    batch->ref_count = 0;
+    weir_arena_unref(batch->copies, 0);
+    batch->copies = NULL;
+    weir_pool_give(batches, batch);
+}
+
+size_t weir_batch_size(void)
+{
+    return sizeof(struct weir_batch);
+}
+
+void weir_batch_done(void *batch)
+{
+    struct weir_batch *done = batch;
+    weir_mem_free(done->nodes);
+    weir_mem_free(done->points);
+    weir_mem_free(done->refs);
+    weir_mem_free(done->slots);
+}
+
+/* -- the check ------------------------------------------------------------------------------------
+ */
+
+struct tally {
+    uint32_t points;
+    uint32_t nodes;
+    bool is_valid;
+};
+
+/* Encoded bytes of a metric's points; each index is above the one before, so the walk ends. */
+static size_t check_points(const struct weir_batch *batch, const struct weir_batch_node *metric,
+                           struct tally *tally)
+{
+    size_t bytes = 0;
+    uint32_t last = WEIR_BATCH_NONE;
+    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->points[i].next) {
+        if (i >= batch->point_count || (last != WEIR_BATCH_NONE && i <= last)) {
+            tally->is_valid = false;
+            return 0;
+        }
+        bytes += weir_point_encoded_size(batch->points[i].size);
+        tally->points++;
+        last = i;
+    }
+    tally->is_valid = tally->is_valid && last == metric->last && last != WEIR_BATCH_NONE;
+    return bytes;
+}
+
+/* Whether a node can be found, and is the one that is found. */
+static bool is_indexed(const struct weir_batch *batch, uint32_t index)
+{
+    return weir_batch_find(batch, &batch->nodes[index]) == index;
+}
+
+/* Encoded bytes of a chain of siblings; recursion ends at LEVELS deep because levels must rise. */
+static size_t check_nodes(const struct weir_batch *batch, uint32_t first, uint32_t parent,
+                          struct tally *tally)
+{
+    size_t bytes = 0;
+    uint32_t level = parent == WEIR_BATCH_NONE ? 0 : batch->nodes[parent].level + 1;
+    uint32_t last = parent;
+    for (uint32_t i = first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        if (i >= batch->node_count || (last != WEIR_BATCH_NONE && i <= last) ||
+            batch->nodes[i].parent != parent || batch->nodes[i].level != level ||
+            !is_indexed(batch, i)) {
+            tally->is_valid = false;
+            return 0;
+        }
+        const struct weir_batch_node *node = &batch->nodes[i];
+        size_t children = node->level == WEIR_BATCH_METRIC
+                              ? check_points(batch, node, tally)
+                              : check_nodes(batch, node->first, i, tally);
+        tally->is_valid = tally->is_valid && children == node->children;
+        tally->nodes++;
+        bytes += weir_batch_node_size(node, children);
+        last = i;
+    }
+    return bytes;
+}
+
+static bool refs_are_valid(const struct weir_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->ref_count; i++) {
+        const struct weir_batch_ref *ref = &batch->refs[i];
+        if (ref->arena == NULL || ref->points_begin >= ref->points_end ||
+            ref->points_end > batch->point_count || ref->nodes_begin > ref->nodes_end ||
+            ref->nodes_end > batch->node_count) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool weir_batch_validate(const struct weir_batch *batch)
+{
+    struct tally tally = {.is_valid = true};
+    size_t bytes = check_nodes(batch, batch->first_resource, WEIR_BATCH_NONE, &tally);
+    const struct weir_buffer *buffer = &batch->buffer;
+    bool is_bounded = batch->point_count <= 1 || (buffer->bytes <= buffer->hints.size &&
+                                                  batch->point_count <= buffer->hints.points_max);
+    return tally.is_valid && is_bounded && tally.points == batch->point_count &&
+           tally.nodes == batch->node_count && bytes == buffer->bytes &&
+           buffer->points == batch->point_count && refs_are_valid(batch);
+}
