@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+#   fuzz/run.sh [seconds [target...]]     each target (all by default) for this long, 60 s by default
+#
+# Builds the fuzz preset, runs each target from its corpus in the tree, and prints one row a target.
+# New inputs stay in build/fuzz/corpus/<entry> and are used again; a finding is kept in
+# build/fuzz/findings with the command that replays it. Exits 1 when there is a finding.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:-60}
+shift || true
+if ! [[ $seconds =~ ^[0-9]+$ ]]; then
+    echo "usage: fuzz/run.sh [seconds [target...]]" >&2
+    exit 2
+fi
+build=$PWD/build/fuzz
+found=$build/findings
+log=$build/fuzz-logs
+row='%-16s %12s %8s %8s %8s %6s  %s\n'
+
+# The canary must fall within 30 s, or the whole machinery is not to be believed.
+canary() {
+    clang -g -O1 -fsanitize=fuzzer,address fuzz/canary.c -o "$build/fuzz_canary"
+    if "$build/fuzz_canary" -max_total_time=30 -seed=1 -artifact_prefix="$log/" >"$log/canary" 2>&1; then
+        printf "$row" canary - - - - - 'FAILED: the planted bug was not found'
+        return 1
+    fi
+    printf "$row" canary - - - - - 'ok (the planted bug was found)'
+}
+
+# The last number after the word $1 in a libFuzzer log $2, or `-`.
+number() {
+    { grep -oE "(^| |_)$1:? +[0-9]+" "$2" || true; } | grep -oE '[0-9]+$' | tail -n 1 | grep . || echo -
+}
+
+one() {
+    local entry=$1 target=$build/fuzz_$1 out=$log/$1 options=() result=ok
+    local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry
+    mkdir -p "$grown"
+    [ -f "fuzz/dict/$entry.dict" ] && options+=("-dict=fuzz/dict/$entry.dict")
+    [ -d "$seeds" ] || seeds=
+    "$target" "${options[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -max_len=65536 -print_final_stats=1 -artifact_prefix="$found/$entry-" \
+        "$grown" ${seeds:+"$seeds"} >"$out" 2>&1 || result=FAILED
+    printf "$row" "$entry" "$(number number_of_executed_units "$out")" \
+        "$(number average_exec_per_sec "$out")" "$(number cov "$out")" "$(number ft "$out")" \
+        "$(find "$grown" ${seeds:+"$seeds"} -type f | wc -l)" "$result"
+    if [ "$result" = FAILED ]; then
+        grep -nE 'ERROR|SUMMARY|runtime error|Test unit written' "$out" | head -n 5 | sed 's/^/    /'
+        echo "    replay: $target $(find "$found" -name "$entry-*" -type f | head -n 1)"
+        return 1
+    fi
+}
+
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz >"$build/build.log" 2>&1 || {
+    tail -n 40 "$build/build.log"
+    exit 1
+}
+mkdir -p "$found" "$log"
+if [ "$#" -eq 0 ]; then
+    for target in "$build"/fuzz_*; do
+        entry=${target##*/fuzz_}
+        if [ -x "$target" ] && [ "$entry" != canary ] && [ "$entry" != "*" ]; then
+            set -- "$@" "$entry"
+        fi
+    done
+fi
+
+failed=0
+printf "$row" target executions per/s coverage features corpus result
+canary || failed=1
+for entry in "$@"; do
+    one "$entry" || failed=$((failed + 1))
+done
+echo "$# targets, $failed failed"
+[ "$failed" -eq 0 ]
