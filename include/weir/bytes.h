@@ -60,4 +60,8 @@ static inline struct weir_bytes weir_bytes_from(struct weir_bytes whole, size_t 
  * O(text x pattern) time at worst, no recursion. */
 bool weir_bytes_glob(struct weir_bytes pattern, struct weir_bytes text);
 
+/* The length of the UTF-8 character that `text` begins with (1 to 4), or 0 where that is not well-formed (Unicode 15,
+ * table 3-7) or there is none. For the few places that mend text; weir_utf8_valid is the fast whole check. */
+size_t weir_bytes_utf8_length(struct weir_bytes text);
+
 #endif

@@ -111,38 +111,6 @@ void weir_buf_printf(struct weir_buf *buf, const char *format, ...)
     buf->size += size;
 }
 
-static bool is_tail(const uint8_t *at, uint8_t low, uint8_t high)
-{
-    return *at >= low && *at <= high;
-}
-
-/* The length of the well-formed UTF-8 character that begins at `at` (Unicode 15, table 3-7), or 0.
- */
-static size_t utf8_length(const uint8_t *at, size_t left)
-{
-    uint8_t lead = at[0];
-    if (lead < 0x80) {
-        return 1;
-    }
-    if (lead >= 0xc2 && lead <= 0xdf) {
-        return left >= 2 && is_tail(at + 1, 0x80, 0xbf) ? 2 : 0;
-    }
-    if (lead >= 0xe0 && lead <= 0xef) {
-        uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;  /* no overlong form */
-        uint8_t high = lead == 0xed ? 0x9f : 0xbf; /* no surrogate */
-        bool whole = left >= 3 && is_tail(at + 1, low, high) && is_tail(at + 2, 0x80, 0xbf);
-        return whole ? 3 : 0;
-    }
-    if (lead >= 0xf0 && lead <= 0xf4) {
-        uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
-        uint8_t high = lead == 0xf4 ? 0x8f : 0xbf; /* nothing above U+10FFFF */
-        bool whole = left >= 4 && is_tail(at + 1, low, high) && is_tail(at + 2, 0x80, 0xbf) &&
-                     is_tail(at + 3, 0x80, 0xbf);
-        return whole ? 4 : 0;
-    }
-    return 0;
-}
-
 static bool is_line_separator(const uint8_t *at, size_t length)
 {
     return length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
@@ -182,7 +150,7 @@ static void emit_special(struct weir_buf *buf, const uint8_t *at, size_t length)
 static size_t cut_at(struct weir_bytes text, size_t size_max)
 {
     size_t cut = size_max;
-    while (cut > 0 && size_max - cut < 3 && is_tail(text.data + cut, 0x80, 0xbf)) {
+    while (cut > 0 && size_max - cut < 3 && (text.data[cut] & 0xc0) == 0x80) {
         cut--;
     }
     return cut;
@@ -197,7 +165,7 @@ void weir_buf_put_json_string(struct weir_buf *buf, struct weir_bytes text, size
     size_t run = 0;
     size_t at = 0;
     while (at < end) {
-        size_t length = utf8_length(text.data + at, end - at);
+        size_t length = weir_bytes_utf8_length(weir_bytes_of(text.data + at, end - at));
         if (is_plain(text.data + at, length)) {
             at += length;
             continue;

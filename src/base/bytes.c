@@ -49,3 +49,38 @@ bool weir_bytes_glob(struct weir_bytes pattern, struct weir_bytes text)
     }
     return in_pattern == pattern.size;
 }
+
+static bool is_tail(const uint8_t *at, uint8_t low, uint8_t high)
+{
+    return *at >= low && *at <= high;
+}
+
+size_t weir_bytes_utf8_length(struct weir_bytes text)
+{
+    if (text.size == 0) {
+        return 0;
+    }
+    const uint8_t *at = text.data;
+    size_t left = text.size;
+    uint8_t lead = at[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        return left >= 2 && is_tail(at + 1, 0x80, 0xbf) ? 2 : 0;
+    }
+    if (lead >= 0xe0 && lead <= 0xef) {
+        uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;  /* no overlong form */
+        uint8_t high = lead == 0xed ? 0x9f : 0xbf; /* no surrogate */
+        bool whole = left >= 3 && is_tail(at + 1, low, high) && is_tail(at + 2, 0x80, 0xbf);
+        return whole ? 3 : 0;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
+        uint8_t high = lead == 0xf4 ? 0x8f : 0xbf; /* nothing above U+10FFFF */
+        bool whole = left >= 4 && is_tail(at + 1, low, high) && is_tail(at + 2, 0x80, 0xbf) &&
+                     is_tail(at + 3, 0x80, 0xbf);
+        return whole ? 4 : 0;
+    }
+    return 0;
+}
