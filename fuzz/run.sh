@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-#   fuzz/run.sh [seconds [target...]]     each target (all by default) for this long, 60 s by default
+#   fuzz/run.sh [seconds [entry...]]    each entry (default: all) for this long (default: 60 s)
 #
 # Builds the fuzz preset, runs each target from its corpus in the tree, and prints one row a target.
 # New inputs stay in build/fuzz/corpus/<entry> and are used again; a finding is kept in
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 if ! [[ $seconds =~ ^[0-9]+$ ]]; then
-    echo "usage: fuzz/run.sh [seconds [target...]]" >&2
+    echo "usage: fuzz/run.sh [seconds [entry...]]" >&2
     exit 2
 fi
 build=$PWD/build/fuzz
@@ -22,8 +22,8 @@ row='%-16s %12s %8s %8s %8s %6s  %s\n'
 
 # The canary must fall within 30 s, or the whole machinery is not to be believed.
 canary() {
-    clang -g -O1 -fsanitize=fuzzer,address fuzz/canary.c -o "$build/fuzz_canary"
-    if "$build/fuzz_canary" -max_total_time=30 -seed=1 -artifact_prefix="$log/" >"$log/canary" 2>&1; then
+    clang -g -O1 -fsanitize=fuzzer,address fuzz/canary.c -o "$build/canary"
+    if "$build/canary" -max_total_time=30 -artifact_prefix="$log/" >"$log/canary" 2>&1; then
         printf "$row" canary - - - - - 'FAILED: the planted bug was not found'
         return 1
     fi
@@ -32,11 +32,13 @@ canary() {
 
 # The last number after the word $1 in a libFuzzer log $2, or `-`.
 number() {
-    { grep -oE "(^| |_)$1:? +[0-9]+" "$2" || true; } | grep -oE '[0-9]+$' | tail -n 1 | grep . || echo -
+    local last
+    last=$({ grep -oE "[ :]$1: +[0-9]+" "$2" || true; } | tail -n 1)
+    echo "${last:+${last##* }}"
 }
 
 one() {
-    local entry=$1 target=$build/fuzz_$1 out=$log/$1 options=() result=ok
+    local entry=$1 target=$build/fuzz/fuzz_$1 out=$log/$1 options=() result=ok
     local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry
     mkdir -p "$grown"
     [ -f "fuzz/dict/$entry.dict" ] && options+=("-dict=fuzz/dict/$entry.dict")
@@ -48,25 +50,24 @@ one() {
         "$(number average_exec_per_sec "$out")" "$(number cov "$out")" "$(number ft "$out")" \
         "$(find "$grown" ${seeds:+"$seeds"} -type f | wc -l)" "$result"
     if [ "$result" = FAILED ]; then
-        grep -nE 'ERROR|SUMMARY|runtime error|Test unit written' "$out" | head -n 5 | sed 's/^/    /'
+        { grep -E 'ERROR|SUMMARY|runtime error|Test unit written' "$out" || true; } |
+            head -n 5 | sed 's/^/    /'
         echo "    replay: $target $(find "$found" -name "$entry-*" -type f | head -n 1)"
         return 1
     fi
 }
 
-cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz >"$build/build.log" 2>&1 || {
-    tail -n 40 "$build/build.log"
-    exit 1
-}
-mkdir -p "$found" "$log"
 if [ "$#" -eq 0 ]; then
-    for target in "$build"/fuzz_*; do
-        entry=${target##*/fuzz_}
-        if [ -x "$target" ] && [ "$entry" != canary ] && [ "$entry" != "*" ]; then
-            set -- "$@" "$entry"
-        fi
+    for source in fuzz/*/fuzz_*.c; do
+        entry=${source##*/fuzz_}
+        set -- "$@" "${entry%.c}"
     done
+fi
+mkdir -p "$found" "$log"
+if ! { cmake --preset fuzz && cmake --build --preset fuzz --target "${@/#/fuzz_}"; } \
+    >"$log/build" 2>&1; then
+    tail -n 40 "$log/build"
+    exit 1
 fi
 
 failed=0

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The rooms without sockets, built for arm64 by Debian's cross compiler, their tests run by qemu-user.
-# The libraries come from Debian's arm64 packages, unpacked into build/arm64-sysroot; apt works on a
-# private copy of its state, so the machine's own architectures and package lists stay as they are.
+# The rooms without sockets, built for arm64 by Debian's cross compiler, their tests run by
+# qemu-user. The libraries come from Debian's arm64 packages, unpacked into build/arm64-sysroot; apt
+# works on a private state, so the machine's own architectures and package lists stay as they are.
 # Prints `skipped: <reason>` and exits 0 where compiler, emulator or packages cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,8 +21,8 @@ private_apt() {
     local state=$1
     shift
     "$@" -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Acquire::Retries=3 \
-        -o Acquire::Languages=none -o Dir::State="$state/lib" -o Dir::State::status="$state/status" \
-        -o Dir::Cache="$state/cache" -o Debug::NoLocking=true -q=2
+        -o Acquire::Languages=none -o Dir::State="$state/lib" -o Dir::Cache="$state/cache" \
+        -o Dir::State::status="$state/status" -o Debug::NoLocking=true -q=2
 }
 
 fill_sysroot() {

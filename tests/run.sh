@@ -34,10 +34,10 @@ attribute() {
     grep -m1 -oE "[[:space:]]$1=\"[0-9]+\"" "$2" | grep -oE '[0-9]+' || echo 0
 }
 
-# build PRESET: configures and builds; shows the log's end when it fails.
+# build PRESET [--target NAME...]: configures and builds; shows the errors when it fails.
 build() {
     local begun=$SECONDS log=$logs/$1-build.log
-    if { cmake --preset "$1" && cmake --build --preset "$1"; } >"$log" 2>&1; then
+    if { cmake --preset "$1" && cmake --build --preset "$@"; } >"$log" 2>&1; then
         echo "built $1 in $((SECONDS - begun)) s"
         return 0
     fi
@@ -51,8 +51,8 @@ suite() {
     local preset=$1 what=$2 begun=$SECONDS junit=$logs/$1.xml total bad out
     shift 2
     rm -f "$junit"
-    ctest --preset "$preset" --output-junit "$junit" --no-tests=error "$@" 2>&1 | tee "$logs/$preset.log" |
-        grep -vE '^ +Start +[0-9]+:'
+    ctest --preset "$preset" --output-junit "$junit" --no-tests=error "$@" 2>&1 |
+        tee "$logs/$preset.log" | grep -vE '^ +Start +[0-9]+:'
     if [ ! -s "$junit" ]; then
         row "$preset" "$what: ctest did not run" 0 1 0 $((SECONDS - begun))
         return
@@ -83,7 +83,9 @@ step_release() {
 
 step_fuzz() {
     local begun=$SECONDS bad good
-    build fuzz || return
+    local sources=(fuzz/*/fuzz_*.c)
+    sources=("${sources[@]##*/}")
+    build fuzz --target "${sources[@]%.c}" || return
     suite fuzz "corpus replay" -L '^fuzz$'
     begun=$SECONDS
     fuzz/run.sh "${FUZZ_SECONDS:-5}" 2>&1 | tee "$logs/fuzz-run.log"
