@@ -6,18 +6,31 @@
 #include "weir/retry_window.h"
 
 /*
- * What is sent next to one destination, and what becomes of each batch: the state machine, as a pure function of time
- * and answers. Batches are opaque handles with a retry state; queues are intrusive; nothing is allocated, sent, logged or
- * counted here. One thread: the destination's drainer.
+ * What is sent next to one destination, and what becomes of each batch: the state machine, as a
+ * pure function of time and answers. Batches are opaque handles with a retry state; queues are
+ * intrusive; nothing is allocated, sent, logged or counted here. One thread: the destination's
+ * drainer.
  *
- *            retryable answer                           401 403 404 405
- *   UP ───────────────────────────► PROBING      UP, PROBING ───────────► BLOCKED
- *    ▲   any batch delivered           │              ▲  any batch delivered  │
- *    └──────────────────────────────── ┘              └───────────────────────┘
+ *            retryable answer                          401 403 404 405
+ *   UP ───────────────────────────► PROBING     UP, PROBING ───────────► BLOCKED
+ *    ▲   delivered, or refused         │             ▲   retryable answer   │ │
+ *    ├─────────────────────────────────┘             └──────────────────────┘ │
+ *    └────────────────────────────────────────────────────────────────────────┘
  *
- * While PROBING or BLOCKED at most one batch is in flight. An outage is not a poison batch: see docs/design.
+ * While PROBING or BLOCKED at most one batch is sent at a time, and it is another one than failed
+ * last if there is another. An outage is not a poison batch: docs/design/0001-probe-and-poison.md.
+ *
+ *   I1  a parcel is in `waiting`, in flight, or the caller's
+ *   I2  a parcel expires only if it failed, others were then delivered, and it failed again
+ * (`outpaced`); with hold_on_outage off, also when its window just ends I3  while BLOCKED no window
+ * runs but that of a batch that alone is forbidden (`singled_out`) runs but that of an outpaced
+ * parcel that was tried
  */
-enum weir_destination_state { WEIR_DESTINATION_UP, WEIR_DESTINATION_PROBING, WEIR_DESTINATION_BLOCKED };
+enum weir_destination_state {
+    WEIR_DESTINATION_UP,
+    WEIR_DESTINATION_PROBING,
+    WEIR_DESTINATION_BLOCKED
+};
 
 enum weir_batch_fate {
     WEIR_FATE_WAITS,   /* kept; will be sent (again) later */
@@ -30,49 +43,74 @@ enum weir_batch_fate {
 struct weir_parcel { /* embedded in whatever represents an encoded batch */
     struct weir_parcel *next;
     struct weir_retry retry;
-    uint64_t order;           /* of closing: older first */
-    uint64_t taken_before;    /* how many batches the destination had taken when this one was first attempted */
-    bool held;                /* its window ended in an outage */
+    uint64_t order;      /* of closing: older first; halves share it */
+    uint64_t taken_then; /* the destination's `taken` when this one last failed */
+    uint32_t failures;   /* answers that were no verdict, ever */
+    bool outpaced;       /* it failed, others were taken, it failed again: it is to blame itself */
+    bool blocked;        /* its last failure was a 401 or its like */
+    bool singled_out;    /* forbidden twice, with others taken in between: its window runs */
+    bool held;           /* a window of it has ended in an outage, and was opened anew */
+    bool probe;          /* in flight as a probe */
 };
 
 struct weir_destination_queue {
-    struct weir_parcel *first;
+    struct weir_parcel *first; /* by order; equal orders as they came */
     uint32_t count;
 };
 
 struct weir_destination {
     enum weir_destination_state state;
     struct weir_retry_options retry;
-    bool hold_on_outage;      /* retry.on_outage: hold | dead_letter */
+    bool hold_on_outage; /* retry.on_outage: hold | dead_letter */
     uint32_t in_flight;
-    uint32_t in_flight_max;   /* while UP */
-    uint64_t taken;           /* batches delivered since start */
+    uint32_t in_flight_max; /* while UP */
+    uint64_t taken;         /* batches delivered since start */
     uint64_t next_order;
-    int64_t probe_ns;         /* PROBING, BLOCKED: when the next probe may go */
-    uint32_t failures;        /* in a row, for the probe's backoff */
-    struct weir_parcel *last_failed; /* the next probe is another one, if there is one */
-    struct weir_destination_queue waiting; /* never attempted, or failed and to be retried; by order */
+    int64_t probe_ns;                      /* PROBING, BLOCKED: when the next probe may go */
+    uint32_t failures;                     /* probes failed in a row, for their backoff */
+    const struct weir_parcel *last_failed; /* compared, never followed */
+    struct weir_destination_queue waiting; /* never attempted, or failed and to be retried */
 };
 
-void weir_destination_init(struct weir_destination *destination, const struct weir_retry_options *retry,
-                           bool hold_on_outage, uint32_t in_flight_max);
+/* A destination that is UP, with nothing waiting. in_flight_max is at least 1. */
+void weir_destination_init(struct weir_destination *destination,
+                           const struct weir_retry_options *retry, bool hold_on_outage,
+                           uint32_t in_flight_max);
 
-/* Takes in a new parcel, or a half (its retry state set by the caller to that of the whole). */
+/* Makes a new parcel, next in the order. It may be added later than its successors. */
+void weir_destination_number(struct weir_destination *destination, struct weir_parcel *parcel);
+
+/* Takes in a numbered parcel, or a half: one that holds a copy of what the whole was after
+ * WEIR_FATE_SPLIT. Halves are added first half first. O(waiting). */
 void weir_destination_add(struct weir_destination *destination, struct weir_parcel *parcel);
 
-/* The parcel to send now, taken out of the queue and marked as begun; NULL when there is none to send now. */
+/* The parcel to send now, taken out of the queue and marked as begun; NULL when there is none to
+ * send now. O(waiting). */
 struct weir_parcel *weir_destination_next(struct weir_destination *destination, int64_t now_ns);
 
-/* Books the answer for a parcel in flight; WAITS puts it back. `retry_after_ns` as in the reply; `unit` uniform in [0,1). */
-enum weir_batch_fate weir_destination_answer(struct weir_destination *destination, struct weir_parcel *parcel,
-                                             enum weir_outcome outcome, int64_t now_ns,
-                                             int64_t retry_after_ns, double unit);
+/* An answer, with the time it came at. */
+struct weir_destination_answer {
+    enum weir_outcome outcome;
+    int64_t now_ns;
+    int64_t retry_after_ns; /* as in the reply; more than an hour counts as an hour */
+    double unit;            /* uniform in [0, 1), for jitter */
+};
 
-/* A parcel whose window has ended without an answer in flight, and whose fate is now EXPIRED; NULL when there is none. Parcels whose
- * window ended in an outage are held instead. */
+/* Books the answer for a parcel in flight; WEIR_FATE_WAITS put it back, else it is the caller's. */
+enum weir_batch_fate weir_destination_answer(struct weir_destination *destination,
+                                             struct weir_parcel *parcel,
+                                             const struct weir_destination_answer *answer);
+
+/* A waiting parcel whose window has ended and whose fate is WEIR_FATE_EXPIRED, taken out; NULL when
+ * there is none. Parcels whose window ended in an outage are held instead. O(waiting). */
 struct weir_parcel *weir_destination_expired(struct weir_destination *destination, int64_t now_ns);
 
-/* When any of the above may next say something new; INT64_MAX for never. */
+/* When _next or _expired may next say something new, without an answer or an addition; INT64_MAX
+ * for never, a time in the past for now. O(waiting). */
 int64_t weir_destination_wakeup_ns(const struct weir_destination *destination, int64_t now_ns);
+
+/* The first waiting parcel whatever its state, taken out; NULL when there is none. For the end of a
+ * drain. */
+struct weir_parcel *weir_destination_remove(struct weir_destination *destination);
 
 #endif
