@@ -6,17 +6,19 @@
 #include "weir/region.h"
 
 /*
- * One request's memory: a chain of regions, handed out by bumping a pointer, given back all at once when
- * the last reference goes. Views into it are what flows through the rings to the exporters.
+ * One request's memory: a chain of regions, handed out by bumping a pointer, given back all at once
+ * when the last reference goes. Views into it are what flows through the rings to the exporters.
  *
  *   arena ─► [region: decompressed body           ] ─► [region: points, rebuilt bytes |free] ─► ...
  *               ^ views                                   ^ bump
  *
- *   I1  every region's capacity is charged to exactly one budget, from before it is taken until it is given
+ *   I1  every region's capacity is charged to exactly one budget, from before it is taken until it
+ *       is given
  *   I2  one thread allocates; once published (second reference) nobody allocates
  *   I3  live <= what was ever retained; an arena with 0 references is gone
  *
- * A budget says who pays. `take` must not block; false means no. Both may be called from any thread.
+ * A budget says who pays. `take` must not block; false means no. Both may be called from any
+ * thread.
  */
 struct weir_arena_budget {
     bool (*take)(void *self, size_t bytes);
@@ -28,38 +30,44 @@ struct weir_arena;
 
 #define WEIR_ARENA_REGIONS_MAX 64
 
-/* An empty arena with one reference (and nothing live), its chunks at least `chunk_size` bytes (0: 64 KiB) and an
- * eighth of what it has already. Takes no region yet. WEIR_ENOMEM. The budget struct is copied; what it points to must outlive the arena. */
+/* An empty arena with one reference (and nothing live), its chunks at least `chunk_size` bytes (0:
+ * 64 KiB) and an eighth of what it has already. Takes no region yet. WEIR_ENOMEM. The budget struct
+ * is copied; what it points to must outlive the arena. */
 WEIR_MUST_USE enum weir_status weir_arena_new(struct weir_regions *regions,
                                               struct weir_arena_budget budget, size_t chunk_size,
                                               struct weir_arena **ret);
 
-/* `size` bytes aligned to `alignment` (a power of two up to 64), uninitialised; NULL when the budget says
- * no, memory is out, or the arena has WEIR_ARENA_REGIONS_MAX regions. The owning thread, before publishing. */
+/* `size` bytes aligned to `alignment` (a power of two up to 64), uninitialised; NULL when the
+ * budget says no, memory is out, or the arena has WEIR_ARENA_REGIONS_MAX regions. The owning
+ * thread, before publishing. */
 void *weir_arena_alloc(struct weir_arena *arena, size_t size, size_t alignment);
 
-/* Gives back the unused tail of the newest allocation `memory` (of `size` bytes), keeping `kept`: later
- * allocations use it. The charge stays. */
+/* Gives back the unused tail of the newest allocation `memory` (of `size` bytes), keeping `kept`:
+ * later allocations use it. The charge stays. */
 void weir_arena_trim(struct weir_arena *arena, void *memory, size_t size, size_t kept);
 
 /* Gives every region back and starts anew; only with one reference and nothing retained. */
 void weir_arena_reset(struct weir_arena *arena);
 
-/* Moves the whole charge to another budget. WEIR_EFULL, and nothing changed, when that one says no. */
+/* Moves the whole charge to another budget. WEIR_EFULL, and nothing changed, when that one says no.
+ */
 WEIR_MUST_USE enum weir_status weir_arena_charge_to(struct weir_arena *arena,
                                                     struct weir_arena_budget budget);
 
-/* One more reference, which keeps `live` bytes of the arena in use. Any thread that holds a reference. */
+/* One more reference, which keeps `live` bytes of the arena in use. Any thread that holds a
+ * reference. */
 void weir_arena_ref(struct weir_arena *arena, size_t live);
 
 /* Gives a reference and its `live` bytes back; the last one frees everything. NULL is nothing. */
 void weir_arena_unref(struct weir_arena *arena, size_t live);
 
-/* Bytes charged now, and bytes that references keep in use. Relaxed; any thread that holds a reference. */
 struct weir_arena_stat {
-    size_t size;
-    size_t live;
+    size_t size; /* bytes charged */
+    size_t live; /* bytes that references keep in use */
 };
+
+/* How large the arena is, and how much of it is used still. Relaxed; any thread with a reference.
+ */
 struct weir_arena_stat weir_arena_stat(const struct weir_arena *arena);
 
 /* Bytes charged now. */

@@ -6,14 +6,15 @@
 #include "weir/status.h"
 
 /*
- * A bounded writer into somebody's memory, with a sticky error: a write that does not fit sets `failed`
- * and writes nothing, and so does every later one. Pure; one thread.
+ * A bounded writer into somebody's memory, with a sticky error: a write that does not fit sets
+ * `failed` and writes nothing, and so does every later one. Pure; one thread.
  *
  *   data [ written bytes | room            ]
  *        0               size              capacity
  *
- * A buffer made by weir_buf_grow_init owns heap memory and grows, doubling, up to `limit`; one made by
- * weir_buf_fixed borrows and never grows. `weir_buf_done` gives back what is owned and accepts both.
+ * A buffer made by weir_buf_grow_init owns heap memory and grows, doubling, up to `limit`; one made
+ * by weir_buf_fixed borrows and never grows. `weir_buf_done` gives back what is owned and accepts
+ * both.
  */
 struct weir_buf {
     uint8_t *data;
@@ -52,9 +53,9 @@ void weir_buf_put_byte(struct weir_buf *buf, uint8_t byte);
 void weir_buf_printf(struct weir_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Appends a JSON string, quotes included: escapes what JSON and line-based logs need escaped (controls,
- * quotes, backslash, U+2028/2029), replaces invalid UTF-8 by U+FFFD, and cuts after `size_max` input
- * bytes with an ellipsis (0: no cut). */
+/* Appends a JSON string, quotes included: escapes what JSON and line-based logs need escaped
+ * (controls, quotes, backslash, U+2028/2029), replaces invalid UTF-8 by U+FFFD, and cuts after
+ * `size_max` input bytes with an ellipsis (0: no cut). */
 void weir_buf_put_json_string(struct weir_buf *buf, struct weir_bytes text, size_t size_max);
 
 /* Gives back owned memory and zeroes the struct. NULL and borrowed buffers are accepted. */

@@ -9,7 +9,8 @@
 
 /*
  * A view: somebody else's bytes, passed by value. Says nothing about who owns them or how long they
- * live; the function that returns one does. `data` may be NULL only where `size` is 0. Not terminated.
+ * live; the function that returns one does. `data` may be NULL only where `size` is 0. Not
+ * terminated.
  */
 struct weir_bytes {
     const uint8_t *data;
@@ -56,12 +57,13 @@ static inline struct weir_bytes weir_bytes_from(struct weir_bytes whole, size_t 
                                 : weir_bytes_of(whole.data + offset, whole.size - offset);
 }
 
-/* Whether `text` fits the glob `pattern`: `*` any run, `?` any one byte, all else itself. Linear space,
- * O(text x pattern) time at worst, no recursion. */
+/* Whether `text` fits the glob `pattern`: `*` any run, `?` any one byte, all else itself. Linear
+ * space, O(text x pattern) time at worst, no recursion. */
 bool weir_bytes_glob(struct weir_bytes pattern, struct weir_bytes text);
 
-/* The length of the UTF-8 character that `text` begins with (1 to 4), or 0 where that is not well-formed (Unicode 15,
- * table 3-7) or there is none. For the few places that mend text; weir_utf8_valid is the fast whole check. */
+/* The length of the UTF-8 character that `text` begins with (1 to 4), or 0 where that is not
+ * well-formed (Unicode 15, table 3-7) or there is none. For the few places that mend text;
+ * weir_utf8_valid is the fast whole check. */
 size_t weir_bytes_utf8_length(struct weir_bytes text);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * The only place that reads a clock. Pure rooms take time as an argument instead. All times are signed
- * nanoseconds; durations are plain int64_t in the unit their name ends in.
+ * The only place that reads a clock. Pure rooms take time as an argument instead. All times are
+ * signed nanoseconds; durations are plain int64_t in the unit their name ends in.
  */
 #define WEIR_NS_PER_US INT64_C(1000)
 #define WEIR_NS_PER_MS INT64_C(1000000)

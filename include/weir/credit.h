@@ -30,7 +30,8 @@ void weir_credit_done(const struct weir_credit *credit);
 /* Takes `bytes`: true, or false with nothing taken. Lock-free; any thread. */
 __attribute__((warn_unused_result)) bool weir_credit_take(struct weir_credit *credit, size_t bytes);
 
-/* Takes `bytes` even past the limit, for memory that exists already and must be accounted. Any thread. */
+/* Takes `bytes` even past the limit, for memory that exists already and must be accounted. Any
+ * thread. */
 void weir_credit_force(struct weir_credit *credit, size_t bytes);
 
 /* Gives `bytes` back; giving more than is used is our bug (asserted). Any thread. */

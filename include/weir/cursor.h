@@ -6,9 +6,9 @@
 #include "weir/panic.h"
 
 /*
- * A reading position in a view, with a sticky error: after the first read past the end `failed` stays
- * set, every later read gives zeros, and the position no longer moves. So a parser reads a whole
- * structure and asks once. Pure values, no allocation; one thread.
+ * A reading position in a view, with a sticky error: after the first read past the end `failed`
+ * stays set, every later read gives zeros, and the position no longer moves. So a parser reads a
+ * whole structure and asks once. Pure values, no allocation; one thread.
  *
  *   I1  position <= end
  *   I2  failed implies that nothing read since is to be believed

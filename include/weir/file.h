@@ -6,13 +6,13 @@
 #include "weir/status.h"
 
 /*
- * The few file operations that Weir needs, with the checks that are easy to forget: O_CLOEXEC always,
- * EINTR and short transfers continued, sizes bounded before memory is taken.
+ * The few file operations that Weir needs, with the checks that are easy to forget: O_CLOEXEC
+ * always, EINTR and short transfers continued, sizes bounded before memory is taken.
  */
 
-/* Reads a whole file of at most `size_max` bytes into memory that the caller frees with weir_mem_free; a
- * terminator follows the bytes and is not counted. WEIR_ENOTFOUND, WEIR_EDENIED, WEIR_ELIMIT (larger),
- * WEIR_EIO, WEIR_ENOMEM; errno says more. `path` "-" reads standard input. */
+/* Reads a whole file of at most `size_max` bytes into memory that the caller frees with
+ * weir_mem_free; a terminator follows the bytes and is not counted. WEIR_ENOTFOUND, WEIR_EDENIED,
+ * WEIR_ELIMIT (larger), WEIR_EIO, WEIR_ENOMEM; errno says more. `path` "-" reads standard input. */
 WEIR_MUST_USE enum weir_status weir_file_read(const char *path, size_t size_max, uint8_t **ret_data,
                                               size_t *ret_size);
 

@@ -5,8 +5,9 @@
 #include "weir/bytes.h"
 
 /*
- * Hashes for tables whose keys come from outside. weir_hash is keyed once a process from the system's
- * generator, so that nobody outside can choose keys that collide (SipHash-1-3, Aumasson and Bernstein 2012).
+ * Hashes for tables whose keys come from outside. weir_hash is keyed once a process from the
+ * system's generator, so that nobody outside can choose keys that collide (SipHash-1-3, Aumasson
+ * and Bernstein 2012).
  */
 
 /* A keyed 64-bit hash; the same within this process only. Any thread. */
@@ -19,7 +20,8 @@ static inline uint64_t weir_hash_mix(uint64_t a, uint64_t b)
     return mixed ^ (mixed >> 32);
 }
 
-/* Fixes the process's key, for tests that need the same hashes in each run. Before any other call. */
+/* Fixes the process's key, for tests that need the same hashes in each run. Before any other call.
+ */
 void weir_hash_set_key(const uint64_t key[2]);
 
 #endif

@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /*
- * The one door to the allocator (jemalloc in `release`, the sanitizer's in the others). Every call is
- * counted, so that a test can show that a warmed-up request makes none. All functions: any thread.
+ * The one door to the allocator (jemalloc in `release`, the sanitizer's in the others). Every call
+ * is counted, so that a test can show that a warmed-up request makes none. All functions: any
+ * thread.
  */
 
 /* `size` bytes, uninitialised, or NULL. `size` 0 gives a unique pointer. The caller owns it. */
@@ -20,7 +21,8 @@ void *weir_mem_zalloc(size_t count, size_t size) __attribute__((malloc, warn_unu
 /* As realloc: NULL leaves `old` as it was. `count` x `size` is checked for overflow. */
 void *weir_mem_resize(void *old, size_t count, size_t size) __attribute__((warn_unused_result));
 
-/* `size` bytes at a multiple of `alignment` (a power of two), or NULL. Given back by weir_mem_free. */
+/* `size` bytes at a multiple of `alignment` (a power of two), or NULL. Given back by weir_mem_free.
+ */
 void *weir_mem_aligned(size_t alignment, size_t size) __attribute__((malloc, warn_unused_result));
 
 /* Gives back what any of the above returned. NULL is nothing. */
@@ -32,13 +34,14 @@ char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_u
 /* How many of the calls above asked the allocator for memory since the process began. */
 uint64_t weir_mem_calls(void);
 
-/* The allocator's own account, in bytes; all 0 where jemalloc is not linked. */
 struct weir_mem_stats {
     size_t allocated; /* by the application */
     size_t active;    /* in pages that hold something */
     size_t resident;  /* in physical memory, caches included */
     size_t retained;  /* address space kept, no memory behind it */
 };
+
+/* The allocator's own account, in bytes; all 0 where jemalloc is not linked. */
 struct weir_mem_stats weir_mem_stats(void);
 
 #endif

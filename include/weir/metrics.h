@@ -8,76 +8,81 @@
 /*
  * The process's own metrics: one closed list of families, counted per thread, summed when read.
  *
- *   thread 1 slab [ series 0 | series 1 | ... ]     a count is one relaxed store into the thread's own slab:
- *   thread 2 slab [ series 0 | series 1 | ... ]     no shared cache line, no lock
- *                      └──── sum ────► /metrics
+ *   thread 1 slab [ series 0 | series 1 | ... ]     a count is one relaxed store
+ *   thread 2 slab [ series 0 | series 1 | ... ]     into the thread's own slab: no shared cache
+ * line └──── sum ────► /metrics
  *
- * A series is a family with its label values; it is interned once (weir/table.h) and then known by number. Each
- * family has a cap, all together WEIR_METRICS_SERIES_MAX; past a cap the count goes to the family's series whose label
- * values are all "other", and weir_metrics_overflow_total{family} says so. Histograms have fixed buckets.
+ * A series is a family with its label values; it is interned once (weir/table.h) and then known by
+ * number. Each family has a cap, all together WEIR_METRICS_SERIES_MAX; past a cap the count goes to
+ * the family's series whose label values are all "other", and weir_metrics_overflow_total{family}
+ * says so. Histograms have fixed buckets.
  */
 #define WEIR_METRICS_SERIES_MAX 10000
 #define WEIR_METRICS_LABELS_MAX 3
 
-/* Every family, in the order of the exposition. metrics.c holds name, type, unit, labels, cap and help of each. */
+/* Every family, in the order of the exposition. src/metrics/families.c holds
+ * name, type, labels, buckets, cap and help of each. */
 enum weir_family {
-    WEIR_M_REQUESTS,             /* weir_requests_total{code,reason} */
-    WEIR_M_REQUEST_BODY_BYTES,   /* weir_request_body_bytes_total */
-    WEIR_M_REQUEST_DURATION,     /* weir_request_duration_seconds, histogram */
-    WEIR_M_KEY_REQUESTS,         /* weir_access_key_requests_total{key} */
-    WEIR_M_ID_MISMATCHES,        /* weir_request_id_mismatches_total */
-    WEIR_M_RECORDS,              /* weir_records_total{format} */
-    WEIR_M_QUARANTINED,          /* weir_records_quarantined_total{reason} */
-    WEIR_M_CONNECTIONS,          /* weir_connections, gauge */
-    WEIR_M_POINTS_RECEIVED,      /* weir_points_received_total{namespace} */
-    WEIR_M_ACCOUNT_POINTS,       /* weir_account_points_total{account,region} */
-    WEIR_M_STREAM_LAST_REQUEST,  /* weir_stream_last_request_timestamp_seconds{stream}, gauge */
-    WEIR_M_NEWEST_POINT,         /* weir_newest_point_timestamp_seconds{namespace}, gauge */
-    WEIR_M_NAMESPACE_OVERFLOW,   /* weir_namespace_overflow_points_total */
-    WEIR_M_RING_POINTS,          /* weir_ring_points{namespace}, gauge */
-    WEIR_M_MEMORY,               /* weir_memory_bytes{kind}, gauge */
-    WEIR_M_MEMORY_LIMIT,         /* weir_memory_limit_bytes{kind}, gauge */
-    WEIR_M_ALLOCATIONS,          /* weir_allocations_total */
-    WEIR_M_ARENA_COPIES,         /* weir_arena_copied_bytes_total{destination} */
-    WEIR_M_BATCH_BYTES,          /* weir_batch_bytes{destination}, histogram */
-    WEIR_M_BATCH_TRIGGER,        /* weir_batch_trigger_total{destination,trigger} */
-    WEIR_M_EXPORT_REQUESTS,      /* weir_export_requests_total{destination,outcome} */
-    WEIR_M_EXPORT_POINTS,        /* weir_export_points_total{destination,outcome} */
-    WEIR_M_EXPORT_DURATION,      /* weir_export_duration_seconds{destination}, histogram */
-    WEIR_M_EXPORT_BYTES,         /* weir_export_bytes_total{destination,encoding} */
-    WEIR_M_EXPORT_REPEATS,       /* weir_export_repeats_total{destination}: batches sent again after a lost answer */
-    WEIR_M_DELIVERY_LAG,         /* weir_delivery_lag_seconds{destination}, histogram */
-    WEIR_M_RETRY_BATCHES,        /* weir_export_retry_batches{destination}, gauge */
-    WEIR_M_WINDOW_REMAINING,     /* weir_export_window_remaining_seconds{destination}, gauge */
-    WEIR_M_BLOCKED,              /* weir_destination_blocked{destination,reason}, gauge 0 or 1 */
-    WEIR_M_DEAD_LETTER_POINTS,   /* weir_dead_letter_points_total{destination,reason} */
-    WEIR_M_LOG_SUPPRESSED,       /* weir_log_lines_suppressed_total */
-    WEIR_M_OVERFLOW,             /* weir_metrics_overflow_total{family} */
-    WEIR_M_BUILD_INFO,           /* weir_build_info{version} */
-    WEIR_M_PROCESS_CPU,          /* process_cpu_seconds_total */
-    WEIR_M_PROCESS_RESIDENT,     /* process_resident_memory_bytes */
-    WEIR_M_PROCESS_VIRTUAL,      /* process_virtual_memory_bytes */
-    WEIR_M_PROCESS_OPEN_FDS,     /* process_open_fds */
-    WEIR_M_PROCESS_MAX_FDS,      /* process_max_fds */
-    WEIR_M_PROCESS_START,        /* process_start_time_seconds */
+    WEIR_M_REQUESTS,            /* weir_requests_total{code,reason} */
+    WEIR_M_REQUEST_BODY_BYTES,  /* weir_request_body_bytes_total */
+    WEIR_M_REQUEST_DURATION,    /* weir_request_duration_seconds, histogram */
+    WEIR_M_KEY_REQUESTS,        /* weir_access_key_requests_total{key} */
+    WEIR_M_ID_MISMATCHES,       /* weir_request_id_mismatches_total */
+    WEIR_M_RECORDS,             /* weir_records_total{format} */
+    WEIR_M_QUARANTINED,         /* weir_records_quarantined_total{reason} */
+    WEIR_M_CONNECTIONS,         /* weir_connections, gauge */
+    WEIR_M_POINTS_RECEIVED,     /* weir_points_received_total{namespace} */
+    WEIR_M_ACCOUNT_POINTS,      /* weir_account_points_total{account,region} */
+    WEIR_M_STREAM_LAST_REQUEST, /* weir_stream_last_request_timestamp_seconds{stream}, gauge */
+    WEIR_M_NEWEST_POINT,        /* weir_newest_point_timestamp_seconds{namespace}, gauge */
+    WEIR_M_NAMESPACE_OVERFLOW,  /* weir_namespace_overflow_points_total */
+    WEIR_M_RING_POINTS,         /* weir_ring_points{namespace}, gauge */
+    WEIR_M_MEMORY,              /* weir_memory_bytes{kind}, gauge */
+    WEIR_M_MEMORY_LIMIT,        /* weir_memory_limit_bytes{kind}, gauge */
+    WEIR_M_ALLOCATIONS,         /* weir_allocations_total */
+    WEIR_M_ARENA_COPIES,        /* weir_arena_copied_bytes_total{destination} */
+    WEIR_M_BATCH_BYTES,         /* weir_batch_bytes{destination}, histogram */
+    WEIR_M_BATCH_TRIGGER,       /* weir_batch_trigger_total{destination,trigger} */
+    WEIR_M_EXPORT_REQUESTS,     /* weir_export_requests_total{destination,outcome} */
+    WEIR_M_EXPORT_POINTS,       /* weir_export_points_total{destination,outcome} */
+    WEIR_M_EXPORT_DURATION,     /* weir_export_duration_seconds{destination}, histogram */
+    WEIR_M_EXPORT_BYTES,        /* weir_export_bytes_total{destination,encoding} */
+    WEIR_M_EXPORT_REPEATS,      /* weir_export_repeats_total{destination} */
+    WEIR_M_DELIVERY_LAG,        /* weir_delivery_lag_seconds{destination}, histogram */
+    WEIR_M_RETRY_BATCHES,       /* weir_export_retry_batches{destination}, gauge */
+    WEIR_M_WINDOW_REMAINING,    /* weir_export_window_remaining_seconds{destination}, gauge */
+    WEIR_M_BLOCKED,             /* weir_destination_blocked{destination,reason}, gauge 0 or 1 */
+    WEIR_M_DEAD_LETTER_POINTS,  /* weir_dead_letter_points_total{destination,reason} */
+    WEIR_M_LOG_SUPPRESSED,      /* weir_log_lines_suppressed_total */
+    WEIR_M_OVERFLOW,            /* weir_metrics_overflow_total{family} */
+    WEIR_M_BUILD_INFO,          /* weir_build_info{version} */
+    WEIR_M_PROCESS_CPU,         /* process_cpu_seconds_total */
+    WEIR_M_PROCESS_RESIDENT,    /* process_resident_memory_bytes */
+    WEIR_M_PROCESS_VIRTUAL,     /* process_virtual_memory_bytes */
+    WEIR_M_PROCESS_OPEN_FDS,    /* process_open_fds */
+    WEIR_M_PROCESS_MAX_FDS,     /* process_max_fds */
+    WEIR_M_PROCESS_START,       /* process_start_time_seconds */
     WEIR_M_FAMILIES
 };
 
-/* Makes and frees the process's registry; before the first and after the last thread that counts. WEIR_ENOMEM. */
+/* Makes and frees the process's registry; before the first and after the last thread that counts.
+ * WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_metrics_start(void);
 void weir_metrics_stop(void);
 
-/* Gives the calling thread its slab, and takes it back (its counts stay). Counting without one is our bug (asserted). A
- * thread must be RCU-registered. WEIR_ENOMEM. */
+/* Gives the calling thread its slab, and takes it back (its counts stay). Counting without one is
+ * our bug (asserted). A thread must be RCU-registered. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_metrics_thread_start(void);
 void weir_metrics_thread_stop(void);
 
-/* The number of the series with these label values (as many as the family has labels; NULL where it has none).
- * Never fails: past a cap it is the family's "other" series, and that is counted. Keep the number where it is used
- * often. Any thread with a slab. */
+/* The number of the series with these label values (as many as the family has labels; NULL where it
+ * has none). Never fails: past a cap it is the family's "other" series, and that is counted. Keep
+ * the number where it is used often. Any thread with a slab. */
 uint32_t weir_metrics_series(enum weir_family family, const struct weir_bytes *values);
 
-/* Counts into a counter, observes a value in a histogram, sets or raises a gauge (gauges are process-wide). */
+/* Counts into a counter or raises a gauge; observes a value in a histogram; sets a gauge. Gauges,
+ * and the totals that somebody else keeps (allocations, lost log lines, CPU seconds: set, not
+ * counted), are process-wide; the rest is the calling thread's. A mistaken kind is asserted. */
 void weir_metrics_add(uint32_t series, uint64_t count);
 void weir_metrics_observe(uint32_t series, double value);
 void weir_metrics_set(uint32_t series, double value);

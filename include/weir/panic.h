@@ -5,13 +5,14 @@
 /*
  * What happens when the program finds a bug of its own.
  *
- * Three kinds of check are kept apart: bad input returns a status; our own bug is WEIR_ASSERT, which is
- * compiled in everywhere, in production too, and does not look at NDEBUG; a check that is too dear for a
- * hot path is WEIR_DCHECK, compiled in where WEIR_DCHECKS is set (the debug, sanitizer and fuzz builds).
- * One condition an assert, so that the message says which.
+ * Three kinds of check are kept apart: bad input returns a status; our own bug is WEIR_ASSERT,
+ * which is compiled in everywhere, in production too, and does not look at NDEBUG; a check that is
+ * too dear for a hot path is WEIR_DCHECK, compiled in where WEIR_DCHECKS is set (the debug,
+ * sanitizer and fuzz builds). One condition an assert, so that the message says which.
  */
 
-/* Writes one line to standard error (no allocation, no lock) and aborts. Never returns. Any thread. */
+/* Writes one line to standard error (no allocation, no lock) and aborts. Never returns. Any thread.
+ */
 __attribute__((noreturn, cold)) void weir_panic(const char *file, int line, const char *what);
 
 #define WEIR_ASSERT(condition)                                                                     \

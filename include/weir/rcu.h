@@ -4,10 +4,11 @@
 
 /*
  * The one wrapper of liburcu (memory-barrier flavour): read sections cost no lock and no store that
- * others wait for; a writer publishes a new version and frees the old one after every reader has left.
+ * others wait for; a writer publishes a new version and frees the old one after every reader has
+ * left.
  *
- * A thread that reads registers once (weir_thread_start does it for our threads). Nothing got under RCU
- * outlives the read section except by reference count.
+ * A thread that reads registers itself, once, before it does. Nothing got under
+ * RCU outlives the read section except by reference count.
  */
 
 /* Registers and unregisters the calling thread. Nesting is counted. */
@@ -18,7 +19,8 @@ void weir_rcu_thread_stop(void);
 void weir_rcu_read_lock(void);
 void weir_rcu_read_unlock(void);
 
-/* Waits until every read section that is open now has ended. Not inside one. May take milliseconds. */
+/* Waits until every read section that is open now has ended. Not inside one. May take milliseconds.
+ */
 void weir_rcu_synchronize(void);
 
 /* Publishes `fresh` at `*place` for readers, and reads it in a read section. */

@@ -9,15 +9,17 @@
 /*
  * Large blocks of memory (a body, an arena's chunk, an encoded batch), kept for the next user.
  *
- * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so at most a fifth
- * of a region is slack (beyond the smallest). A freed region goes into its class's row of slots, from where the next request
- * for that class takes it; no allocator call is made while rows have what is asked for.
+ * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so beyond
+ * the smallest at most a fifth of a region is slack. A freed region goes into its class's row of
+ * slots, from where the next request for that class takes it; no allocator call is made while rows
+ * have what is asked for.
  *
- *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer: take = exchange with NULL,
- *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          give = compare-and-swap from NULL. No list, so no ABA.
+ *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer:
+ *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          take = exchange with NULL,
+ *                                            give = compare-and-swap from NULL. No list, so no ABA.
  *
- * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Lock-free; any
- * thread may free what another took. In sanitizer builds idle regions are poisoned.
+ * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Lock-free;
+ * any thread may free what another took. In sanitizer builds idle regions are poisoned.
  */
 struct weir_regions;
 
@@ -28,13 +30,16 @@ struct weir_region {
 
 #define WEIR_REGION_SIZE_MAX ((size_t)512 << 20)
 
-/* Makes an empty cache that may hold `idle_limit` idle bytes. WEIR_ENOMEM. */
+/* Makes an empty cache that may hold `idle_limit` idle bytes. WEIR_ENOMEM.
+ * (weir_regions_* is about the cache: tidy: allow header-prefix -- the plural says so.) */
 WEIR_MUST_USE enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret);
 
-/* Gives every idle region back. All regions must have been freed (asserted). NULL is nothing. */
+/* Gives every idle region back. All regions must have been freed (asserted). NULL is nothing.
+ * (tidy: allow header-prefix -- the plural, as above) */
 void weir_regions_free(struct weir_regions *regions);
 
-/* A region of at least `size` bytes (1..WEIR_REGION_SIZE_MAX). WEIR_ENOMEM; WEIR_ELIMIT above the maximum. */
+/* A region of at least `size` bytes (1..WEIR_REGION_SIZE_MAX). WEIR_ENOMEM; WEIR_ELIMIT above the
+ * maximum. */
 WEIR_MUST_USE enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
                                                 struct weir_region *ret);
 
@@ -44,11 +49,13 @@ void weir_region_give(struct weir_regions *regions, struct weir_region *region);
 /* The capacity that a region for `size` would have, to be charged before it is taken. */
 size_t weir_region_capacity(size_t size);
 
-/* Bytes now idle in the cache, and bytes now out with users. Relaxed reads. */
+/* Bytes now idle in the cache, and bytes now out with users. Relaxed reads.
+ * (tidy: allow header-prefix -- the plural, as above) */
 size_t weir_regions_idle(const struct weir_regions *regions);
 size_t weir_regions_taken(const struct weir_regions *regions);
 
-/* Asserts the cache's invariants, for tests. Only while no other thread uses it. */
+/* Asserts the cache's invariants, for tests. Only while no other thread uses it.
+ * (tidy: allow header-prefix -- the plural, as above) */
 void weir_regions_validate(const struct weir_regions *regions);
 
 #endif

@@ -17,13 +17,14 @@
  *   I2  a non-NULL slot in [head, tail) belongs to the consumer, every other slot to the producers
  *   I3  free credits + credits out + (tail - head) = slots
  *
- * A producer first reserves credits, for as many items as it will push; that may fail and costs nothing to
- * undo. A push with a credit cannot fail and never waits: a claimed slot is empty because the credit that
- * pays for it came back only after the consumer had emptied a slot. So a request takes credit in every ring
- * it will enter, and only then publishes: all or nothing, without locks.
+ * A producer first reserves credits, for as many items as it will push; that may fail and costs
+ * nothing to undo. A push with a credit cannot fail and never waits: a claimed slot is empty
+ * because the credit that pays for it came back only after the consumer had emptied a slot. So a
+ * request takes credit in every ring it will enter, and only then publishes: all or nothing,
+ * without locks.
  *
- * A consumer that finds the slot at head still NULL although tail has moved has met a producer between claim
- * and store; it stops there and comes back.
+ * A consumer that finds the slot at head still NULL although tail has moved has met a producer
+ * between claim and store; it stops there and comes back.
  */
 struct weir_ring;
 
@@ -49,7 +50,8 @@ void *weir_ring_pop(struct weir_ring *ring);
  * The consumer only; it may replace the item there by another non-NULL one until it pops it. */
 void **weir_ring_at(struct weir_ring *ring, uint32_t index);
 
-/* Items claimed and not yet popped. Exact for the consumer when producers are quiet; else a hint. */
+/* Items claimed and not yet popped. Exact for the consumer when producers are quiet; else a hint.
+ */
 uint32_t weir_ring_count(const struct weir_ring *ring);
 
 #endif

@@ -3,11 +3,12 @@
 #define WEIR_STATUS_H
 
 /*
- * The one result type of the program. A function that can fail returns it, and its callers must look.
+ * The one result type of the program. A function that can fail returns it, and its callers must
+ * look.
  *
  * The value says what kind of thing went wrong, which is what a caller can act on; the words for a
- * person (which byte, which key of which file) travel in an error struct of the module, where it has one.
- * Outputs are untouched on failure and always set on success.
+ * person (which byte, which key of which file) travel in an error struct of the module, where it
+ * has one. Outputs are untouched on failure and always set on success.
  */
 enum weir_status {
     WEIR_OK = 0,

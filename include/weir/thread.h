@@ -6,9 +6,10 @@
 #include <stdbool.h>
 
 /*
- * Threads with a role. A function that only one kind of thread may call asserts the role, so a mistake is
- * found at its first run rather than as a race. Every thread started here blocks all signals; the main
- * thread handles them. RCU registration is the thread function's own first and last act.
+ * Threads with a role. A function that only one kind of thread may call asserts the role, so a
+ * mistake is found at its first run rather than as a race. Every thread started here blocks all
+ * signals; the main thread handles them. RCU registration is the thread function's own first and
+ * last act.
  */
 enum weir_thread_role {
     WEIR_ROLE_MAIN,     /* start, stop, signals */
@@ -20,7 +21,8 @@ enum weir_thread_role {
 
 struct weir_thread;
 
-/* Starts `body(argument)` in a new thread named `name` (at most 15 bytes are kept). WEIR_ENOMEM, WEIR_EIO. */
+/* Starts `body(argument)` in a new thread named `name` (at most 15 bytes are kept). WEIR_ENOMEM,
+ * WEIR_EIO. */
 WEIR_MUST_USE enum weir_status weir_thread_start(enum weir_thread_role role, const char *name,
                                                  void (*body)(void *argument), void *argument,
                                                  struct weir_thread **ret);

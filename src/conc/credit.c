@@ -64,3 +64,18 @@ size_t weir_credit_used_max(const struct weir_credit *credit)
 {
     return atomic_load_explicit(&credit->used_max, memory_order_relaxed);
 }
+
+static bool budget_take(void *self, size_t bytes)
+{
+    return weir_credit_take(self, bytes);
+}
+
+static void budget_give(void *self, size_t bytes)
+{
+    weir_credit_give(self, bytes);
+}
+
+struct weir_arena_budget weir_credit_budget(struct weir_credit *credit)
+{
+    return (struct weir_arena_budget){budget_take, budget_give, credit};
+}

@@ -55,7 +55,7 @@ void weir_rcu_synchronize(void)
 
 void weir_rcu_publish(void **place, void *fresh)
 {
-    /* release: pairs with the acquire in weir_rcu_load */
+    /* tidy: allow atomics -- release on the caller's plain pointer; pairs with weir_rcu_load */
     __atomic_store_n(place, fresh, __ATOMIC_RELEASE);
 }
 
@@ -63,6 +63,6 @@ void weir_rcu_publish(void **place, void *fresh)
  * in C17, and an acquire load costs nothing on x86-64 and next to nothing on arm64. */
 void *weir_rcu_load(void *const *place)
 {
-    /* acquire: pairs with the release in weir_rcu_publish */
+    /* tidy: allow atomics -- acquire on the caller's plain pointer; pairs with weir_rcu_publish */
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }

@@ -53,6 +53,29 @@ struct weir_ring {
     void *slots[];
 };
 
+/* The slots' three accesses. Builtins, for what the essay says of slots. */
+
+/* Edge S, pairs with publish_slot. */
+static void *read_slot(void *const *slot)
+{
+    /* tidy: allow atomics -- acquire, on a plain pointer */
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+/* Edge S, pairs with read_slot. */
+static void publish_slot(void **slot, void *item)
+{
+    /* tidy: allow atomics -- release, on a plain pointer */
+    __atomic_store_n(slot, item, __ATOMIC_RELEASE);
+}
+
+/* Published to the slot's next producer by the release on credits that follows (edge C). */
+static void clear_slot(void **slot)
+{
+    /* tidy: allow atomics -- relaxed, on a plain pointer */
+    __atomic_store_n(slot, NULL, __ATOMIC_RELAXED);
+}
+
 enum weir_status weir_ring_new(uint32_t slots, struct weir_ring **ret)
 {
     if (slots < SLOTS_MIN || slots > SLOTS_MAX || (slots & (slots - 1)) != 0) {
@@ -110,9 +133,8 @@ void weir_ring_push(struct weir_ring *ring, void *item)
     /* acq_rel: pairs with itself in the other producers (see the essay) */
     uint32_t tail = atomic_fetch_add_explicit(&ring->tail, 1, memory_order_acq_rel);
     void **slot = &ring->slots[tail & ring->mask];
-    WEIR_DCHECK(__atomic_load_n(slot, __ATOMIC_RELAXED) == NULL);
-    /* release: edge S, pairs with the acquire in weir_ring_at */
-    __atomic_store_n(slot, item, __ATOMIC_RELEASE);
+    WEIR_DCHECK(read_slot(slot) == NULL);
+    publish_slot(slot, item);
 }
 
 void **weir_ring_at(struct weir_ring *ring, uint32_t index)
@@ -123,8 +145,7 @@ void **weir_ring_at(struct weir_ring *ring, uint32_t index)
     /* relaxed: only this thread writes head */
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     void **slot = &ring->slots[(head + index) & ring->mask];
-    /* acquire: edge S, pairs with the release in weir_ring_push */
-    return __atomic_load_n(slot, __ATOMIC_ACQUIRE) == NULL ? NULL : slot;
+    return read_slot(slot) == NULL ? NULL : slot;
 }
 
 void *weir_ring_pop(struct weir_ring *ring)
@@ -134,10 +155,10 @@ void *weir_ring_pop(struct weir_ring *ring)
         return NULL;
     }
     void *item = *slot;
-    /* relaxed: the release on credits below publishes it to the slot's next producer */
-    __atomic_store_n(slot, NULL, __ATOMIC_RELAXED);
+    clear_slot(slot);
+    /* relaxed, both: only this thread writes head, others read it as a hint */
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    atomic_store_explicit(&ring->head, head + 1, memory_order_relaxed); /* others read a hint */
+    atomic_store_explicit(&ring->head, head + 1, memory_order_relaxed);
     /* release: edge C, pairs with the acquire in weir_ring_reserve */
     uint32_t before = atomic_fetch_add_explicit(&ring->credits, 1, memory_order_release);
     WEIR_ASSERT(before <= ring->mask);
@@ -164,7 +185,7 @@ void weir_ring_validate(const struct weir_ring *ring, uint32_t credits_out)
     WEIR_ASSERT(credits <= slots);
     WEIR_ASSERT(credits + credits_out + (tail - head) == slots);
     for (uint32_t i = 0; i < slots; i++) {
-        const void *item = __atomic_load_n(&ring->slots[(head + i) & ring->mask], __ATOMIC_ACQUIRE);
+        const void *item = read_slot(&ring->slots[(head + i) & ring->mask]);
         WEIR_ASSERT((item != NULL) == (i < tail - head));
     }
 }
