@@ -240,6 +240,7 @@ static void put_singular(struct printer *printer, const struct otlp_field *entry
     size_t count = 0;
     while (weir_pb_next(&cursor, &field)) {
         if (field.number == entry->number) {
+            printer->malformed |= field.type != last.type;
             last = field;
             count++;
         }
