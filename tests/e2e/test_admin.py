@@ -122,4 +122,4 @@ class Health(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

@@ -3,9 +3,8 @@
 """design.md's table of answers, each row as Firehose (or somebody hostile) would meet it."""
 import json
 import time
-import unittest
 
-from weirtest import points
+from weirtest import case, points
 from weirtest.case import WeirCase
 from weirtest.firehose import envelope
 
@@ -279,4 +278,4 @@ class Quarantined(AnswersCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

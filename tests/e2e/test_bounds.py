@@ -3,9 +3,8 @@
 """Memory stays within its limit: whoever floods, however slow the backend is."""
 import threading
 import time
-import unittest
 
-from weirtest import points, program
+from weirtest import case, points, program
 from weirtest.case import WeirCase
 from weirtest.firehose import Firehose, envelope
 from weirtest.receiver import Answer
@@ -166,4 +165,4 @@ class Overload(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

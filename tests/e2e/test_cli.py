@@ -3,9 +3,8 @@
 """The command line: check, decode, send, version, and errors a person can act on."""
 import json
 import os
-import unittest
 
-from weirtest import points, program
+from weirtest import case, points, program
 from weirtest.case import WeirCase
 from weirtest.firehose import envelope
 
@@ -134,4 +133,4 @@ class Commands(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backends that fail: what is retried, held, blocked, split or given up; each point comes once."""
 import time
-import unittest
 
-from weirtest import points
+from weirtest import case, points
 from weirtest.case import WeirCase
 from weirtest.receiver import Answer, Receiver, partial_success
 
@@ -244,4 +243,4 @@ class Several(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One meaning: the same points as JSON, OTLP 0.7 and OTLP 1.0 leave as the same bytes."""
 import json
-import unittest
 
-from weirtest import points
+from weirtest import case, points
 from weirtest.case import WeirCase
 
 
@@ -118,4 +117,4 @@ class SameBytes(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

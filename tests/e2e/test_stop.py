@@ -3,9 +3,8 @@
 """SIGTERM: what was accepted is flushed, what comes is refused, and there is a deadline."""
 import signal
 import time
-import unittest
 
-from weirtest import points
+from weirtest import case, points
 from weirtest.case import WeirCase
 from weirtest.firehose import Firehose, envelope
 from weirtest.receiver import Answer
@@ -108,4 +107,4 @@ class Stop(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()

@@ -118,4 +118,4 @@ class Bad(WeirCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    case.main()
