@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/intake.h"
+
+#include "weir/panic.h"
+
+void weir_intake_init(struct weir_intake *intake, struct weir_credit *credit,
+                      struct weir_regions *regions, size_t size_max)
+{
+    WEIR_ASSERT(size_max <= WEIR_REGION_SIZE_MAX);
+    *intake = (struct weir_intake){.credit = credit, .regions = regions, .size_max = size_max};
+}
+
+enum weir_status weir_intake_reserve(struct weir_intake *intake, size_t size)
+{
+    if (size > intake->size_max) {
+        return WEIR_ELIMIT;
+    }
+    if (size <= intake->region.capacity) {
+        return WEIR_OK;
+    }
+    size_t capacity = weir_region_capacity(size);
+    if (!weir_credit_take(intake->credit, capacity)) {
+        return WEIR_EFULL;
+    }
+    struct weir_region larger;
+    if (weir_region_take(intake->regions, size, &larger) != WEIR_OK) {
+        weir_credit_give(intake->credit, capacity);
+        return WEIR_EFULL;
+    }
+    WEIR_ASSERT(larger.capacity == capacity);
+    if (intake->size > 0) {
+        memcpy(larger.data, intake->region.data, intake->size);
+    }
+    size_t smaller = intake->region.capacity;
+    weir_region_give(intake->regions, &intake->region);
+    weir_credit_give(intake->credit, smaller);
+    intake->region = larger;
+    return WEIR_OK;
+}
+
+/* The capacity to ask for when `needed` bytes do not fit: doubling, so that a long body is moved
+ * O(log) times. */
+static size_t step_for(const struct weir_intake *intake, size_t needed)
+{
+    size_t doubled = intake->region.capacity * 2;
+    size_t step = doubled > WEIR_INTAKE_STEP ? doubled : WEIR_INTAKE_STEP;
+    step = step > needed ? step : needed;
+    return step < intake->size_max ? step : intake->size_max;
+}
+
+enum weir_status weir_intake_append(struct weir_intake *intake, struct weir_bytes bytes)
+{
+    size_t needed;
+    if (__builtin_add_overflow(intake->size, bytes.size, &needed) || needed > intake->size_max) {
+        return WEIR_ELIMIT;
+    }
+    if (needed > intake->region.capacity) {
+        WEIR_TRY(weir_intake_reserve(intake, step_for(intake, needed)));
+    }
+    if (bytes.size > 0) {
+        memcpy(intake->region.data + intake->size, bytes.data, bytes.size);
+    }
+    intake->size = needed;
+    return WEIR_OK;
+}
+
+void weir_intake_release(struct weir_intake *intake)
+{
+    size_t capacity = intake->region.capacity;
+    weir_region_give(intake->regions, &intake->region);
+    if (capacity > 0) {
+        weir_credit_give(intake->credit, capacity);
+    }
+    intake->size = 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Access keys, compared as digests.
+ *
+ * An entry keeps HMAC-SHA-256(process key, access key) and nothing of the key itself, so neither a
+ * core file nor a stray log line can hold it. Keys come in any length up to 4096 bytes; their
+ * digests are all 32 bytes, so the comparison (CRYPTO_memcmp over every entry, the result gathered
+ * without a branch) takes the same time whatever was presented. What may differ in time is hashing
+ * itself, which depends on the length of what the sender sent.
+ *
+ *   I1  entries are immutable after weir_keys_new; any thread may check without a lock
+ *   I2  no two entries have the same name; two may have the same key (the first that is valid now
+ * wins)
+ *
+ * Time and account are judged after the key, on the matching entries only: they are no secret.
+ */
+#include "weir/keys.h"
+
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include "weir/rand.h"
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#define DIGEST_SIZE  32
+#define ACCOUNTS_MAX 1000
+
+struct key_entry {
+    char *name;
+    uint8_t digest[DIGEST_SIZE];
+    int64_t not_before_ns;
+    int64_t not_after_ns;
+    char **accounts; /* NULL-terminated, or NULL for any */
+};
+
+struct weir_keys {
+    uint8_t process_key[DIGEST_SIZE];
+    uint32_t count;
+    struct key_entry entries[WEIR_KEYS_MAX];
+};
+
+static bool digest_of(const struct weir_keys *keys, struct weir_bytes key, uint8_t *digest)
+{
+    unsigned int size = DIGEST_SIZE;
+    return HMAC(EVP_sha256(), keys->process_key, DIGEST_SIZE, key.data, key.size, digest, &size) !=
+               NULL &&
+           size == DIGEST_SIZE;
+}
+
+static void accounts_free(char **accounts)
+{
+    for (size_t i = 0; accounts != NULL && accounts[i] != NULL; i++) {
+        weir_mem_free(accounts[i]);
+    }
+    weir_mem_free(accounts);
+}
+
+static char **accounts_copy(const char *const *accounts)
+{
+    size_t count = 0;
+    while (count < ACCOUNTS_MAX && accounts[count] != NULL) {
+        count++;
+    }
+    char **copy = weir_mem_zalloc(count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = weir_mem_text(accounts[i], strlen(accounts[i]));
+        if (copy[i] == NULL) {
+            accounts_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+static bool name_is_taken(const struct weir_keys *keys, const char *name)
+{
+    for (uint32_t i = 0; i < keys->count; i++) {
+        if (strcmp(keys->entries[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum weir_status entry_add(struct weir_keys *keys, const struct weir_key_spec *spec)
+{
+    if (spec->name == NULL || spec->key.size == 0 || spec->key.size > WEIR_KEY_SIZE_MAX ||
+        name_is_taken(keys, spec->name)) {
+        return WEIR_EINVAL;
+    }
+    struct key_entry *entry = &keys->entries[keys->count++];
+    entry->not_before_ns = spec->not_before_ns;
+    entry->not_after_ns = spec->not_after_ns;
+    entry->name = weir_mem_text(spec->name, strlen(spec->name));
+    if (spec->accounts != NULL) {
+        entry->accounts = accounts_copy(spec->accounts);
+    }
+    bool complete = entry->name != NULL && (spec->accounts == NULL || entry->accounts != NULL);
+    return complete && digest_of(keys, spec->key, entry->digest) ? WEIR_OK : WEIR_ENOMEM;
+}
+
+enum weir_status weir_keys_new(const struct weir_key_spec *specs, size_t count,
+                               struct weir_keys **ret)
+{
+    if (count > WEIR_KEYS_MAX) {
+        return WEIR_EINVAL;
+    }
+    struct weir_keys *keys = weir_mem_zalloc(1, sizeof(*keys));
+    if (keys == NULL) {
+        return WEIR_ENOMEM;
+    }
+    weir_rand_system(keys->process_key, sizeof(keys->process_key));
+    for (size_t i = 0; i < count; i++) {
+        enum weir_status status = entry_add(keys, &specs[i]);
+        if (status != WEIR_OK) {
+            weir_keys_free(keys);
+            return status;
+        }
+    }
+    *ret = keys;
+    return WEIR_OK;
+}
+
+void weir_keys_free(struct weir_keys *keys)
+{
+    if (keys == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < keys->count; i++) {
+        weir_mem_free(keys->entries[i].name);
+        accounts_free(keys->entries[i].accounts);
+    }
+    OPENSSL_cleanse(keys, sizeof(*keys));
+    weir_mem_free(keys);
+}
+
+/* What an entry whose key matched says about time and account. */
+static enum weir_key_verdict entry_judge(const struct key_entry *entry, struct weir_bytes account,
+                                         int64_t now_ns)
+{
+    if (entry->not_before_ns != 0 && now_ns < entry->not_before_ns) {
+        return WEIR_KEY_NOT_YET;
+    }
+    if (entry->not_after_ns != 0 && now_ns >= entry->not_after_ns) {
+        return WEIR_KEY_EXPIRED;
+    }
+    if (entry->accounts == NULL) {
+        return WEIR_KEY_OK;
+    }
+    for (size_t i = 0; entry->accounts[i] != NULL; i++) {
+        if (weir_bytes_eq(weir_bytes_str(entry->accounts[i]), account)) {
+            return WEIR_KEY_OK;
+        }
+    }
+    return WEIR_KEY_ACCOUNT;
+}
+
+enum weir_key_verdict weir_keys_check(const struct weir_keys *keys, struct weir_bytes presented,
+                                      struct weir_bytes account, int64_t now_ns,
+                                      uint32_t *ret_index)
+{
+    if (presented.size == 0) {
+        return WEIR_KEY_ABSENT;
+    }
+    uint8_t digest[DIGEST_SIZE];
+    if (presented.size > WEIR_KEY_SIZE_MAX || !digest_of(keys, presented, digest)) {
+        return WEIR_KEY_UNKNOWN;
+    }
+    uint64_t matches = 0; /* bit i: entry i has this key; all entries are always looked at */
+    _Static_assert(WEIR_KEYS_MAX <= 64, "one bit an entry");
+    for (uint32_t i = 0; i < keys->count; i++) {
+        uint64_t differs = (uint64_t)CRYPTO_memcmp(digest, keys->entries[i].digest, DIGEST_SIZE);
+        matches |= (uint64_t)(differs == 0) << i;
+    }
+    enum weir_key_verdict verdict = WEIR_KEY_UNKNOWN;
+    for (; matches != 0; matches &= matches - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(matches);
+        verdict = entry_judge(&keys->entries[index], account, now_ns);
+        *ret_index = index;
+        if (verdict == WEIR_KEY_OK) {
+            break;
+        }
+    }
+    return verdict;
+}
+
+const char *weir_keys_name(const struct weir_keys *keys, uint32_t index)
+{
+    WEIR_ASSERT(index < keys->count);
+    return keys->entries[index].name;
+}
+
+uint32_t weir_keys_count(const struct weir_keys *keys)
+{
+    return keys->count;
+}
+
+const char *weir_key_verdict_text(enum weir_key_verdict verdict)
+{
+    switch (verdict) {
+    case WEIR_KEY_OK: return "ok";
+    case WEIR_KEY_ABSENT: return "key_absent";
+    case WEIR_KEY_UNKNOWN: return "key_unknown";
+    case WEIR_KEY_NOT_YET: return "key_not_yet";
+    case WEIR_KEY_EXPIRED: return "key_expired";
+    case WEIR_KEY_ACCOUNT: return "key_account";
+    }
+    WEIR_UNREACHABLE();
+}

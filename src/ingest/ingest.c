@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ingest threads.
+ *
+ *   main thread            loop thread i
+ *   start ── spawn ──────► make loop, worker, listeners ── report ──► (start waits for all reports)
+ *                          run: accept ─► session ─► pipeline
+ *   drain ── post task ──► close listeners, drain sessions, stop when none is left or the deadline
+ * is over ◄── join ─────── abort what is left, free everything on this thread
+ *
+ * Invariants
+ *   I1  loop, listeners, sessions and worker are made, used and freed on their own thread (libh2o
+ * keeps state per thread) I2  ports are probed once on the main thread without SO_REUSEPORT, so
+ * another process's socket is found out; all loops then share the port the probe got I3  `phase`
+ * only moves forward
+ */
+#include "weir/ingest.h"
+
+#include "weir/clock.h"
+#include "weir/listener.h"
+#include "weir/mem.h"
+#include "weir/metrics.h"
+#include "weir/panic.h"
+#include "weir/pool.h"
+#include "weir/rcu.h"
+#include "weir/thread.h"
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#define ADDRESSES_MAX     16u
+#define SESSIONS_IDLE_MAX 1024u
+
+struct ingest_loop {
+    struct weir_ingest *ingest;
+    struct weir_thread *thread;
+    struct weir_loop *loop;
+    struct weir_listener *listeners[ADDRESSES_MAX];
+    struct weir_session_context context;
+    struct weir_loop_task drain_task;
+    bool draining;
+    _Atomic uint32_t connections; /* written by the loop, read by anyone; relaxed */
+    enum weir_status started;     /* written before the report, read after it */
+};
+
+struct weir_ingest {
+    struct weir_ingest_options options;
+    uint32_t address_count;
+    uint16_t ports[ADDRESSES_MAX];
+    int64_t drain_deadline_ns; /* written before the drain task is posted */
+    sem_t reported;            /* posted once by each loop thread, after `started` is set */
+    uint32_t loop_count;
+    struct ingest_loop loops[];
+};
+
+static void accepted(void *argument, struct weir_conn *conn)
+{
+    struct ingest_loop *loop = argument;
+    weir_session_open(&loop->context, conn);
+}
+
+static void close_listeners(struct ingest_loop *loop)
+{
+    for (uint32_t i = 0; i < ADDRESSES_MAX; i++) {
+        weir_listener_close(loop->listeners[i]);
+        loop->listeners[i] = NULL;
+    }
+}
+
+static enum weir_status open_listeners(struct ingest_loop *loop)
+{
+    const struct weir_ingest *ingest = loop->ingest;
+    uint32_t share = ingest->options.connections_max / ingest->loop_count;
+    const struct weir_listener_options options = {
+        .connections_max = share > 0 ? share : 1, .accepted = accepted, .argument = loop};
+    for (uint32_t i = 0; i < ingest->address_count; i++) {
+        WEIR_TRY(weir_listener_open(loop->loop, ingest->options.addresses[i], ingest->ports[i],
+                                    &options, &loop->listeners[i]));
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status loop_open(struct ingest_loop *loop)
+{
+    const struct weir_ingest_options *options = &loop->ingest->options;
+    loop->context = (struct weir_session_context){.path = options->path,
+                                                  .keys = options->keys,
+                                                  .intake = options->intake,
+                                                  .regions = options->regions,
+                                                  .limits = options->limits,
+                                                  .ready = options->ready,
+                                                  .argument = options->argument};
+    WEIR_TRY(weir_metrics_thread_start());
+    WEIR_TRY(weir_pool_new(weir_session_size(), SESSIONS_IDLE_MAX, weir_session_done,
+                           &loop->context.pool));
+    WEIR_TRY(weir_worker_new(options->pipeline, &loop->context.worker));
+    WEIR_TRY(weir_loop_new(&loop->loop));
+    return open_listeners(loop);
+}
+
+static void loop_close(struct ingest_loop *loop)
+{
+    close_listeners(loop);
+    weir_session_abort(&loop->context);
+    weir_loop_free(loop->loop);
+    weir_worker_free(loop->context.worker);
+    weir_pool_free(loop->context.pool);
+    weir_metrics_thread_stop();
+}
+
+static void on_tick(void *argument, int64_t now_ns)
+{
+    struct ingest_loop *loop = argument;
+    weir_session_tick(&loop->context, now_ns);
+    /* Relaxed: a gauge. */
+    atomic_store_explicit(&loop->connections, loop->context.session_count, memory_order_relaxed);
+    if (loop->draining &&
+        (loop->context.session_count == 0 || now_ns >= loop->ingest->drain_deadline_ns)) {
+        weir_loop_stop(loop->loop);
+    }
+}
+
+static void loop_body(void *argument)
+{
+    struct ingest_loop *loop = argument;
+    weir_rcu_thread_start();
+    loop->started = loop_open(loop);
+    bool runs = loop->started == WEIR_OK;
+    (void)sem_post(&loop->ingest->reported);
+    if (runs) {
+        weir_loop_run(loop->loop, on_tick, loop);
+    }
+    loop_close(loop);
+    weir_rcu_thread_stop();
+}
+
+static void drain_task(struct weir_loop_task *task)
+{
+    struct ingest_loop *loop =
+        (struct ingest_loop *)(void *)((char *)task - offsetof(struct ingest_loop, drain_task));
+    loop->draining = true;
+    close_listeners(loop);
+    weir_session_drain(&loop->context);
+}
+
+static enum weir_status probe_addresses(struct weir_ingest *ingest, const char **ret_address)
+{
+    const char *const *addresses = ingest->options.addresses;
+    for (uint32_t i = 0; addresses[i] != NULL; i++) {
+        *ret_address = addresses[i];
+        if (i >= ADDRESSES_MAX) {
+            return WEIR_EINVAL;
+        }
+        WEIR_TRY(weir_listener_probe(addresses[i], &ingest->ports[i]));
+        ingest->address_count++;
+    }
+    *ret_address = NULL;
+    return ingest->address_count > 0 ? WEIR_OK : WEIR_EINVAL;
+}
+
+/* Tells a loop to end; only once all have reported. */
+static void post_drain(struct ingest_loop *loop)
+{
+    loop->drain_task = (struct weir_loop_task){.run = drain_task};
+    weir_loop_post(loop->loop, &loop->drain_task);
+}
+
+/* Starts the threads one after another, each when the one before has reported; stops at the first
+ * that fails. */
+static enum weir_status start_loops(struct weir_ingest *ingest)
+{
+    for (uint32_t i = 0; i < ingest->loop_count; i++) {
+        struct ingest_loop *loop = &ingest->loops[i];
+        loop->ingest = ingest;
+        WEIR_TRY(weir_thread_start(WEIR_ROLE_LOOP, "weir-ingest", loop_body, loop, &loop->thread));
+        while (sem_wait(&ingest->reported) != 0) {
+            /* interrupted by a signal: wait on */
+        }
+        WEIR_TRY(loop->started);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
+                                   struct weir_ingest **ret, const char **ret_address)
+{
+    WEIR_ASSERT(options->threads > 0);
+    struct weir_ingest *ingest =
+        weir_mem_zalloc(1, sizeof(*ingest) + options->threads * sizeof(ingest->loops[0]));
+    if (ingest == NULL) {
+        *ret_address = NULL;
+        return WEIR_ENOMEM;
+    }
+    ingest->options = *options;
+    ingest->loop_count = options->threads;
+    ingest->drain_deadline_ns = INT64_MAX;
+    enum weir_status status = probe_addresses(ingest, ret_address);
+    if (status == WEIR_OK && sem_init(&ingest->reported, 0, 0) != 0) {
+        status = WEIR_EIO;
+    }
+    if (status != WEIR_OK) {
+        weir_mem_free(ingest);
+        return status;
+    }
+    status = start_loops(ingest);
+    if (status != WEIR_OK) {
+        weir_ingest_drain(ingest, 0);
+        weir_ingest_free(ingest);
+        return status;
+    }
+    *ret = ingest;
+    return WEIR_OK;
+}
+
+uint16_t weir_ingest_port(const struct weir_ingest *ingest, uint32_t index)
+{
+    WEIR_ASSERT(index < ingest->address_count);
+    return ingest->ports[index];
+}
+
+void weir_ingest_drain(struct weir_ingest *ingest, int64_t deadline_ns)
+{
+    ingest->drain_deadline_ns = deadline_ns;
+    for (uint32_t i = 0; i < ingest->loop_count; i++) {
+        struct ingest_loop *loop = &ingest->loops[i];
+        if (loop->thread != NULL && loop->started == WEIR_OK) {
+            post_drain(loop);
+        }
+    }
+    for (uint32_t i = 0; i < ingest->loop_count; i++) {
+        weir_thread_join(ingest->loops[i].thread);
+        ingest->loops[i].thread = NULL;
+    }
+}
+
+uint32_t weir_ingest_connections(const struct weir_ingest *ingest)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < ingest->loop_count; i++) {
+        /* Relaxed: a gauge. */
+        sum += atomic_load_explicit(&ingest->loops[i].connections, memory_order_relaxed);
+    }
+    return sum;
+}
+
+void weir_ingest_free(struct weir_ingest *ingest)
+{
+    if (ingest == NULL) {
+        return;
+    }
+    (void)sem_destroy(&ingest->reported);
+    weir_mem_free(ingest);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_INGEST_SESSION_INTERNAL_H
+#define WEIR_INGEST_SESSION_INTERNAL_H
+
+#include "judge.h"
+#include "weir/http_framing.h"
+#include "weir/reply.h"
+
+/*
+ * What the three files of the session share: session.c takes a request in, session_answer.c answers
+ * it and ends connections, session_clock.c applies the timeouts. The state machine is drawn in
+ * session.c.
+ */
+#define WEIR_LINGER_MS 5000u
+
+enum session_state { SESSION_IDLE, SESSION_HEAD, SESSION_BODY, SESSION_SUBMITTED, SESSION_REPLY };
+
+struct weir_session {
+    struct weir_session_context *context;
+    struct weir_conn *conn; /* NULL once the peer is gone */
+    struct weir_session *next;
+    struct weir_session *previous;
+    enum session_state state;
+    int64_t since_ns;    /* when the state was entered */
+    int64_t received_ns; /* when the request's first byte was seen */
+    size_t scanned;      /* of the head */
+    struct weir_http_body body;
+    struct weir_submission submission;
+    struct weir_region attributes; /* the common attributes' copy */
+    bool keep_alive;
+    bool linger;       /* the body was not read to its end */
+    bool writing;      /* a write is with the connection: 100 Continue or the answer */
+    size_t reply_size; /* an answer that waits for the write before it, or 0 */
+    bool counted;      /* /healthz is neither counted nor logged */
+    char request_id[WEIR_REQUEST_ID_MAX];
+    char source_arn[WEIR_SOURCE_ARN_MAX];
+    uint8_t reply[WEIR_REPLY_SIZE_MAX];
+};
+
+/* Enters a state, now. */
+void weir_session_enter(struct weir_session *session, enum session_state state);
+
+/* Counts, logs and writes an answer; the session is in REPLY afterwards. */
+void weir_session_answer(struct weir_session *session, int code, const char *reason,
+                         const char *message);
+
+/* The same for a request whose body has not been read to its end: the connection lingers, then
+ * closes. */
+void weir_session_refuse(struct weir_session *session, int code, const char *reason,
+                         const char *message);
+
+/* Answers GET /healthz; neither counted nor logged. */
+void weir_session_answer_health(struct weir_session *session);
+
+/* Writes the answer that waits, once the connection is free to write. */
+void weir_session_write(struct weir_session *session);
+
+/* Counts a request that got no answer because its peer is gone. */
+void weir_session_count(const struct weir_session *session, int code, const char *reason);
+
+/* Gives back the copy of the common attributes and its credit. */
+void weir_session_release_attributes(struct weir_session *session);
+
+/* The peer is gone: ends the session, or leaves it to its answer when its request is with the
+ * pipeline. */
+void weir_session_closed(void *session);
+
+/* Gives the session back; its connection, if still there, is closed, lingering so long. */
+void weir_session_end(struct weir_session *session, uint32_t linger_ms);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "account.h"
+
+#include "weir/clock.h"
+#include "weir/log.h"
+#include "weir/mem.h"
+#include "weir/metrics.h"
+#include <stdatomic.h>
+
+/* Shared by all workers: the newest point of each namespace, wall clock ns, only ever raised. */
+struct weir_account {
+    _Atomic int64_t newest_ns[WEIR_NAMESPACE_IDS];
+};
+
+enum weir_status weir_account_new(struct weir_account **ret)
+{
+    struct weir_account *account = weir_mem_zalloc(1, sizeof(*account));
+    if (account == NULL) {
+        return WEIR_ENOMEM;
+    }
+    *ret = account;
+    return WEIR_OK;
+}
+
+void weir_account_free(struct weir_account *account)
+{
+    weir_mem_free(account);
+}
+
+void weir_account_cache_init(struct weir_account_cache *cache)
+{
+    *cache = (struct weir_account_cache){.points_series = {0}};
+}
+
+static struct weir_bytes namespace_label(const struct weir_run *run)
+{
+    if (run->namespace_id == WEIR_NAMESPACE_OVERFLOW) {
+        return WEIR_BYTES("other");
+    }
+    return run->name.size == 0 ? WEIR_BYTES("none") : run->name;
+}
+
+/* Raises the namespace's newest point; true when this call did. A point from the future counts as
+ * now. */
+static bool raise_newest(_Atomic int64_t *place, int64_t newest_ns)
+{
+    /* Relaxed: one number, nothing is published with it. */
+    int64_t seen = atomic_load_explicit(place, memory_order_relaxed);
+    while (newest_ns > seen) {
+        if (atomic_compare_exchange_weak_explicit(place, &seen, newest_ns, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void count_run(struct weir_account *account, struct weir_account_cache *cache,
+                      const struct weir_run *run, int64_t now_wall_ns)
+{
+    struct weir_bytes label = namespace_label(run);
+    uint32_t *series = &cache->points_series[run->namespace_id];
+    if (*series == 0) {
+        *series = weir_metrics_series(WEIR_M_POINTS_RECEIVED, &label) + 1;
+    }
+    weir_metrics_add(*series - 1, run->count);
+
+    const struct weir_resource *resource = run->resource;
+    const struct weir_bytes owner[] = {
+        resource->account.size == 0 ? WEIR_BYTES("none") : resource->account,
+        resource->region.size == 0 ? WEIR_BYTES("none") : resource->region};
+    weir_metrics_add(weir_metrics_series(WEIR_M_ACCOUNT_POINTS, owner), run->count);
+
+    int64_t newest_ns = run->newest_ns < now_wall_ns ? run->newest_ns : now_wall_ns;
+    if (raise_newest(&account->newest_ns[run->namespace_id], newest_ns)) {
+        weir_metrics_set(weir_metrics_series(WEIR_M_NEWEST_POINT, &label),
+                         (double)newest_ns / (double)WEIR_NS_PER_S);
+    }
+}
+
+static void count_tally(const struct weir_tally *tally, const struct weir_submission *submission)
+{
+    for (int format = 0; format < WEIR_RECORD_FORMATS; format++) {
+        if (tally->records[format] > 0) {
+            struct weir_bytes label =
+                weir_bytes_str(weir_record_format_text((enum weir_record_format)format));
+            weir_metrics_add(weir_metrics_series(WEIR_M_RECORDS, &label), tally->records[format]);
+        }
+    }
+    for (int reason = 0; reason < WEIR_QUARANTINE_REASONS; reason++) {
+        if (tally->quarantined[reason] > 0) {
+            const char *text = weir_quarantine_text((enum weir_quarantine)reason);
+            struct weir_bytes label = weir_bytes_str(text);
+            weir_metrics_add(weir_metrics_series(WEIR_M_QUARANTINED, &label),
+                             tally->quarantined[reason]);
+            weir_log(WEIR_LOG_WARN, "quarantined", WEIR_LOG_STR("reason", text),
+                     WEIR_LOG_INT("count", tally->quarantined[reason]),
+                     WEIR_LOG_TEXTF("request_id", submission->request_id),
+                     WEIR_LOG_TEXTF("stream", submission->source_arn));
+        }
+    }
+}
+
+static void count_mismatch(const struct weir_submission *submission)
+{
+    struct weir_bytes in_body = submission->result.request_id;
+    if (in_body.size == 0 || weir_bytes_eq(in_body, submission->request_id)) {
+        return;
+    }
+    weir_metrics_add(weir_metrics_series(WEIR_M_ID_MISMATCHES, NULL), 1);
+    weir_log(WEIR_LOG_WARN, "request ids differ",
+             WEIR_LOG_TEXTF("request_id", submission->request_id),
+             WEIR_LOG_TEXTF("body_request_id", in_body),
+             WEIR_LOG_TEXTF("stream", submission->source_arn));
+}
+
+void weir_account_request(struct weir_account *account, struct weir_account_cache *cache,
+                          const struct weir_submission *submission, int64_t now_wall_ns)
+{
+    const struct weir_runs *runs = &submission->result.runs;
+    for (uint32_t i = 0; i < runs->count; i++) {
+        count_run(account, cache, &runs->runs[i], now_wall_ns);
+    }
+    count_tally(submission->result.tally, submission);
+    count_mismatch(submission);
+    struct weir_bytes stream =
+        submission->source_arn.size == 0 ? WEIR_BYTES("none") : submission->source_arn;
+    weir_metrics_set(weir_metrics_series(WEIR_M_STREAM_LAST_REQUEST, &stream),
+                     (double)now_wall_ns / (double)WEIR_NS_PER_S);
+}

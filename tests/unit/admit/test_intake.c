@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/intake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct weir_credit credit;
+    struct weir_regions *regions;
+    struct weir_intake intake;
+};
+
+static void begin(struct fixture *f, size_t credit, size_t size_max)
+{
+    weir_credit_init(&f->credit, credit);
+    assert_int_equal(weir_regions_new(1 << 20, &f->regions), WEIR_OK);
+    weir_intake_init(&f->intake, &f->credit, f->regions, size_max);
+}
+
+static void end(struct fixture *f)
+{
+    weir_intake_release(&f->intake);
+    assert_int_equal(weir_credit_used(&f->credit), 0);
+    assert_int_equal(weir_regions_taken(f->regions), 0);
+    weir_regions_free(f->regions);
+}
+
+static void test_declared_body_takes_all_credit_at_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1 << 20, 1 << 20);
+    assert_int_equal(weir_intake_reserve(&f.intake, 300000), WEIR_OK);
+    assert_int_equal(weir_credit_used(&f.credit), weir_region_capacity(300000));
+    const uint8_t *before = f.intake.region.data;
+    static const uint8_t bytes[300000];
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, sizeof(bytes))), WEIR_OK);
+    assert_ptr_equal(f.intake.region.data, before);
+    end(&f);
+}
+
+static void test_no_credit_takes_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 100000, 1 << 20);
+    assert_int_equal(weir_intake_reserve(&f.intake, 200000), WEIR_EFULL);
+    assert_int_equal(weir_credit_used(&f.credit), 0);
+    end(&f);
+}
+
+static void test_over_the_limit_is_not_a_matter_of_credit(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1 << 20, 1000);
+    assert_int_equal(weir_intake_reserve(&f.intake, 1001), WEIR_ELIMIT);
+    assert_int_equal(weir_intake_reserve(&f.intake, 1000), WEIR_OK);
+    static const uint8_t bytes[1001];
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, 1000)), WEIR_OK);
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, 1)), WEIR_ELIMIT);
+    assert_int_equal(f.intake.size, 1000);
+    end(&f);
+}
+
+static void test_undeclared_body_grows_and_keeps_its_bytes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 4 << 20, 1 << 20);
+    for (size_t i = 0; i < 1 << 20; i += 1 << 10) {
+        uint8_t chunk[1 << 10];
+        memset(chunk, (int)(i >> 10 & 0xff), sizeof(chunk));
+        assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(chunk, sizeof(chunk))),
+                         WEIR_OK);
+    }
+    for (size_t i = 0; i < 1 << 20; i += 511) {
+        assert_int_equal(f.intake.region.data[i], i >> 10 & 0xff);
+    }
+    end(&f);
+}
+
+static void test_growing_without_credit_keeps_what_is_there(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 100 << 10, 1 << 20);
+    static const uint8_t bytes[64 << 10] = {7};
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, sizeof(bytes))), WEIR_OK);
+    size_t used = weir_credit_used(&f.credit);
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, sizeof(bytes))),
+                     WEIR_EFULL);
+    assert_int_equal(weir_credit_used(&f.credit), used);
+    assert_int_equal(f.intake.size, sizeof(bytes));
+    assert_int_equal(f.intake.region.data[0], 7);
+    end(&f);
+}
+
+static void test_sizes_that_wrap_are_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1 << 20, 1 << 20);
+    static const uint8_t one[1];
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(one, 1)), WEIR_OK);
+    assert_int_equal(weir_intake_append(&f.intake, (struct weir_bytes){one, SIZE_MAX}),
+                     WEIR_ELIMIT);
+    end(&f);
+}
+
+static void test_release_twice_is_harmless(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1 << 20, 1 << 20);
+    assert_int_equal(weir_intake_reserve(&f.intake, 10), WEIR_OK);
+    weir_intake_release(&f.intake);
+    weir_intake_release(&f.intake);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_declared_body_takes_all_credit_at_once),
+        cmocka_unit_test(test_no_credit_takes_nothing),
+        cmocka_unit_test(test_over_the_limit_is_not_a_matter_of_credit),
+        cmocka_unit_test(test_undeclared_body_grows_and_keeps_its_bytes),
+        cmocka_unit_test(test_growing_without_credit_keeps_what_is_there),
+        cmocka_unit_test(test_sizes_that_wrap_are_refused),
+        cmocka_unit_test(test_release_twice_is_harmless),
+    };
+    return cmocka_run_group_tests_name("intake", tests, NULL, NULL);
+}
