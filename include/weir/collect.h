@@ -51,11 +51,13 @@ const struct weir_metric *weir_collect_metric(struct weir_collect *collect, stru
 void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
                         struct weir_bytes name, struct weir_bytes data, int64_t time_ns);
 
-/* The list's length now, and back to it. */
+/* The list's length now, for weir_collect_rollback. */
 static inline struct weir_collect_mark weir_collect_mark(const struct weir_collect *collect)
 {
     return (struct weir_collect_mark){collect->points};
 }
+
+/* Takes back every point since `mark`. */
 void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mark mark);
 
 /* Sorts into runs; once. `origin` and `namespace_id` are left for the owner to set. WEIR_EFULL when

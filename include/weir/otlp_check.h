@@ -34,17 +34,17 @@ enum weir_otlp_shape {
 
 /* Whether this field may stand in a message of that shape. A child (a field that leads one level
  * down: scope_metrics, metrics, data, data_points) is only checked for its wire type. */
-bool weir_otlp_field_valid(enum weir_otlp_shape shape, const struct weir_pb_field *field);
+bool weir_otlp_check_field(enum weir_otlp_shape shape, const struct weir_pb_field *field);
 
 /* Whether the field leads one level down. */
-bool weir_otlp_field_is_child(enum weir_otlp_shape shape, uint32_t number);
+bool weir_otlp_check_is_child(enum weir_otlp_shape shape, uint32_t number);
 
 /* All fields of a message. */
-bool weir_otlp_valid(enum weir_otlp_shape shape, struct weir_bytes message);
+bool weir_otlp_check_message(enum weir_otlp_shape shape, struct weir_bytes message);
 
 /* The string value of a KeyValue whose key is `key`; false when it has another key or no string.
  * The attribute is valid already. */
-bool weir_otlp_attribute(struct weir_bytes attribute, struct weir_bytes key,
-                         struct weir_bytes *ret_value);
+bool weir_otlp_check_attribute(struct weir_bytes attribute, struct weir_bytes key,
+                               struct weir_bytes *ret_value);
 
 #endif

@@ -54,8 +54,12 @@ struct weir_tally {
 void weir_tally_quarantine(struct weir_tally *tally, enum weir_quarantine reason, uint32_t record,
                            struct weir_bytes whole);
 
-/* The reason and the format as label values ("not_a_metric", "otlp_10"). Static storage. */
+/* The reason as a label value ("not_a_metric"). Static storage.
+ * tidy: allow header-prefix -- named for its enum, as weir_status_text is */
 const char *weir_quarantine_text(enum weir_quarantine reason);
+
+/* The format as a label value ("otlp_10"). Static storage.
+ * tidy: allow header-prefix -- named for its enum, as weir_status_text is */
 const char *weir_record_format_text(enum weir_record_format format);
 
 #endif

@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole request body, from the bytes of the wire to runs of points.
+ *
+ *   body ─► inflate | copy ─► text, mutable, in the arena
+ *           envelope ─► record 0, record 1, ...   base64 undone in place
+ *           each record ─► collector ─► runs
+ *
+ *   I1  the caller's body is only read; everything that is written is the arena's
+ *   I2  the result is set once the envelope was sound to its last byte; until then only the error
+ * and the request id are
+ *
+ * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
+ * no metric is in the tally. A full arena ends it too, as WEIR_EFULL: nothing is wrong with the
+ * request. Any one thread; no clock, no log.
+ */
 #include "weir/body.h"
+#include "weir/arn.h"
 #include "weir/buf.h"
 #include "weir/panic.h"
 #include "weir/record.h"
 
 #define ERROR_SIZE 160
-#define ARN_PARTS  6
 
 /* The body in the arena, mutable. */
 struct text {
@@ -78,28 +93,17 @@ static enum weir_status take_text(struct weir_inflater *inflater, struct weir_ar
                          : copy(arena, body, options->body_limit, ret);
 }
 
-/* arn:<partition>:firehose:<region>:<account>:deliverystream/<name>; anything else is as good as no
- * header. */
-static struct weir_cwjson_context read_arn(struct weir_bytes arn)
+/* The partition and account of a delivery stream's ARN; anything else is as good as no header. */
+static struct weir_cwjson_context read_arn(struct weir_bytes text)
 {
     struct weir_cwjson_context none = {WEIR_BYTES("aws"), {NULL, 0}};
-    struct weir_bytes parts[ARN_PARTS];
-    size_t count = 0;
-    while (count < ARN_PARTS) {
-        const uint8_t *colon = arn.size == 0 ? NULL : memchr(arn.data, ':', arn.size);
-        size_t size = colon == NULL ? arn.size : (size_t)(colon - arn.data);
-        parts[count++] = weir_bytes_of(arn.data, size);
-        if (colon == NULL) {
-            break;
-        }
-        arn = weir_bytes_from(arn, size + 1);
-    }
-    if (count < ARN_PARTS || !weir_bytes_eq(parts[0], WEIR_BYTES("arn")) ||
-        !weir_bytes_eq(parts[2], WEIR_BYTES("firehose")) || parts[1].size == 0 ||
-        parts[4].size == 0 || !weir_bytes_starts_with(parts[5], WEIR_BYTES("deliverystream/"))) {
+    struct weir_arn arn;
+    if (weir_arn_parse(text, &arn) != WEIR_OK || arn.account.size == 0 ||
+        !weir_bytes_eq(arn.service, WEIR_BYTES("firehose")) ||
+        !weir_bytes_starts_with(arn.resource, WEIR_BYTES("deliverystream/"))) {
         return none;
     }
-    return (struct weir_cwjson_context){parts[1], parts[4]};
+    return (struct weir_cwjson_context){arn.partition, arn.account};
 }
 
 /* The envelope's error as a sentence that names the record, in the arena; without room for it, as

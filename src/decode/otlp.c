@@ -81,7 +81,7 @@ static struct weir_bytes join(struct weir_collect *collect, enum weir_otlp_shape
     struct weir_pb_field field;
     size_t at = 0;
     while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_field_is_child(shape, field.number)) {
+        if (!weir_otlp_check_is_child(shape, field.number)) {
             memcpy(copy + at, field.whole.data, field.whole.size);
             at += field.whole.size;
         }
@@ -99,10 +99,10 @@ static bool take_head(struct walk *walk, enum weir_otlp_shape shape, struct weir
     struct weir_bytes head = {NULL, 0};
     bool together = true;
     while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_field_valid(shape, &field)) {
+        if (!weir_otlp_check_field(shape, &field)) {
             return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
         }
-        if (weir_otlp_field_is_child(shape, field.number)) {
+        if (weir_otlp_check_is_child(shape, field.number)) {
             continue;
         }
         if (head.size == 0) {
@@ -151,7 +151,7 @@ static bool walk_data(struct walk *walk, const struct data_kind *kind, struct we
     struct weir_cursor cursor = weir_cursor_of(data);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_field_is_child(kind->shape, field.number)) {
+        if (!weir_otlp_check_is_child(kind->shape, field.number)) {
             continue;
         }
         if (metric == NULL) {
@@ -197,7 +197,7 @@ static bool walk_metric(struct walk *walk, struct weir_bytes metric)
             walk->format = WEIR_RECORD_OTLP_07; /* int_gauge, int_sum, int_histogram */
             return refuse(walk, WEIR_QUARANTINE_OTLP_TYPE);
         }
-        if (!weir_otlp_field_is_child(WEIR_OTLP_METRIC, field.number)) {
+        if (!weir_otlp_check_is_child(WEIR_OTLP_METRIC, field.number)) {
             continue;
         }
         if (kind != NULL && (uint32_t)kind->data != field.number) {
@@ -222,7 +222,7 @@ static bool walk_scope(struct walk *walk, const struct weir_resource *resource,
     struct weir_cursor cursor = weir_cursor_of(scope_metrics);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (weir_otlp_field_is_child(WEIR_OTLP_SCOPE_METRICS, field.number) &&
+        if (weir_otlp_check_is_child(WEIR_OTLP_SCOPE_METRICS, field.number) &&
             !walk_metric(walk, field.bytes)) {
             return false;
         }
@@ -238,8 +238,9 @@ static void find_account(struct weir_bytes resource, struct weir_bytes *ret_acco
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
         if (field.number == 1) {
-            (void)weir_otlp_attribute(field.bytes, WEIR_BYTES("cloud.account.id"), ret_account);
-            (void)weir_otlp_attribute(field.bytes, WEIR_BYTES("cloud.region"), ret_region);
+            (void)weir_otlp_check_attribute(field.bytes, WEIR_BYTES("cloud.account.id"),
+                                            ret_account);
+            (void)weir_otlp_check_attribute(field.bytes, WEIR_BYTES("cloud.region"), ret_region);
         }
     }
 }
@@ -268,7 +269,7 @@ static bool walk_resource(struct walk *walk, struct weir_bytes resource_metrics)
     struct weir_cursor cursor = weir_cursor_of(resource_metrics);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (weir_otlp_field_is_child(WEIR_OTLP_RESOURCE_METRICS, field.number) &&
+        if (weir_otlp_check_is_child(WEIR_OTLP_RESOURCE_METRICS, field.number) &&
             !walk_scope(walk, resource, field.bytes)) {
             return false;
         }

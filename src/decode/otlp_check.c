@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OTLP's messages as one table, and the check that walks it.
+ *
+ *   kinds[shape][field number] ─► 0: unknown, passes
+ *                              ─► a wire type, or text, an attribute, a packed list, a child
+ *                              ─► NESTED + shape: a message of that shape, checked whole
+ *
+ *   I1  nested shapes form no cycle and are three deep at most (point, exemplar, attribute), so the
+ * recursion between weir_otlp_check_field and weir_otlp_check_message is bounded; attribute values
+ * bring their own limit I2  whatever passes is accepted by a protobuf library that knows the schema
+ * (the fuzzer's second opinion)
+ *
+ * Repeated numbers may come packed or one by one, as protobuf allows. A field that occurs twice is
+ * not refused: for a parser the last one counts, or both are merged. Pure; any thread.
+ */
 #include "weir/otlp_check.h"
 #include "weir/panic.h"
 #include "weir/utf8.h"
@@ -101,13 +116,13 @@ static bool content_valid(unsigned kind, const struct weir_pb_field *field)
     case ATTRIBUTE: return weir_pb_key_value_valid(field->bytes, WEIR_OTLP_DEPTH_MAX);
     case BYTES:
     case CHILD: return true;
-    default: return weir_otlp_valid((enum weir_otlp_shape)(kind - NESTED), field->bytes);
+    default: return weir_otlp_check_message((enum weir_otlp_shape)(kind - NESTED), field->bytes);
     }
 }
 
-/* Calls itself through weir_otlp_valid; the tables nest three deep at most (point, exemplar,
- * attribute). */
-bool weir_otlp_field_valid(enum weir_otlp_shape shape, const struct weir_pb_field *field)
+/* Calls itself through weir_otlp_check_message; the tables nest three deep at most (point,
+ * exemplar, attribute). */
+bool weir_otlp_check_field(enum weir_otlp_shape shape, const struct weir_pb_field *field)
 {
     unsigned kind = field->number < FIELDS_MAX ? kinds[shape][field->number] : ANY;
     switch (kind) {
@@ -123,18 +138,18 @@ bool weir_otlp_field_valid(enum weir_otlp_shape shape, const struct weir_pb_fiel
            (kind == PACKED_VARINT && field->type == WEIR_PB_VARINT);
 }
 
-bool weir_otlp_field_is_child(enum weir_otlp_shape shape, uint32_t number)
+bool weir_otlp_check_is_child(enum weir_otlp_shape shape, uint32_t number)
 {
     return number < FIELDS_MAX && kinds[shape][number] == CHILD;
 }
 
-bool weir_otlp_valid(enum weir_otlp_shape shape, struct weir_bytes message)
+bool weir_otlp_check_message(enum weir_otlp_shape shape, struct weir_bytes message)
 {
     WEIR_DCHECK(shape < WEIR_OTLP_SHAPES);
     struct weir_cursor cursor = weir_cursor_of(message);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_field_valid(shape, &field)) {
+        if (!weir_otlp_check_field(shape, &field)) {
             return false;
         }
     }
@@ -156,8 +171,8 @@ static bool string_value(struct weir_bytes any_value, struct weir_bytes *ret_val
     return found;
 }
 
-bool weir_otlp_attribute(struct weir_bytes attribute, struct weir_bytes key,
-                         struct weir_bytes *ret_value)
+bool weir_otlp_check_attribute(struct weir_bytes attribute, struct weir_bytes key,
+                               struct weir_bytes *ret_value)
 {
     /* nearly every attribute begins with its key, and most keys differ in length already */
     if (attribute.size > 2 && attribute.data[0] == 0x0A && attribute.data[1] < 0x80 &&

@@ -34,16 +34,17 @@ bool weir_otlp_point_check(enum weir_otlp_shape shape, struct weir_bytes data,
     struct weir_cursor cursor = weir_cursor_of(data);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_field_valid(shape, &field)) {
+        if (!weir_otlp_check_field(shape, &field)) {
             return false;
         }
         if (field.number == attributes) {
             has_attributes = true;
-            has_name =
-                has_name || weir_otlp_attribute(field.bytes, WEIR_BYTES("Namespace"), &point.name);
+            has_name = has_name ||
+                       weir_otlp_check_attribute(field.bytes, WEIR_BYTES("Namespace"), &point.name);
         } else if (field.number == 1) {
             point.has_labels = true;
-            if (field.type != WEIR_PB_BYTES || !weir_otlp_valid(WEIR_OTLP_LABEL, field.bytes)) {
+            if (field.type != WEIR_PB_BYTES ||
+                !weir_otlp_check_message(WEIR_OTLP_LABEL, field.bytes)) {
                 return false;
             }
         } else if (field.number == 3) {
