@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/pipeline.h"
+
+#include "flow.h"
+#include "weir/expo.h"
+
+struct fixture {
+    struct flow flow;
+    struct weir_worker *worker;
+    struct weir_submission submission;
+    struct weir_answer answer;
+    uint32_t answers;
+};
+
+static struct fixture fixture;
+
+static void on_answered(struct weir_submission *submission, const struct weir_answer *answer)
+{
+    assert_ptr_equal(submission, &fixture.submission);
+    fixture.answer = *answer;
+    fixture.answers++;
+}
+
+static void begin(struct flow_options options)
+{
+    fixture.answers = 0;
+    flow_start(&fixture.flow, options);
+    assert_int_equal(weir_worker_new(fixture.flow.pipeline, &fixture.worker), WEIR_OK);
+}
+
+static void end(void)
+{
+    weir_worker_free(fixture.worker);
+    flow_stop(&fixture.flow);
+}
+
+/* Sends a body and returns the answer's code; 0 when there is none yet. */
+static int submit(struct weir_bytes body, const char *request_id)
+{
+    fixture.answer.code = 0;
+    fixture.submission = (struct weir_submission){
+        .request_id = weir_bytes_str(request_id), .answered = on_answered, .received_ns = 1};
+    weir_intake_init(&fixture.submission.intake, &fixture.flow.intake, fixture.flow.regions,
+                     (size_t)16 << 20);
+    assert_int_equal(weir_intake_append(&fixture.submission.intake, body), WEIR_OK);
+    weir_pipeline_submit(fixture.worker, &fixture.submission);
+    return fixture.answer.code;
+}
+
+static int submit_record(const char *record)
+{
+    struct weir_bytes body = flow_body("id-1", record);
+    int code = submit(body, "id-1");
+    weir_mem_free((void *)(uintptr_t)body.data);
+    return code;
+}
+
+static void test_a_good_body_is_published_and_answered_once(void **state)
+{
+    (void)state;
+    begin((struct flow_options){0});
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A") "\n" FLOW_LINE("AWS/EBS", "B") "\n"),
+                     200);
+    assert_int_equal(fixture.answers, 1);
+    assert_int_equal(fixture.answer.message[0], 0);
+    assert_int_equal(weir_credit_used(&fixture.flow.intake), 0);
+    assert_int_equal(flow_drain(&fixture.flow), 2);
+    struct weir_bytes label = WEIR_BYTES("AWS/EC2");
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_POINTS_RECEIVED, &label)) >= 1);
+    end();
+}
+
+static void test_a_damaged_body_publishes_nothing(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {
+        "",
+        "x",
+        "{}",
+        "[]",
+        "{\"records\":1}",
+        "{\"records\":[{\"data\":\"e30=\"}]} x",
+        "{\"requestId\":\"a\",\"records\":[{\"data\":\"e30=\"},{\"data\":\"e3\"}]}"};
+    begin((struct flow_options){0});
+    for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+        assert_int_equal(submit(weir_bytes_str(damaged[i]), "id"), 400);
+        assert_string_equal(fixture.answer.reason, "damaged");
+        assert_true(fixture.answer.message[0] != 0);
+        assert_int_equal(flow_drain(&fixture.flow), 0);
+    }
+    end();
+}
+
+static void test_over_the_body_limit_is_400(void **state)
+{
+    (void)state;
+    begin((struct flow_options){.body_limit = 100});
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 400);
+    assert_string_equal(fixture.answer.reason, "over_limit");
+    end();
+}
+
+static void test_no_intake_credit_is_503(void **state)
+{
+    (void)state;
+    begin((struct flow_options){.intake = (size_t)68 << 10}); /* the staging buffer and no more */
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 503);
+    assert_string_equal(fixture.answer.reason, "memory_intake");
+    end();
+}
+
+static void test_full_rings_are_503_and_hold_nothing(void **state)
+{
+    (void)state;
+    begin((struct flow_options){.slots = 2});
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 200);
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 200);
+    /* AWS/EBS has room, AWS/EC2 has not: neither may be published */
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EBS", "B") "\n" FLOW_LINE("AWS/EC2", "A")), 503);
+    assert_string_equal(fixture.answer.reason, "memory_queued");
+    assert_int_equal(flow_drain(&fixture.flow), 2);
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EBS", "B") "\n" FLOW_LINE("AWS/EC2", "A")), 200);
+    assert_int_equal(flow_drain(&fixture.flow), 2);
+    end();
+}
+
+static void test_what_is_no_metric_is_quarantined_and_200(void **state)
+{
+    (void)state;
+    begin((struct flow_options){0});
+    assert_int_equal(submit_record("{\"CHANGE\":-0.36,\"PRICE\":186.5}"), 200);
+    assert_int_equal(flow_drain(&fixture.flow), 0);
+    assert_int_equal(submit_record("not json\n" FLOW_LINE("AWS/EC2", "A")), 200);
+    struct weir_bytes label = WEIR_BYTES("not_a_metric");
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_QUARANTINED, &label)) >= 1);
+    end();
+}
+
+static void test_ids_that_differ_are_counted(void **state)
+{
+    (void)state;
+    begin((struct flow_options){0});
+    struct weir_bytes body = flow_body("in-the-body", FLOW_LINE("AWS/EC2", "A"));
+    double before = weir_expo_value(weir_metrics_series(WEIR_M_ID_MISMATCHES, NULL));
+    assert_int_equal(submit(body, "in-the-header"), 200);
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_ID_MISMATCHES, NULL)) == before + 1);
+    weir_mem_free((void *)(uintptr_t)body.data);
+    end();
+}
+
+/* A commit that is slow, and one that fails: what the spool will be. */
+static struct weir_submission *pending;
+
+static void commit_later(void *self, struct weir_submission *submission)
+{
+    (void)self;
+    pending = submission;
+}
+
+static void test_nothing_is_visible_before_the_commit(void **state)
+{
+    (void)state;
+    begin((struct flow_options){.commit = {commit_later, NULL}});
+    assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 0);
+    assert_int_equal(fixture.answers, 0);
+    assert_int_equal(flow_drain(&fixture.flow), 0);
+    assert_true(weir_credit_used(&fixture.flow.intake) >
+                0); /* the raw body is still there to be written */
+    weir_pipeline_committed(pending, WEIR_OK);
+    assert_int_equal(fixture.answer.code, 200);
+    assert_int_equal(flow_drain(&fixture.flow), 1);
+    end();
+}
+
+static void test_a_failed_commit_gives_everything_back(void **state)
+{
+    (void)state;
+    begin((struct flow_options){.slots = 2, .commit = {commit_later, NULL}});
+    for (int i = 0; i < 5; i++) { /* more often than there are credits */
+        assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 0);
+        weir_pipeline_committed(pending, WEIR_EIO);
+        assert_int_equal(fixture.answer.code, 503);
+        assert_string_equal(fixture.answer.reason, "not_committed");
+        assert_int_equal(weir_router_queued_bytes(fixture.flow.router, 0), 0);
+    }
+    assert_int_equal(flow_drain(&fixture.flow), 0);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_good_body_is_published_and_answered_once),
+        cmocka_unit_test(test_a_damaged_body_publishes_nothing),
+        cmocka_unit_test(test_over_the_body_limit_is_400),
+        cmocka_unit_test(test_no_intake_credit_is_503),
+        cmocka_unit_test(test_full_rings_are_503_and_hold_nothing),
+        cmocka_unit_test(test_what_is_no_metric_is_quarantined_and_200),
+        cmocka_unit_test(test_ids_that_differ_are_counted),
+        cmocka_unit_test(test_nothing_is_visible_before_the_commit),
+        cmocka_unit_test(test_a_failed_commit_gives_everything_back),
+    };
+    return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
+}
