@@ -12,10 +12,10 @@ build_packages=(
     gcc libc6-dev cmake ninja-build pkg-config git ca-certificates
     libh2o-evloop-dev libssl-dev libdeflate-dev libnanopb-dev nanopb protobuf-compiler
     libjemalloc-dev liburcu-dev libcurl4-openssl-dev libyaml-dev
-    libcmocka-dev # CMake configures the tests together with the program
+    libcmocka-dev python3 # CMake configures the tests together with the program
 )
 test_packages=(
-    python3 curl prometheus gcovr clang clang-format llvm libclang-rt-14-dev zlib1g-dev
+    curl prometheus gcovr clang clang-format llvm libclang-rt-14-dev zlib1g-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 )
 

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The show of deploy/demo.sh: a gateway, a backend that fails for a while, and a Firehose.
+
+CloudWatch-like points go in as JSON, OTLP 0.7 and OTLP 1.0, gzipped, a third each. Then it compares
+what the backend accepted with what was sent, point by point, and prints both that and the gateway's
+own metrics. Exits 1 unless every point came out exactly once.
+"""
+import argparse
+import collections
+import math
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tests", "e2e"))
+from weirtest import otlp, points, program  # noqa: E402
+from weirtest.firehose import Firehose, envelope  # noqa: E402
+from weirtest.receiver import Answer, Receiver  # noqa: E402
+
+FORMATS = (("json", "JSON"), ("otlp07", "OTLP 0.7"), ("otlp10", "OTLP 1.0"))
+# (namespace, metric, unit, dimension, resources, a typical value)
+FLEET = (
+    ("AWS/EC2", "CPUUtilization", "Percent", "InstanceId", "i-0{:04x}", 37),
+    ("AWS/EC2", "NetworkOut", "Bytes", "InstanceId", "i-0{:04x}", 5e6),
+    ("AWS/Lambda", "Duration", "Milliseconds", "FunctionName", "checkout-{}", 84),
+    ("AWS/Lambda", "Invocations", "Count", "FunctionName", "checkout-{}", 240),
+    ("AWS/ApplicationELB", "RequestCount", "Count", "LoadBalancer", "app/shop-{}", 9100),
+    ("AWS/RDS", "FreeableMemory", "Bytes", "DBInstanceIdentifier", "orders-{}", 3.2e9),
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Seconds", "QueueName", "mail-{}", 4),
+    ("AWS/DynamoDB", "ConsumedReadCapacityUnits", "Count", "TableName", "carts-{}", 512),
+)
+METRICS = (
+    ("weir_requests_total", {"code": "200"}, "requests answered 200"),
+    ("weir_request_body_bytes_total", {}, "body bytes read"),
+    ("weir_records_total", {}, "records decoded"),
+    ("weir_points_received_total", {}, "points received"),
+    ("weir_export_requests_total", {}, "export attempts"),
+    ("weir_export_points_total", {}, "points exported"),
+    ("weir_records_quarantined_total", {}, "records quarantined"),
+    ("weir_dead_letter_points_total", {}, "points given up"),
+    ("process_resident_memory_bytes", {}, "resident memory, bytes"),
+    ("process_cpu_seconds_total", {}, "processor seconds"),
+)
+
+
+class Screen:
+    """Bold and colour where a person looks, plain text where a file does."""
+    live = sys.stdout.isatty()
+
+    @classmethod
+    def paint(cls, code, text):
+        """Text in an ANSI style."""
+        return f"\033[{code}m{text}\033[0m" if cls.live else text
+
+    @classmethod
+    def title(cls, text):
+        """A heading."""
+        print("\n" + cls.paint("1;36", text))
+
+    @classmethod
+    def progress(cls, done, text):
+        """A bar that redraws itself; nothing in a file."""
+        if cls.live:
+            bar = "█" * int(done * 30)
+            print(f"\r     {bar:<30} {text:<44}", end="" if done < 1 else "\n", flush=True)
+
+
+def minute_of_points(rng, minute, resources):
+    """One minute of the fleet's points, with values that move like real ones."""
+    found = []
+    for namespace, metric, unit, dimension, name, typical in FLEET:
+        for n in range(resources):
+            base = typical * (1 + 0.4 * math.sin(minute / 3 + n)) * rng.uniform(0.8, 1.2)
+            low, high, count = base * 0.6, base * 1.7, rng.randint(1, 60)
+            values = {"count": count, "min": round(low, 3), "max": round(high, 3),
+                      "sum": round(base * count, 3)}
+            extra = {"p99": round(high * 0.95, 3)} if metric == "Duration" else {}
+            found.append(points.Point(
+                namespace=namespace, metric=metric, unit=unit, extra=extra,
+                dimensions={dimension: name.format(n)}, stream="demo",
+                start_ms=1_700_000_040_000 + minute * 60_000, **values))
+    return found
+
+
+def deliver(weir, minutes, resources, halfway):
+    """Plays Firehose; (points sent, points by format, bytes on the wire, slowest answer)."""
+    rng = random.Random(7)
+    sent, requests, wire_bytes, slowest = [], collections.Counter(), 0, 0.0
+    with Firehose(weir.port) as client:
+        for minute in range(minutes):
+            encoding, title = FORMATS[minute % 3]
+            more = minute_of_points(rng, minute, resources)
+            request = client.request(envelope([points.ENCODINGS[encoding](more)]), compressed=True)
+            begun = time.monotonic()
+            client.send(request)
+            response = client.response()
+            slowest = max(slowest, time.monotonic() - begun)
+            if response.status != 200:
+                raise SystemExit(f"demo: answered {response.status}: {response.body.decode()}")
+            sent += more
+            requests[title] += len(more)
+            wire_bytes += len(request)
+            if minute == minutes // 2:
+                halfway()
+            Screen.progress((minute + 1) / minutes, f"{len(sent):,} points sent, last as {title}")
+            time.sleep(0.05)
+    return sent, requests, wire_bytes, slowest
+
+
+def show_points(received):
+    """The newest point of each metric, as the backend has it."""
+    Screen.title("What the backend got (of each metric the newest point)")
+    newest = {}
+    for point in sorted(received, key=lambda p: p["end"]):
+        newest[point["name"]] = point
+    print(f"     {'metric':<52} {'unit':<8}{'min':>14}{'average':>14}{'max':>14}  dimension")
+    for name, point in sorted(newest.items()):
+        quantiles = dict(map(tuple, point["quantiles"]))
+        key, value = next(iter(point["attributes"]["Dimensions"].items()))
+        print(f"     {name:<52} {point['unit']:<8}{quantiles[0.0]:>14,.1f}"
+              f"{point['sum'] / point['count']:>14,.1f}{quantiles[1.0]:>14,.1f}  {key}={value}")
+
+
+def show_account(sent, requests, wire_bytes, receiver, slowest):
+    """Sent against accepted, point by point; whether they agree."""
+    received = receiver.points()
+    have = collections.Counter(otlp.multiset(received))
+    want = collections.Counter(otlp.multiset([p.canonical() for p in sent]))
+    lost, extra = sum((want - have).values()), sum((have - want).values())
+    refused = len(receiver.batches) - len(receiver.accepted())
+    out = sum(b.size for b in receiver.accepted())
+    Screen.title("The account")
+    for title, count in requests.items():
+        print(f"     in   {count:>7,} points as {title}")
+    print(f"          {wire_bytes:>7,} bytes, slowest answer {slowest * 1000:.1f} ms")
+    print(f"     out  {len(received):>7,} points in {len(receiver.accepted())} batches")
+    print(f"          {out:>7,} bytes, gzipped OTLP 1.0")
+    print(f"          {refused:>7,} attempts answered 503 while the backend was down")
+    good = lost == 0 and extra == 0
+    verdict = "every point arrived exactly once" if good else f"{lost} lost, {extra} too many"
+    print("     " + Screen.paint("1;32" if good else "1;31", verdict))
+    return good
+
+
+def show_metrics(weir):
+    """Some of the gateway's own metrics."""
+    Screen.title(f"The gateway's own metrics (a few of /metrics, {len(weir.metrics())} series)")
+    for name, labels, text in METRICS:
+        value = weir.metric(name, **labels)
+        shown = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+        print(f"     {shown:>16}  {text:<28} {Screen.paint('2', name)}")
+
+
+def show_next(binary):
+    """How to go on."""
+    Screen.title("Your turn")
+    print(f"""\
+     Without any configuration: no key needed on loopback, points to standard output
+       {binary} serve
+     For real traffic (docs/configuration.md): an access key, your OTLP backend, and TLS in front
+       cat > weir.yaml <<'YAML'
+       ingest:
+         listen: ["0.0.0.0:8080"]
+         access_keys: [{{name: firehose, value: "${{env:FIREHOSE_KEY}}"}}]
+       destinations:
+         - {{name: backend, endpoint: "https://otlp.example.com"}}
+       YAML
+       {binary} check -c weir.yaml && FIREHOSE_KEY=... {binary} serve -c weir.yaml""")
+
+
+def show(options, folder):
+    """The whole show; whether it went well."""
+    up = threading.Event()
+    receiver = Receiver(lambda batch: None if up.is_set() else Answer(503))
+    os.environ["WEIR_BIN"] = os.path.abspath(options.weir)
+    config = program.configuration(receiver.url, folder, buffer={"interval": "500ms"})
+    weir = program.Weir(config, folder)
+    try:
+        print(f"     weir listens on 127.0.0.1:{weir.port}, an OTLP backend on {receiver.url}")
+        print("     the backend is down for the first half (503), and the gateway must cope")
+        sent, requests, wire_bytes, slowest = deliver(
+            weir, options.minutes, options.resources, up.set)
+        if not receiver.wait_count(len(sent), 60):
+            print(f"     only {receiver.accepted_count():,} of {len(sent):,} points came out")
+        show_points(receiver.points())
+        good = show_account(sent, requests, wire_bytes, receiver, slowest)
+        show_metrics(weir)
+        code = weir.stop()
+        show_next(options.weir)
+        return good and code == 0
+    finally:
+        if not weir.ended():
+            weir.kill()
+        receiver.stop()
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("weir", help="the program")
+    parser.add_argument("--quick", action="store_true", help="a shorter show")
+    options = parser.parse_args()
+    options.minutes, options.resources = (12, 5) if options.quick else (90, 25)
+    folder = tempfile.mkdtemp(prefix="weir-demo-")
+    try:
+        sys.exit(0 if show(options, folder) else 1)
+    except AssertionError as error:
+        sys.exit(f"demo: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
