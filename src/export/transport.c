@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The transport over libcurl's multi interface.
+ *
+ *   send ──► flight (easy handle, header list, body so far) ──► multi ──► done ──► reply ──► idle
+ * list ▲                                                                             │
+ *                └────────────────────────── reused, with its easy handle ─────────────────────┘
+ *
+ * Connections belong to the multi handle and outlive the flights, so keep-alive works across
+ * requests.
+ *
+ *   I1  a flight is in `flying` (known to the multi handle), in `idle`, or it is `last`
+ *   I2  what the last reply points to lives in `last`, which turns idle with the next call
+ *
+ * What was seen of a failed request decides what is said of it. A status, once received, is an
+ * answer, whatever became of the body: a 200 whose body broke off is a delivery. Without a status:
+ * if no byte of the request can have left (no connection, no name, no handshake) it is UNREACHED;
+ * in doubt it is LOST.
+ *
+ * libcurl by itself sends a request again on a fresh connection when a kept one dies without a byte
+ * of answer. The backend may have taken it, so this is a repeat; the debug callback counts request
+ * heads to notice it. Kept connections are dropped after IDLE_MAX_S, before most backends drop
+ * them, to make it rare.
+ *
+ * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
+ * its flow control. Response bodies are never compressed (no Accept-Encoding), so the cap bounds
+ * memory.
+ *
+ * Memory: one flight a request in flight, kept; a response body grows to at most
+ * WEIR_TRANSPORT_BODY_MAX, the rest is read and dropped. libcurl allocates for itself. One thread
+ * at a time; nothing blocks: names are resolved by libcurl's own thread, which QUICK_EXIT leaves
+ * behind rather than waits for.
+ *
+ * Not done: signing, tokens (the target's headers carry them), proxies' authentication, HTTP/2.
+ */
+#include "weir/transport.h"
+#include "weir/clock.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include <curl/curl.h>
+
+enum { CONNECT_TIMEOUT_MS = 10000, IDLE_MAX_S = 50, CONNECTIONS_MAX = 128 };
+
+struct flight {
+    struct flight *next;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct weir_transport_request request;
+    uint8_t *body; /* BODY_MAX at most, kept for the next request */
+    size_t body_size;
+    size_t body_capacity;
+    uint32_t heads_sent;
+    int64_t begun_ns;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct curl_transport {
+    CURLM *multi;
+    struct flight *flying;
+    struct flight *idle;
+    struct flight *last;
+    int flying_count;
+};
+
+enum weir_status weir_transport_curl_global(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? WEIR_OK : WEIR_EIO;
+}
+
+/* libcurl's write callback: keeps the beginning, swallows the rest. */
+static size_t take_body(char *data, size_t unit, size_t count, void *user)
+{
+    struct flight *flight = user;
+    size_t offered = unit * count;
+    size_t room = WEIR_TRANSPORT_BODY_MAX - flight->body_size;
+    size_t kept = offered < room ? offered : room;
+    if (flight->body_size + kept > flight->body_capacity) {
+        size_t capacity = flight->body_capacity == 0 ? 1024 : flight->body_capacity;
+        while (capacity < flight->body_size + kept) {
+            capacity *= 2;
+        }
+        uint8_t *grown = weir_mem_resize(flight->body, capacity, 1);
+        if (grown == NULL) {
+            return offered; /* the status counts; words may be missing */
+        }
+        flight->body = grown;
+        flight->body_capacity = capacity;
+    }
+    if (kept > 0) {
+        memcpy(flight->body + flight->body_size, data, kept);
+        flight->body_size += kept;
+    }
+    return offered;
+}
+
+/* libcurl's debug callback: one HEADER_OUT a request head that is sent. */
+static int count_heads(CURL *easy, curl_infotype type, char *data, size_t size, void *user)
+{
+    (void)easy;
+    (void)data;
+    (void)size;
+    struct flight *flight = user;
+    if (type == CURLINFO_HEADER_OUT) {
+        flight->heads_sent++;
+    }
+    return 0;
+}
+
+static void flight_free(struct flight *flight)
+{
+    if (flight->easy != NULL) {
+        curl_easy_cleanup(flight->easy);
+    }
+    curl_slist_free_all(flight->headers);
+    weir_mem_free(flight->body);
+    weir_mem_free(flight);
+}
+
+/* An idle flight or a new one, or NULL. */
+static struct flight *flight_take(struct curl_transport *transport)
+{
+    struct flight *flight = transport->idle;
+    if (flight != NULL) {
+        transport->idle = flight->next;
+        flight->next = NULL;
+        return flight;
+    }
+    flight = weir_mem_zalloc(1, sizeof(*flight));
+    if (flight == NULL) {
+        return NULL;
+    }
+    flight->easy = curl_easy_init();
+    if (flight->easy == NULL) {
+        weir_mem_free(flight);
+        return NULL;
+    }
+    return flight;
+}
+
+static void flight_give(struct curl_transport *transport, struct flight *flight)
+{
+    curl_easy_reset(flight->easy);
+    curl_slist_free_all(flight->headers);
+    flight->headers = NULL;
+    flight->next = transport->idle;
+    transport->idle = flight;
+}
+
+static void release_last(struct curl_transport *transport)
+{
+    if (transport->last != NULL) {
+        flight_give(transport, transport->last);
+        transport->last = NULL;
+    }
+}
+
+static enum weir_status add_header(struct flight *flight, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(flight->headers, line);
+    if (longer == NULL) {
+        return WEIR_ENOMEM;
+    }
+    flight->headers = longer;
+    return WEIR_OK;
+}
+
+static enum weir_status set_headers(struct flight *flight, const char *const *headers)
+{
+    for (size_t i = 0; headers != NULL && headers[i] != NULL; i++) {
+        WEIR_TRY(add_header(flight, headers[i]));
+    }
+    return add_header(flight, "Expect:"); /* no 100-continue round trip before each batch */
+}
+
+/* What is the same for every request. */
+static CURLcode set_fixed(struct flight *flight)
+{
+    CURL *easy = flight->easy;
+    CURLcode worst = CURLE_OK;
+    worst |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    worst |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    worst |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    worst |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    worst |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    worst |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    worst |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "Weir/" WEIR_VERSION);
+    worst |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
+    worst |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    worst |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
+    worst |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
+    worst |= curl_easy_setopt(easy, CURLOPT_PRIVATE, flight);
+    worst |= curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    worst |= curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, count_heads);
+    worst |= curl_easy_setopt(easy, CURLOPT_DEBUGDATA, flight);
+    return worst;
+}
+
+static CURLcode set_request(struct flight *flight)
+{
+    CURL *easy = flight->easy;
+    const struct weir_transport_target *target = flight->request.target;
+    long timeout_ms = (long)((target->timeout_ns + WEIR_NS_PER_MS - 1) / WEIR_NS_PER_MS);
+    long connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
+    CURLcode worst = CURLE_OK;
+    worst |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
+    worst |= curl_easy_setopt(easy, CURLOPT_PROXY, target->proxy == NULL ? "" : target->proxy);
+    if (target->ca_file != NULL) {
+        worst |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
+    }
+    worst |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    worst |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    worst |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, flight->headers);
+    worst |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    /* Not NULL even when empty, or libcurl would read the body from standard input. */
+    worst |= curl_easy_setopt(
+        easy, CURLOPT_POSTFIELDS,
+        flight->request.body.size == 0 ? "" : (const char *)flight->request.body.data);
+    worst |=
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)flight->request.body.size);
+    return worst;
+}
+
+static enum weir_status prepare(struct flight *flight, const struct weir_transport_request *request)
+{
+    flight->request = *request;
+    flight->body_size = 0;
+    flight->heads_sent = 0;
+    flight->error[0] = '\0';
+    flight->begun_ns = weir_clock_mono_ns();
+    WEIR_TRY(set_headers(flight, request->target->headers));
+    return set_fixed(flight) == CURLE_OK && set_request(flight) == CURLE_OK ? WEIR_OK : WEIR_EINVAL;
+}
+
+static enum weir_status transport_send(void *self, const struct weir_transport_request *request)
+{
+    struct curl_transport *transport = self;
+    WEIR_ASSERT(request->target->timeout_ns > 0);
+    release_last(transport);
+    struct flight *flight = flight_take(transport);
+    if (flight == NULL) {
+        return WEIR_ENOMEM;
+    }
+    enum weir_status status = prepare(flight, request);
+    if (status == WEIR_OK && curl_multi_add_handle(transport->multi, flight->easy) != CURLM_OK) {
+        status = WEIR_ENOMEM;
+    }
+    if (status != WEIR_OK) {
+        flight_give(transport, flight);
+        return status;
+    }
+    flight->next = transport->flying;
+    transport->flying = flight;
+    transport->flying_count++;
+    return WEIR_OK;
+}
+
+static enum weir_status transport_wait(void *self, int wake_fd, int timeout_ms)
+{
+    struct curl_transport *transport = self;
+    release_last(transport);
+    int running = 0;
+    if (curl_multi_perform(transport->multi, &running) != CURLM_OK) {
+        return WEIR_EIO;
+    }
+    if (running < transport->flying_count) {
+        return WEIR_OK; /* something has finished: do not sleep over it */
+    }
+    struct curl_waitfd bell = {.fd = wake_fd, .events = CURL_WAIT_POLLIN, .revents = 0};
+    if (curl_multi_poll(transport->multi, wake_fd < 0 ? NULL : &bell, wake_fd < 0 ? 0 : 1,
+                        timeout_ms, NULL) != CURLM_OK) {
+        return WEIR_EIO;
+    }
+    return curl_multi_perform(transport->multi, &running) == CURLM_OK ? WEIR_OK : WEIR_EIO;
+}
+
+/* Whether no byte of the request can have left. */
+static bool nothing_sent(CURL *easy)
+{
+    long head_size = 0;
+    curl_off_t uploaded = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &head_size);
+    (void)curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    return head_size == 0 && uploaded == 0;
+}
+
+static enum weir_transport_failure classify(const struct flight *flight, CURLcode code)
+{
+    /* A switch over CURLcode would have to name its hundred values. */
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+        code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_CERTPROBLEM) {
+        return WEIR_TRANSPORT_UNTRUSTED;
+    }
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+        return WEIR_TRANSPORT_REFUSED;
+    }
+    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+        code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_SSL_CONNECT_ERROR ||
+        (flight->heads_sent == 0 && nothing_sent(flight->easy))) {
+        return WEIR_TRANSPORT_UNREACHED;
+    }
+    return code == CURLE_OPERATION_TIMEDOUT ? WEIR_TRANSPORT_TIMEOUT : WEIR_TRANSPORT_LOST;
+}
+
+static void fill_reply(const struct flight *flight, CURLcode code, struct weir_transport_reply *ret)
+{
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    (void)curl_easy_getinfo(flight->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(flight->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    bool answered = status >= 200;
+    bool asked = retry_after_s > 0 && retry_after_s <= INT64_MAX / WEIR_NS_PER_S;
+    *ret = (struct weir_transport_reply){
+        .user = flight->request.user,
+        .failure = answered ? WEIR_TRANSPORT_ANSWERED : classify(flight, code),
+        .status = answered ? (int)status : 0,
+        .retry_after_ns = asked ? (int64_t)retry_after_s * WEIR_NS_PER_S : -1,
+        .body = weir_bytes_of(flight->body, flight->body_size),
+        .message = flight->error[0] != '\0' ? flight->error : curl_easy_strerror(code),
+        .duration_ns = weir_clock_mono_ns() - flight->begun_ns,
+        .repeats = flight->heads_sent > 1 ? flight->heads_sent - 1 : 0,
+    };
+}
+
+static void unlink_flying(struct curl_transport *transport, const struct flight *flight)
+{
+    struct flight **place = &transport->flying;
+    while (*place != flight) {
+        WEIR_ASSERT(*place != NULL);
+        place = &(*place)->next;
+    }
+    *place = flight->next;
+    transport->flying_count--;
+}
+
+static enum weir_status transport_reply(void *self, struct weir_transport_reply *ret)
+{
+    struct curl_transport *transport = self;
+    release_last(transport);
+    int left = 0;
+    const CURLMsg *message = curl_multi_info_read(transport->multi, &left);
+    while (message != NULL && message->msg != CURLMSG_DONE) {
+        message = curl_multi_info_read(transport->multi, &left);
+    }
+    if (message == NULL) {
+        return WEIR_EEND;
+    }
+    CURLcode code = message->data.result; /* the message is gone with the handle */
+    CURL *easy = message->easy_handle;
+    struct flight *flight = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&flight);
+    WEIR_ASSERT(flight != NULL);
+    (void)curl_multi_remove_handle(transport->multi, easy);
+    unlink_flying(transport, flight);
+    transport->last = flight;
+    fill_reply(flight, code, ret);
+    return WEIR_OK;
+}
+
+static void transport_free(void *self)
+{
+    struct curl_transport *transport = self;
+    release_last(transport);
+    while (transport->flying != NULL) {
+        struct flight *flight = transport->flying;
+        transport->flying = flight->next;
+        (void)curl_multi_remove_handle(transport->multi, flight->easy);
+        flight_free(flight);
+    }
+    while (transport->idle != NULL) {
+        struct flight *flight = transport->idle;
+        transport->idle = flight->next;
+        flight_free(flight);
+    }
+    (void)curl_multi_cleanup(transport->multi);
+    weir_mem_free(transport);
+}
+
+enum weir_status weir_transport_curl(struct weir_transport *ret)
+{
+    struct curl_transport *transport = weir_mem_zalloc(1, sizeof(*transport));
+    if (transport == NULL) {
+        return WEIR_ENOMEM;
+    }
+    transport->multi = curl_multi_init();
+    if (transport->multi == NULL) {
+        weir_mem_free(transport);
+        return WEIR_ENOMEM;
+    }
+    (void)curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
+    (void)curl_multi_setopt(transport->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    *ret = (struct weir_transport){transport_send, transport_wait, transport_reply, transport_free,
+                                   transport};
+    return WEIR_OK;
+}
