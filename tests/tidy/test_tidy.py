@@ -165,6 +165,14 @@ class HeaderRules(TidyTest):
         self.check(None, "/* Does. */\nvoid *weir_ring_new(int a,\n    int b) __attribute__((x));"
                          "\n")
 
+    def test_nouns(self):
+        nouns = [noun for nouns in tidy.NOUNS.values() for noun in nouns]
+        self.assertEqual(len(nouns), len(set(nouns)))
+        header = "/* Does. */\nvoid weir_router_new(void);\n"
+        self.module("base", "route", header)
+        self.assertEqual(self.findings(), [])
+        self.check("header-prefix", header)
+
     def test_comment(self):
         self.check("header-comment", "void weir_ring_f(void);\n")
         self.check("header-comment", "/* Does. */\n\nvoid weir_ring_f(void);\n")

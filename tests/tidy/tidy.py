@@ -39,6 +39,14 @@ SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt", ".ci/run")
 # Modules that are a header and nothing else; every other public header has src/<room>/<stem>.c.
 HEADER_ONLY = {"status": "base", "bytes": "base", "cursor": "base"}
 
+# Modules whose functions are named after the things they hold; each noun belongs to one module.
+NOUNS = {
+    "buffer_hints": ("buffer",), "encode": ("batch",), "http_framing": ("http_body",),
+    "keys": ("key",), "namespace": ("namespaces",), "pipeline": ("worker",),
+    "point": ("runs", "resource", "scope", "metric"), "response": ("outcome",),
+    "retry_window": ("retry",), "route": ("router",),
+}
+
 # Where a library's headers may be included: (pattern, places); a place is a room or a folder.
 THIRD_PARTY = (
     (re.compile(r"h2o(\.h|/)"), ("net", "admin")),
@@ -248,9 +256,10 @@ class Tidy:
         if len(prototypes) > HEADER_FUNCTIONS and not source.allows("header-functions"):
             self.report(source.path, 1, "header-functions",
                         f"{len(prototypes)} functions, at most {HEADER_FUNCTIONS}: two modules?")
+        nouns = "|".join((stem, *NOUNS.get(stem, ())))
         for function in prototypes + source.functions:
             lines = (function.first, function.last)
-            if not re.match(rf"weir_{stem}(_|$)", function.name) and not source.allows(
+            if not re.match(rf"weir_({nouns})(_|$)", function.name) and not source.allows(
                     "header-prefix", *lines):
                 self.report(source.path, function.first, "header-prefix",
                             f"{function.name} does not begin with weir_{stem}_")
