@@ -179,7 +179,7 @@ def show(options, folder):
     up = threading.Event()
     receiver = Receiver(lambda batch: None if up.is_set() else Answer(503))
     os.environ["WEIR_BIN"] = os.path.abspath(options.weir)
-    config = program.configuration(receiver.url, folder, buffer={"interval": "500ms"})
+    config = program.configuration(receiver.url, buffer={"interval": "500ms"})
     weir = program.Weir(config, folder)
     try:
         print(f"     weir listens on 127.0.0.1:{weir.port}, an OTLP backend on {receiver.url}")

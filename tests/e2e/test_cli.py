@@ -36,9 +36,8 @@ class Commands(WeirCase):
             self.assertEqual(self.run_weir(command, "--help")[0], 0, command)
 
     def test_check(self):
-        config = program.configuration("http://127.0.0.1:4318", self.folder,
-                                       ingest={"access_keys": [
-                                           {"name": "k", "value": "${env:THE_KEY}"}]})
+        config = program.configuration("http://127.0.0.1:4318", ingest={
+            "access_keys": [{"name": "k", "value": "${env:THE_KEY}"}]})
         path = self.file("good.yaml", json.dumps(config))
         code, out, err = self.run_weir("check", "-c", path, THE_KEY="very-secret")
         self.assertEqual(code, 0, err)

@@ -54,7 +54,7 @@ class WeirCase(unittest.TestCase):
     def weir(self, endpoint, **change):
         """The program, sending to a receiver (or to a base URL); `change` lies over the config."""
         url = endpoint.url if isinstance(endpoint, Receiver) else endpoint
-        weir = program.Weir(program.configuration(url, self.folder, **change), self.folder)
+        weir = program.Weir(program.configuration(url, **change), self.folder)
         self.addCleanup(self.end_weir, weir)
         return weir
 

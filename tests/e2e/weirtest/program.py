@@ -44,13 +44,13 @@ def merged(base, change):
     return result
 
 
-def configuration(endpoint, folder, **change):
+def configuration(endpoint, **change):
     """A whole configuration for tests: quick buffers and retries, everything on loopback. A
     destination with an empty endpoint gets this one."""
     config = merged({
         "ingest": {"listen": ["127.0.0.1:0"], "threads": 2,
                    "access_keys": [{"name": "test", "value": KEY}]},
-        "spool": {"directory": os.path.join(folder, "spool"), "durability": "memory"},
+        "spool": {"durability": "memory"},
         "buffer": {"interval": "200ms"},
         "retry": {"initial": "100ms", "max": "300ms"},
         "drain": {"grace": "0s", "deadline": "20s"},
