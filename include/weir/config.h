@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_CONFIG_H
+#define WEIR_CONFIG_H
+
+#include "weir/buf.h"
+#include "weir/buffer_hints.h"
+#include "weir/exporter.h"
+#include "weir/log.h"
+#include "weir/retry_window.h"
+
+/*
+ * The configuration: one YAML document, or none, to a struct in which every value is there and has
+ * been checked.
+ *
+ *   text ─libyaml─► document ─reader, by tables─► struct weir_config ─checks across keys─► good, or
+ * messages
+ *
+ * A message is one line with its place, the key's path, what is wrong and what to do:
+ *
+ *   weir.yaml:12:11: destinations[0].endpoint: not a URL: "collector:4318" (write
+ * http://collector:4318)
+ *
+ * All mistakes are told, not only the first, up to WEIR_CONFIG_MESSAGES_MAX. What a key is called,
+ * what it takes and what it means stands once, in the tables of src/app/config_schema.c; reading,
+ * printing, documentation and its test all go by them. Secrets (key and header values) are in no
+ * message and no print.
+ */
+#define WEIR_CONFIG_MESSAGES_MAX 20
+#define WEIR_CONFIG_FILE_MAX     ((size_t)1 << 20)
+
+struct weir_config_place {
+    uint32_t line; /* from 1; 0: not written */
+    uint32_t column;
+};
+
+/* Where a mapping and each key of its table were written; the first member of every struct below.
+ */
+struct weir_config_mapping {
+    struct weir_config_place place;
+    const struct weir_config_place *keys; /* NULL when the mapping was not written */
+};
+
+struct weir_config_list {
+    void *items; /* of the element's struct */
+    uint32_t count;
+    bool none; /* the word `none` was written in place of a list */
+};
+
+struct weir_config_access_key {
+    struct weir_config_mapping at;
+    const char *name;
+    const char *value; /* as written */
+    const char *file;
+    struct weir_bytes key; /* derived: the value, or the file's content */
+    int64_t not_before_ns; /* wall clock; 0: not written */
+    int64_t not_after_ns;
+    const char *const *accounts; /* NULL: any */
+};
+
+struct weir_config_timeouts {
+    struct weir_config_mapping at;
+    int64_t head_ns;
+    int64_t idle_ns;
+    int64_t body_ns;
+};
+
+struct weir_config_ingest {
+    struct weir_config_mapping at;
+    const char *const *listen;
+    const char *path;
+    struct weir_config_list access_keys; /* struct weir_config_access_key */
+    uint32_t threads;                    /* 0: one a core */
+    uint32_t connections_max;
+    size_t body_limit;
+    struct weir_config_timeouts timeouts;
+};
+
+struct weir_config_spool {
+    struct weir_config_mapping at;
+    unsigned durability; /* 0: memory, the only one of this version */
+};
+
+struct weir_config_buffer {
+    struct weir_config_mapping at;
+    size_t size;
+    int64_t interval_ns;
+    uint32_t max_points;
+};
+
+struct weir_config_retry {
+    struct weir_config_mapping at;
+    int64_t window_ns;
+    int64_t initial_ns;
+    int64_t max_ns;
+    unsigned on_outage; /* 0: hold, 1: dead_letter */
+    const int *also_on; /* 0-terminated */
+};
+
+struct weir_config_namespaces {
+    struct weir_config_mapping at;
+    const char *const *include;
+    const char *const *exclude;
+};
+
+struct weir_config_tls {
+    struct weir_config_mapping at;
+    const char *ca_file;
+};
+
+struct weir_config_destination {
+    struct weir_config_mapping at;
+    const char *name;
+    unsigned type; /* enum weir_destination_type */
+    const char *endpoint;
+    const char *metrics_endpoint;
+    const char *path;
+    unsigned compression;       /* enum weir_compression */
+    const char *const *headers; /* "Name: value" */
+    int64_t timeout_ns;
+    struct weir_config_namespaces namespaces;
+    struct weir_config_buffer buffer;
+    struct weir_config_retry retry;
+    struct weir_config_tls tls;
+    const char *proxy; /* NULL: none */
+    const char *url;   /* derived: where requests go */
+};
+
+struct weir_config_drain {
+    struct weir_config_mapping at;
+    int64_t grace_ns;
+    int64_t deadline_ns;
+};
+
+struct weir_config_admin {
+    struct weir_config_mapping at;
+    const char *const *listen;
+};
+
+struct weir_config_log {
+    struct weir_config_mapping at;
+    unsigned level;  /* enum weir_log_level */
+    unsigned format; /* enum weir_log_format */
+};
+
+struct weir_config {
+    struct weir_config_mapping at;
+    const char *source; /* the file's name, or NULL where there was none */
+    struct weir_config_ingest ingest;
+    size_t memory_limit;
+    struct weir_config_spool spool;
+    struct weir_config_buffer buffer;
+    struct weir_config_retry retry;
+    struct weir_config_drain drain;
+    uint32_t export_threads;              /* 0: one a core */
+    struct weir_config_list destinations; /* struct weir_config_destination, at least one */
+    struct weir_config_admin admin;
+    struct weir_config_log log;
+    struct weir_config_block *memory; /* everything above points into these */
+    size_t memory_bytes;
+    bool memory_out;
+};
+
+/* What was wrong or doubtful, in the order of the file. */
+struct weir_config_message {
+    struct weir_config_place place;
+    bool warning;
+    char text[512]; /* whole: file, place, path, what, what to do */
+};
+
+struct weir_config_report {
+    const char *file; /* what messages call the source */
+    uint32_t count;
+    uint32_t errors;
+    uint32_t dropped; /* past WEIR_CONFIG_MESSAGES_MAX */
+    struct weir_config_message messages[WEIR_CONFIG_MESSAGES_MAX];
+};
+
+/* How memory_limit is split. */
+struct weir_config_shares {
+    size_t intake;
+    size_t queued;
+    size_t export_bytes;
+    size_t idle;        /* regions kept for the next user */
+    size_t destination; /* what one destination may hold of `queued` */
+};
+
+/* Reads the file at `path` ("-": standard input), or makes the defaults when it is NULL. WEIR_OK;
+ * WEIR_EINVAL, WEIR_ENOMEM or what the file system said, with at least one error in *report.
+ * Warnings are there in either case. The main thread. */
+WEIR_MUST_USE enum weir_status weir_config_load(const char *path, struct weir_config_report *report,
+                                                struct weir_config **ret);
+
+/* The same from text; `name` is what messages call it. Where `offline`, the files that the text
+ * names (keys, CA) are not looked at. */
+WEIR_MUST_USE enum weir_status weir_config_parse(const char *name, struct weir_bytes text,
+                                                 bool offline, struct weir_config_report *report,
+                                                 struct weir_config **ret);
+
+/* Wipes and frees. NULL is nothing. */
+void weir_config_free(struct weir_config *config);
+
+/* Appends the effective configuration as YAML that reads back the same, secrets as "***". */
+void weir_config_print(const struct weir_config *config, struct weir_buf *out);
+
+/* The shares of this configuration's memory limit. */
+struct weir_config_shares weir_config_shares(const struct weir_config *config);
+
+/* Calls `visit` for every key there is, in the order of the tables: "destinations[].buffer.size",
+ * what it takes ("a size") and its meaning. */
+void weir_config_keys(void (*visit)(void *argument, const char *path, const char *takes,
+                                    const char *help),
+                      void *argument);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checks of destinations, and the one destination there is when none is written.
+ *
+ *   no destinations ──OTEL_EXPORTER_OTLP_* set──► "otlp", as they say
+ *                   └─else──────────────────────► "stdout", every second unless an interval is
+ * written
+ *
+ * Sizes of batches: see config_check.c. Main thread.
+ */
+#include "config_internal.h"
+#include "weir/clock.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 128, SIZE_TEXT = 32 };
+
+struct check {
+    struct weir_config *config;
+    struct weir_config_report *report;
+    struct weir_config_destination *destination;
+    uint32_t index;
+    char path[PATH_SIZE];
+};
+
+static const char *path_of(struct check *check, const char *key)
+{
+    if (check->destination->at.keys == NULL) {
+        (void)snprintf(check->path, sizeof check->path, "%s", key);
+    } else {
+        (void)snprintf(check->path, sizeof check->path, "destinations[%" PRIu32 "]%s%s",
+                       check->index, key[0] == 0 ? "" : ".", key);
+    }
+    return check->path;
+}
+
+static struct weir_config_place place_of(const struct check *check, const char *key)
+{
+    const struct weir_config_mapping *at = &check->destination->at;
+    struct weir_config_place place = weir_schema_place(at, weir_schema_destination, key);
+    return place.line > 0 ? place : at->place;
+}
+
+static void check_name(struct check *check)
+{
+    const struct weir_config_destination *all = check->config->destinations.items;
+    const char *name = check->destination->name;
+    if (name == NULL) {
+        if (place_of(check, "name").line == check->destination->at.place.line ||
+            weir_schema_place(&check->destination->at, weir_schema_destination, "name").line == 0) {
+            weir_config_error(check->report, check->destination->at.place, path_of(check, ""),
+                              "has no name (write name: ...)");
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < check->index; i++) {
+        if (all[i].name != NULL && strcmp(all[i].name, name) == 0) {
+            weir_config_error(check->report, place_of(check, "name"), path_of(check, "name"),
+                              "%s is the name of destinations[%" PRIu32 "] too (names are unique)",
+                              name, i);
+        }
+    }
+}
+
+/* The base URL without slashes at its end, and /v1/metrics. */
+static const char *derive_url(struct check *check, const char *endpoint)
+{
+    static const char suffix[] = "/v1/metrics";
+    size_t size = strlen(endpoint);
+    while (size > 0 && endpoint[size - 1] == '/') {
+        size--;
+    }
+    if (size >= sizeof suffix - 1 &&
+        memcmp(endpoint + size - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0) {
+        weir_config_warn(check->report, place_of(check, "endpoint"), path_of(check, "endpoint"),
+                         "ends in /v1/metrics, and /v1/metrics is appended (leave it out, or use "
+                         "metrics_endpoint:)");
+    }
+    char *url = weir_config_alloc(check->config, size + sizeof suffix);
+    if (url != NULL) {
+        memcpy(url, endpoint, size);
+        memcpy(url + size, suffix, sizeof suffix);
+    }
+    return url;
+}
+
+/* Whether a key was written, be it wrong. */
+static bool written(const struct check *check, const char *key)
+{
+    return weir_schema_place(&check->destination->at, weir_schema_destination, key).line > 0;
+}
+
+static void check_target(struct check *check)
+{
+    struct weir_config_destination *destination = check->destination;
+    if (destination->type == WEIR_DESTINATION_FILE && !written(check, "path")) {
+        weir_config_error(check->report, destination->at.place, path_of(check, ""),
+                          "has no path (write path: FILE)");
+    }
+    if (destination->type != WEIR_DESTINATION_OTLP_HTTP) {
+        return;
+    }
+    if (written(check, "endpoint") && written(check, "metrics_endpoint")) {
+        weir_config_error(check->report, place_of(check, "metrics_endpoint"),
+                          path_of(check, "metrics_endpoint"),
+                          "is there beside endpoint (write one of them)");
+    } else if (destination->endpoint != NULL) {
+        destination->url = derive_url(check, destination->endpoint);
+    } else if (destination->metrics_endpoint != NULL) {
+        destination->url = destination->metrics_endpoint;
+    } else if (destination->at.keys != NULL && !written(check, "endpoint") &&
+               !written(check, "metrics_endpoint")) {
+        weir_config_error(check->report, destination->at.place, path_of(check, ""),
+                          "has no endpoint (write endpoint: http://...; or type: stdout)");
+    }
+}
+
+static void check_ca_file(struct check *check, bool offline)
+{
+    const char *ca_file = check->destination->tls.ca_file;
+    if (ca_file != NULL && !offline && access(ca_file, R_OK) != 0) {
+        bool from_environment = check->destination->at.keys == NULL;
+        weir_config_error(check->report, place_of(check, "tls"),
+                          from_environment ? "OTEL_EXPORTER_OTLP_CERTIFICATE"
+                                           : path_of(check, "tls.ca_file"),
+                          "cannot be read: %.200s", ca_file);
+    }
+}
+
+static void check_retry(struct weir_config_report *report, const struct weir_config_retry *retry,
+                        const char *path)
+{
+    if (retry->at.keys != NULL && retry->initial_ns > retry->max_ns) {
+        weir_config_error(report, retry->at.place, path, "initial is longer than max");
+    }
+}
+
+static const char *size_text(size_t size, char *memory)
+{
+    struct weir_buf out = weir_buf_fixed(memory, SIZE_TEXT - 1);
+    weir_config_put_size(&out, size);
+    memory[out.size] = 0;
+    return memory;
+}
+
+/* Three batches must fit into the destination's part of the export memory. */
+static void check_buffer(struct check *check)
+{
+    struct weir_config_buffer *buffer = &check->destination->buffer;
+    const struct weir_config *config = check->config;
+    size_t part = weir_config_shares(config).export_bytes / config->destinations.count;
+    size_t fits = part / 3 / 1024 * 1024;
+    if (buffer->size <= fits) {
+        return;
+    }
+    char is[SIZE_TEXT];
+    char most[SIZE_TEXT];
+    (void)size_text(buffer->size, is);
+    (void)size_text(fits, most);
+    struct weir_config_place place = weir_schema_place(&buffer->at, weir_schema_buffer, "size");
+    if (place.line == 0) {
+        place = weir_schema_place(&config->buffer.at, weir_schema_buffer, "size");
+    }
+    if (place.line > 0) {
+        weir_config_error(check->report, place, path_of(check, "buffer.size"),
+                          "batches of %s do not fit into this destination's part of memory_limit "
+                          "(write at most %s, or raise memory_limit)",
+                          is, most);
+        return;
+    }
+    weir_config_warn(check->report, check->destination->at.place, path_of(check, "buffer.size"),
+                     "lowered from %s to %s to fit into memory_limit", is, most);
+    buffer->size = fits;
+}
+
+/* The destination when none is written. */
+static void default_destination(struct weir_config *config, struct weir_config_report *report)
+{
+    struct weir_config_destination *destination = weir_config_alloc(config, sizeof *destination);
+    if (destination == NULL) {
+        return;
+    }
+    weir_schema_destination_defaults(config, destination);
+    config->destinations.items = destination;
+    config->destinations.count = 1;
+    if (weir_config_otel(config, report, destination)) {
+        return;
+    }
+    destination->name = "stdout";
+    destination->type = WEIR_DESTINATION_STDOUT;
+    if (weir_schema_place(&config->buffer.at, weir_schema_buffer, "interval").line == 0) {
+        destination->buffer.interval_ns = WEIR_NS_PER_S;
+    }
+}
+
+void weir_config_check_destinations(struct weir_config *config, struct weir_config_report *report,
+                                    bool offline)
+{
+    check_retry(report, &config->retry, "retry");
+    if (config->destinations.count == 0) {
+        default_destination(config, report);
+    }
+    struct weir_config_destination *destinations = config->destinations.items;
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        struct check check = {
+            .config = config, .report = report, .destination = &destinations[i], .index = i};
+        check_name(&check);
+        check_target(&check);
+        check_ca_file(&check, offline);
+        check_retry(report, &destinations[i].retry, path_of(&check, "retry"));
+        check_buffer(&check);
+    }
+}

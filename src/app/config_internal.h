@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_CONFIG_INTERNAL_H
+#define WEIR_APP_CONFIG_INTERNAL_H
+
+#include "weir/config.h"
+
+/*
+ * What the files of the configuration share: the tables, the report, memory, and the values' texts.
+ *
+ *   config.c         entry points, memory, report
+ *   config_schema.c  the tables: every key there is
+ *   config_defaults.c  what is not written
+ *   config_yaml.c    libyaml's document to structs, by the tables; config_leaf.c: their values
+ *   config_value.c   sizes, durations, times: text to value and back
+ *   config_valid.c   what a text must look like: addresses, URLs, names, headers
+ *   config_env.c     ${env:NAME}, and OTEL_EXPORTER_OTLP_*
+ *   config_check.c   what no single key can know; config_destinations.c: that of destinations
+ *   config_print.c   the effective configuration as YAML
+ */
+enum { WEIR_SCHEMA_KEYS_MAX = 16, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
+
+enum weir_schema_kind {
+    WEIR_SCHEMA_TEXT,     /* const char * */
+    WEIR_SCHEMA_TEXTS,    /* const char *const *, NULL-terminated; one scalar is a list of one */
+    WEIR_SCHEMA_HEADERS,  /* const char *const *, "Name: value", from a mapping */
+    WEIR_SCHEMA_SIZE,     /* size_t */
+    WEIR_SCHEMA_DURATION, /* int64_t, ns */
+    WEIR_SCHEMA_COUNT,    /* uint32_t */
+    WEIR_SCHEMA_CODES,    /* const int *, 0-terminated */
+    WEIR_SCHEMA_TIME,     /* int64_t, ns since 1970; 0: not written */
+    WEIR_SCHEMA_CHOICE,   /* unsigned, the index in `choices` */
+    WEIR_SCHEMA_MAPPING,  /* a struct, by the table `keys` */
+    WEIR_SCHEMA_LIST,     /* struct weir_config_list of structs, by the table `keys` */
+    WEIR_SCHEMA_LATER     /* known, but not in this version: `help` is the message */
+};
+
+enum { WEIR_SCHEMA_SECRET = 1, WEIR_SCHEMA_NONE = 2 /* the word `none` may stand for the list */ };
+
+struct weir_schema {
+    const char *name; /* NULL ends a table */
+    enum weir_schema_kind kind;
+    unsigned flags;
+    size_t offset;
+    int64_t min, max;           /* of a number, and of a list's length */
+    const char *const *choices; /* NULL-terminated */
+    const char *const *later;   /* choices that a later version will have, or NULL */
+    bool (*valid)(const char *text, struct weir_buf *why);
+    const struct weir_schema *keys;
+    size_t element_size;
+    void (*defaults)(const struct weir_config *config, void *element);
+    bool (*applies)(const void *mapping); /* NULL: always */
+    const char *help;
+};
+
+/* The tables. */
+extern const struct weir_schema weir_schema_root[];
+extern const struct weir_schema weir_schema_ingest[];
+extern const struct weir_schema weir_schema_access_key[];
+extern const struct weir_schema weir_schema_destination[];
+extern const struct weir_schema weir_schema_buffer[];
+void weir_schema_defaults(struct weir_config *config);
+void weir_schema_destination_defaults(const struct weir_config *config, void *element);
+const char *weir_schema_takes(const struct weir_schema *key);
+
+/* Where a key of a mapping was written; line 0 when it was not. */
+struct weir_config_place weir_schema_place(const struct weir_config_mapping *at,
+                                           const struct weir_schema *table, const char *name);
+
+/* Zeroed memory that lives as long as the configuration; NULL past its bound, with memory_out set.
+ */
+void *weir_config_alloc(struct weir_config *config, size_t size);
+const char *weir_config_text(struct weir_config *config, struct weir_bytes text);
+
+/* Adds a message. Line 0: about no place of the file; path NULL: about no key. */
+void weir_config_error(struct weir_config_report *report, struct weir_config_place place,
+                       const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void weir_config_warn(struct weir_config_report *report, struct weir_config_place place,
+                      const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Values. Parsing returns NULL and sets *ret, or a reason, *ret untouched. Formatting writes a
+ * short text that parses back the same. */
+const char *weir_config_parse_size(struct weir_bytes text, size_t *ret);
+const char *weir_config_parse_duration(struct weir_bytes text, int64_t *ret_ns);
+const char *weir_config_parse_count(struct weir_bytes text, uint64_t *ret);
+const char *weir_config_parse_time(struct weir_bytes text, int64_t *ret_ns);
+void weir_config_put_size(struct weir_buf *out, size_t size);
+void weir_config_put_duration(struct weir_buf *out, int64_t ns);
+void weir_config_put_time(struct weir_buf *out, int64_t ns);
+
+/* What is wrong with a text, and what to write, appended to `why`; false then. */
+bool weir_config_valid_address(const char *text, struct weir_buf *why);
+bool weir_config_valid_url(const char *text, struct weir_buf *why);
+bool weir_config_valid_base_url(const char *text, struct weir_buf *why);
+bool weir_config_valid_name(const char *text, struct weir_buf *why);
+bool weir_config_valid_path(const char *text, struct weir_buf *why);
+bool weir_config_valid_file(const char *text, struct weir_buf *why);
+bool weir_config_valid_account(const char *text, struct weir_buf *why);
+bool weir_config_valid_header(const char *name, const char *value, struct weir_buf *why);
+bool weir_config_is_loopback(const char *address);
+
+/* Expands ${env:NAME}, ${env:NAME:-default} and $$ into `out`. WEIR_EINVAL with words in `why`. */
+WEIR_MUST_USE enum weir_status weir_config_expand(struct weir_bytes text, struct weir_buf *out,
+                                                  struct weir_buf *why);
+
+/* The destination that OTEL_EXPORTER_OTLP_* names, into *destination (already with defaults): true,
+ * or false when none is set. */
+bool weir_config_otel(struct weir_config *config, struct weir_config_report *report,
+                      struct weir_config_destination *destination);
+
+/* Reads the document into the configuration; mistakes go to the report. */
+void weir_config_yaml(struct weir_config *config, struct weir_config_report *report,
+                      struct weir_bytes text);
+
+/* The checks across keys, and the derived values. */
+void weir_config_check(struct weir_config *config, struct weir_config_report *report, bool offline);
+void weir_config_check_destinations(struct weir_config *config, struct weir_config_report *report,
+                                    bool offline);
+
+#endif

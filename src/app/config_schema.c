@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every key there is: the one place that says what a key is called, where its value goes, what it
+ * takes and what it means.
+ *
+ *   table ──► reader   config_yaml.c    (in the table's order, so `buffer` is known when
+ * `destinations` inherit it) ──► printer  config_print.c   (`weir check`) ──► walker config_print.c
+ * (docs/configuration.md's test, `weir check --keys`)
+ *
+ *   I1  a table has at most WEIR_SCHEMA_KEYS_MAX keys; its last row has no name
+ *   I2  the first member of a struct that a table fills is struct weir_config_mapping
+ *   I3  choices stand in the order of the enum they become
+ *
+ * Keys of later versions are rows too, of the kind LATER, so that whoever writes one is told so and
+ * not that it is unknown.
+ *
+ * Constant data; any thread.
+ */
+#include "config_internal.h"
+#include "weir/clock.h"
+#include "weir/keys.h"
+#include "weir/route.h"
+
+#define KIB ((int64_t)1 << 10)
+#define MIB ((int64_t)1 << 20)
+#define GIB ((int64_t)1 << 30)
+#define MS  WEIR_NS_PER_MS
+#define S   WEIR_NS_PER_S
+#define DAY (86400 * WEIR_NS_PER_S)
+
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+#define AT(struct_, member_) .offset = offsetof(struct weir_config_##struct_, member_)
+#define ROOT(member_)        .offset = offsetof(struct weir_config, member_)
+
+static const char *const durabilities[] = {"memory", NULL};
+static const char *const durabilities_later[] = {"disk", "delivered", NULL};
+static const char *const outages[] = {"hold", "dead_letter", NULL};
+static const char *const types[] = {"otlp", "stdout", "file", NULL};
+static const char *const compressions[] = {"gzip", "none", NULL};
+static const char *const compressions_later[] = {"zstd", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const formats[] = {"json", "text", NULL};
+
+static bool is_otlp(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return destination->type == WEIR_DESTINATION_OTLP_HTTP;
+}
+
+static bool is_file(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return destination->type == WEIR_DESTINATION_FILE;
+}
+
+const struct weir_schema weir_schema_access_key[] = {
+    {"name", WEIR_SCHEMA_TEXT, AT(access_key, name), .valid = weir_config_valid_name,
+     .help = "what logs and metrics call the key; unique"},
+    {"value", WEIR_SCHEMA_TEXT, WEIR_SCHEMA_SECRET, AT(access_key, value),
+     .help = "the key itself; better a file"},
+    {"file", WEIR_SCHEMA_TEXT, AT(access_key, file), .valid = weir_config_valid_file,
+     .help = "a file that holds the key; line breaks at its end are not part of it"},
+    {"not_before", WEIR_SCHEMA_TIME, AT(access_key, not_before_ns),
+     .help = "the key opens nothing earlier"},
+    {"not_after", WEIR_SCHEMA_TIME, AT(access_key, not_after_ns),
+     .help = "the key opens nothing from then on"},
+    {"accounts", WEIR_SCHEMA_TEXTS, AT(access_key, accounts), .min = 1, .max = 256,
+     .valid = weir_config_valid_account,
+     .help = "the only AWS accounts whose delivery streams may use the key; default: any"},
+    END};
+
+static const struct weir_schema timeouts[] = {
+    {"head", WEIR_SCHEMA_DURATION, AT(timeouts, head_ns), .min = 100 * MS, .max = 600 * S,
+     .help = "from a request's first byte to the end of its head"},
+    {"idle", WEIR_SCHEMA_DURATION, AT(timeouts, idle_ns), .min = 100 * MS, .max = 3600 * S,
+     .help = "how long a connection may wait between requests; longer than the load balancer's"},
+    {"body", WEIR_SCHEMA_DURATION, AT(timeouts, body_ns), .min = 100 * MS, .max = 600 * S,
+     .help = "for a whole body; Firehose itself gives up after 180s"},
+    END};
+
+const struct weir_schema weir_schema_ingest[] = {
+    {"listen", WEIR_SCHEMA_TEXTS, AT(ingest, listen), .min = 1, .max = 16,
+     .valid = weir_config_valid_address, .help = "addresses that take Firehose's requests"},
+    {"path", WEIR_SCHEMA_TEXT, AT(ingest, path), .valid = weir_config_valid_path,
+     .help = "the path of Firehose's URL, matched exactly"},
+    {"tls", WEIR_SCHEMA_LATER,
+     .help = "HTTPS on the listener itself is not supported by this "
+             "version (put a load balancer with TLS in front)"},
+    {"access_keys", WEIR_SCHEMA_LIST, WEIR_SCHEMA_NONE, AT(ingest, access_keys), .min = 1,
+     .max = WEIR_KEYS_MAX, .keys = weir_schema_access_key,
+     .element_size = sizeof(struct weir_config_access_key),
+     .help = "the keys that open the door, or the word none for a door without a lock"},
+    {"threads", WEIR_SCHEMA_COUNT, AT(ingest, threads), .max = 64,
+     .help = "event loops; 0: one a core"},
+    {"connections_max", WEIR_SCHEMA_COUNT, AT(ingest, connections_max), .min = 1, .max = 1000000,
+     .help = "open connections at a time; more wait unaccepted"},
+    {"body_limit", WEIR_SCHEMA_SIZE, AT(ingest, body_limit), .min = 64 * KIB, .max = 512 * MIB,
+     .help = "the largest body, as sent and inflated"},
+    {"timeouts", WEIR_SCHEMA_MAPPING, AT(ingest, timeouts), .keys = timeouts,
+     .help = "how long a connection may take"},
+    END};
+
+static const struct weir_schema spool[] = {
+    {"directory", WEIR_SCHEMA_LATER, .help = "a spool on disk is not supported by this version"},
+    {"limit", WEIR_SCHEMA_LATER, .help = "a spool on disk is not supported by this version"},
+    {"durability", WEIR_SCHEMA_CHOICE, AT(spool, durability), .choices = durabilities,
+     .later = durabilities_later,
+     .help = "what an answer of 200 promises; memory: until the process ends"},
+    END};
+
+const struct weir_schema weir_schema_buffer[] = {
+    {"size", WEIR_SCHEMA_SIZE, AT(buffer, size), .min = KIB, .max = 64 * MIB,
+     .help = "a batch is sent when it has this size, uncompressed; it never has more"},
+    {"interval", WEIR_SCHEMA_DURATION, AT(buffer, interval_ns), .min = 0, .max = 3600 * S,
+     .help = "... or when its first point has waited this long"},
+    {"max_points", WEIR_SCHEMA_COUNT, AT(buffer, max_points), .max = 10000000,
+     .help = "... or when it has this many data points; 0: no bound"},
+    END};
+
+static const struct weir_schema retry[] = {
+    {"window", WEIR_SCHEMA_DURATION, AT(retry, window_ns), .min = 0, .max = 7 * DAY,
+     .help = "how long a batch is tried again, from its first attempt; 0: one attempt"},
+    {"initial", WEIR_SCHEMA_DURATION, AT(retry, initial_ns), .min = MS, .max = 3600 * S,
+     .help = "the wait after the first failure; it doubles with each further one"},
+    {"max", WEIR_SCHEMA_DURATION, AT(retry, max_ns), .min = MS, .max = 3600 * S,
+     .help = "the longest wait"},
+    {"on_outage", WEIR_SCHEMA_CHOICE, AT(retry, on_outage), .choices = outages,
+     .help = "when the window ends and the destination has taken nothing else: hold the batch, or "
+             "give it up (dead_letter)"},
+    {"also_on", WEIR_SCHEMA_CODES, AT(retry, also_on), .min = 400, .max = 599,
+     .help = "HTTP statuses to retry besides 429, 502, 503 and 504"},
+    END};
+
+static const struct weir_schema namespaces[] = {
+    {"include", WEIR_SCHEMA_TEXTS, AT(namespaces, include), .max = WEIR_CONFIG_ITEMS_MAX,
+     .help = "globs of CloudWatch namespaces that go to this destination"},
+    {"exclude", WEIR_SCHEMA_TEXTS, AT(namespaces, exclude), .max = WEIR_CONFIG_ITEMS_MAX,
+     .help = "... and of those that do not; wins over include"},
+    END};
+
+static const struct weir_schema tls[] = {
+    {"ca_file", WEIR_SCHEMA_TEXT, AT(tls, ca_file), .valid = weir_config_valid_file,
+     .help = "PEM file of the authorities to trust; default: the system's"},
+    {"certificate", WEIR_SCHEMA_LATER,
+     .help = "client certificates are not supported by this "
+             "version"},
+    {"key", WEIR_SCHEMA_LATER, .help = "client certificates are not supported by this version"},
+    END};
+
+const struct weir_schema weir_schema_destination[] = {
+    {"name", WEIR_SCHEMA_TEXT, AT(destination, name), .valid = weir_config_valid_name,
+     .help = "what logs and metrics call the destination; unique"},
+    {"type", WEIR_SCHEMA_CHOICE, AT(destination, type), .choices = types,
+     .help = "otlp: OTLP over HTTP; stdout and file: OTLP JSON, one request a line"},
+    {"endpoint", WEIR_SCHEMA_TEXT, AT(destination, endpoint), .valid = weir_config_valid_base_url,
+     .applies = is_otlp, .help = "base URL; /v1/metrics is appended"},
+    {"metrics_endpoint", WEIR_SCHEMA_TEXT, AT(destination, metrics_endpoint),
+     .valid = weir_config_valid_url, .applies = is_otlp,
+     .help = "whole URL, taken as it is, in place of endpoint"},
+    {"path", WEIR_SCHEMA_TEXT, AT(destination, path), .valid = weir_config_valid_file,
+     .applies = is_file, .help = "the file that a destination of type file appends to"},
+    {"compression", WEIR_SCHEMA_CHOICE, AT(destination, compression), .choices = compressions,
+     .later = compressions_later, .applies = is_otlp, .help = "of request bodies"},
+    {"headers", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET, AT(destination, headers), .max = 64,
+     .applies = is_otlp, .help = "headers of each request, such as Authorization"},
+    {"timeout", WEIR_SCHEMA_DURATION, AT(destination, timeout_ns), .min = 100 * MS, .max = 600 * S,
+     .applies = is_otlp, .help = "for a whole request and its answer"},
+    {"namespaces", WEIR_SCHEMA_MAPPING, AT(destination, namespaces), .keys = namespaces,
+     .help = "which metrics go there"},
+    {"buffer", WEIR_SCHEMA_MAPPING, AT(destination, buffer), .keys = weir_schema_buffer,
+     .help = "for this destination alone; default: as above"},
+    {"retry", WEIR_SCHEMA_MAPPING, AT(destination, retry), .keys = retry,
+     .help = "for this destination alone; default: as above"},
+    {"tls", WEIR_SCHEMA_MAPPING, AT(destination, tls), .keys = tls, .applies = is_otlp,
+     .help = "how to trust the destination"},
+    {"proxy", WEIR_SCHEMA_TEXT, AT(destination, proxy), .valid = weir_config_valid_url,
+     .applies = is_otlp,
+     .help = "URL of an HTTP proxy; default: none, whatever the environment says"},
+    END};
+
+static const struct weir_schema drain[] = {
+    {"grace", WEIR_SCHEMA_DURATION, AT(drain, grace_ns), .min = 0, .max = 600 * S,
+     .help = "how long requests are still taken while /healthz says 503 already"},
+    {"deadline", WEIR_SCHEMA_DURATION, AT(drain, deadline_ns), .min = 0, .max = DAY,
+     .help = "how long the rest of the stop may take"},
+    END};
+
+static const struct weir_schema admin[] = {
+    {"listen", WEIR_SCHEMA_TEXTS, AT(admin, listen), .max = 16, .valid = weir_config_valid_address,
+     .help = "addresses of /metrics, /healthz, /readyz and /status; []: none"},
+    END};
+
+static const struct weir_schema log_[] = {{"level", WEIR_SCHEMA_CHOICE, AT(log, level),
+                                           .choices = levels, .help = "the least that is told"},
+                                          {"format", WEIR_SCHEMA_CHOICE, AT(log, format),
+                                           .choices = formats,
+                                           .help = "json for machines, text for people"},
+                                          END};
+
+const struct weir_schema weir_schema_root[] = {
+    {"ingest", WEIR_SCHEMA_MAPPING, ROOT(ingest), .keys = weir_schema_ingest,
+     .help = "the side that Firehose talks to"},
+    {"memory_limit", WEIR_SCHEMA_SIZE, ROOT(memory_limit), .min = 16 * MIB, .max = 1024 * GIB,
+     .help = "memory for everything; default: half of the cgroup's or machine's, at most 512MiB"},
+    {"spool", WEIR_SCHEMA_MAPPING, ROOT(spool), .keys = spool, .help = "where data waits"},
+    {"dedupe", WEIR_SCHEMA_LATER,
+     .help = "recognising repeated requests is not supported by this "
+             "version"},
+    {"buffer", WEIR_SCHEMA_MAPPING, ROOT(buffer), .keys = weir_schema_buffer,
+     .help = "how data points become batches"},
+    {"retry", WEIR_SCHEMA_MAPPING, ROOT(retry), .keys = retry,
+     .help = "what happens when a destination does not take a batch"},
+    {"dead_letter", WEIR_SCHEMA_LATER, .help = "a dead letter is not supported by this version"},
+    {"drain", WEIR_SCHEMA_MAPPING, ROOT(drain), .keys = drain, .help = "how the process stops"},
+    {"export_threads", WEIR_SCHEMA_COUNT, ROOT(export_threads), .max = 64,
+     .help = "threads that batch, compress and send; 0: one a core"},
+    {"destinations", WEIR_SCHEMA_LIST, ROOT(destinations), .max = WEIR_DESTINATIONS_MAX,
+     .keys = weir_schema_destination, .element_size = sizeof(struct weir_config_destination),
+     .defaults = weir_schema_destination_defaults,
+     .help = "where data points go; default: what OTEL_EXPORTER_OTLP_* say, else standard output"},
+    {"admin", WEIR_SCHEMA_MAPPING, ROOT(admin), .keys = admin, .help = "health, metrics, status"},
+    {"log", WEIR_SCHEMA_MAPPING, ROOT(log), .keys = log_, .help = "log lines, on standard error"},
+    END};
