@@ -6,31 +6,35 @@
 #include "weir/loop.h"
 
 /*
- * Listening sockets. Each loop opens its own on the same address (SO_REUSEPORT), so the kernel spreads connections and
- * no lock is shared. Because a stray second process could share the port in silence, weir_listener_probe binds without SO_REUSEPORT first.
+ * Listening sockets. Each loop opens its own on the same address (SO_REUSEPORT), so the kernel
+ * spreads connections and no lock is shared. Because a stray second process could share the port in
+ * silence, weir_listener_probe binds without SO_REUSEPORT first.
  */
 struct weir_listener;
 
-/* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "0.0.0.0:0"; "[::]:8080" is IPv4 too. Checks that the address can be
- * bound by us alone. WEIR_EINVAL (not an address, a host name, or not of this machine), WEIR_EEXIST (in use),
- * WEIR_EDENIED, WEIR_EIO. *ret_port is the port, chosen by the kernel where 0 was asked for. Any thread. */
+/* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "0.0.0.0:0"; "[::]:8080" is IPv4 too. Checks
+ * that the address can be bound by us alone. WEIR_EINVAL (not an address, a host name, or not of
+ * this machine), WEIR_EEXIST (in use), WEIR_EDENIED, WEIR_EIO. *ret_port is the port, chosen by the
+ * kernel where 0 was asked for. Any thread. */
 WEIR_MUST_USE enum weir_status weir_listener_probe(const char *address, uint16_t *ret_port);
 
 struct weir_listener_options {
-    uint32_t connections_max;                                   /* open on this loop, over all its listeners; > 0 */
-    void (*accepted)(void *argument, struct weir_conn *conn);   /* gets, and owns, each new connection */
+    uint32_t connections_max; /* open on this loop, over all its listeners; > 0 */
+    /* Gets, and owns, each new connection. */
+    void (*accepted)(void *argument, struct weir_conn *conn);
     void *argument;
 };
 
-/* Opens and accepts on the calling loop's thread; `port`, unless 0, overrides the address's. At `connections_max` open
- * connections the listener pauses, also where the system has no descriptors or memory, and looks again with each tick.
- * Failures as for the probe, and WEIR_ENOMEM. */
-WEIR_MUST_USE enum weir_status weir_listener_open(struct weir_loop *loop, const char *address, uint16_t port,
+/* Opens and accepts on the calling loop's thread; `port`, unless 0, overrides the address's. At
+ * `connections_max` open connections the listener pauses, also where the system has no descriptors
+ * or memory, and looks again with each tick. Failures as for the probe, and WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_listener_open(struct weir_loop *loop, const char *address,
+                                                  uint16_t port,
                                                   const struct weir_listener_options *options,
                                                   struct weir_listener **ret);
 
-/* Stops accepting; what the kernel has queued is accepted first (over connections_max, too), so no connection is reset.
- * May be called from `accepted`. NULL is nothing. */
+/* Stops accepting; what the kernel has queued is accepted first (over connections_max, too), so no
+ * connection is reset. May be called from `accepted`. NULL is nothing. */
 void weir_listener_close(struct weir_listener *listener);
 
 #endif

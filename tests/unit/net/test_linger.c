@@ -120,6 +120,35 @@ static void lingering_swallows_64_mib_at_most(void **state)
     finish(&test);
 }
 
+/* Stops the loop while the answer lingers half sent, and reads it only then. */
+static void stop_then_read(struct stage *stage)
+{
+    struct test *test = stage->test;
+    int fd = peer_connect(stage->port);
+    test->sent_done = peer_send(fd, test->sent, test->sent_size);
+    (void)shutdown(fd, SHUT_WR);
+    pause_ms(150);
+    weir_loop_stop(stage->loop);
+    pause_ms(50);
+    test->received_size = peer_read(fd, test->received, LARGE_BYTES, &test->clean);
+    close(fd);
+}
+
+static void a_stop_waits_for_what_lingers(void **state)
+{
+    (void)state;
+    uint8_t *large = pattern(LARGE_BYTES);
+    struct test test = test_of((struct plan){.on_input = ACT_ANSWER_AND_LINGER,
+                                             .linger_ms = 20000,
+                                             .answer = weir_bytes_of(large, LARGE_BYTES)},
+                               1);
+    run(&test, stop_then_read);
+    support_assert_bytes(weir_bytes_of(test.received, test.received_size),
+                         weir_bytes_of(large, LARGE_BYTES));
+    weir_mem_free(large);
+    finish(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +158,7 @@ int main(void)
         cmocka_unit_test(lingering_ends_in_time),
         cmocka_unit_test(lingering_ends_though_the_answer_is_stuck),
         cmocka_unit_test(lingering_swallows_64_mib_at_most),
+        cmocka_unit_test(a_stop_waits_for_what_lingers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
