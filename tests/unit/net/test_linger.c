@@ -130,21 +130,24 @@ static void stop_then_read(struct stage *stage)
     pause_ms(150);
     weir_loop_stop(stage->loop);
     pause_ms(50);
-    test->received_size = peer_read(fd, test->received, LARGE_BYTES, &test->clean);
+    size_t got = 1;
+    while (got > 0) { /* more than the kernel's buffers hold, so only counted */
+        got = peer_read(fd, test->received, LARGE_BYTES, &test->clean);
+        test->received_size += got;
+    }
     close(fd);
 }
 
 static void a_stop_waits_for_what_lingers(void **state)
 {
     (void)state;
-    uint8_t *large = pattern(LARGE_BYTES);
+    uint8_t *large = pattern(TORRENT_BYTES);
     struct test test = test_of((struct plan){.on_input = ACT_ANSWER_AND_LINGER,
                                              .linger_ms = 20000,
-                                             .answer = weir_bytes_of(large, LARGE_BYTES)},
+                                             .answer = weir_bytes_of(large, TORRENT_BYTES)},
                                1);
     run(&test, stop_then_read);
-    support_assert_bytes(weir_bytes_of(test.received, test.received_size),
-                         weir_bytes_of(large, LARGE_BYTES));
+    assert_int_equal(test.received_size, TORRENT_BYTES);
     weir_mem_free(large);
     finish(&test);
 }
