@@ -2,7 +2,6 @@
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef WEIR_JEMALLOC
@@ -26,9 +25,12 @@ void *weir_mem_alloc(size_t size)
 
 void *weir_mem_zalloc(size_t count, size_t size)
 {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) { /* some callocs abort instead */
+        return NULL;
+    }
     count_call();
-    bool empty = count == 0 || size == 0;
-    return empty ? calloc(1, 1) : calloc(count, size);
+    return calloc(1, bytes == 0 ? 1 : bytes);
 }
 
 void *weir_mem_resize(void *old, size_t count, size_t size)

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/mem.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static void test_zeroed_memory_is_zero(void **state)
+{
+    (void)state;
+    uint8_t *memory = weir_mem_zalloc(100, 3);
+    assert_non_null(memory);
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(memory[i], 0);
+    }
+    weir_mem_free(memory);
+}
+
+static void test_products_that_overflow_are_refused(void **state)
+{
+    (void)state;
+    assert_null(weir_mem_zalloc(SIZE_MAX / 2, 3));
+    void *old = weir_mem_alloc(8);
+    assert_non_null(old);
+    memset(old, 'x', 8);
+    assert_null(weir_mem_resize(old, SIZE_MAX / 2, 3));
+    assert_memory_equal(old, "xxxxxxxx", 8);
+    weir_mem_free(old);
+}
+
+static void test_no_bytes_is_a_pointer_all_the_same(void **state)
+{
+    (void)state;
+    void *first = weir_mem_alloc(0);
+    void *second = weir_mem_alloc(0);
+    void *third = weir_mem_zalloc(0, 8);
+    void *fourth = weir_mem_zalloc(SIZE_MAX, 0);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_non_null(third);
+    assert_non_null(fourth);
+    assert_ptr_not_equal(first, second);
+    first = weir_mem_resize(first, 0, 8);
+    assert_non_null(first);
+    weir_mem_free(first);
+    weir_mem_free(second);
+    weir_mem_free(third);
+    weir_mem_free(fourth);
+    weir_mem_free(NULL);
+}
+
+static void test_alignment(void **state)
+{
+    (void)state;
+    for (size_t alignment = 1; alignment <= 4096; alignment *= 2) {
+        void *memory = weir_mem_aligned(alignment, 10);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % alignment, 0);
+        weir_mem_free(memory);
+    }
+}
+
+static void test_text_is_terminated(void **state)
+{
+    (void)state;
+    char *text = weir_mem_text("abcdef", 3);
+    assert_string_equal(text, "abc");
+    weir_mem_free(text);
+    text = weir_mem_text(NULL, 0);
+    assert_string_equal(text, "");
+    weir_mem_free(text);
+    assert_null(weir_mem_text("a", SIZE_MAX));
+}
+
+static void test_calls_are_counted_and_frees_are_not(void **state)
+{
+    (void)state;
+    uint64_t before = weir_mem_calls();
+    void *memory = weir_mem_alloc(1);
+    memory = weir_mem_resize(memory, 2, 1);
+    assert_int_equal(weir_mem_calls() - before, 2);
+    weir_mem_free(memory);
+    assert_int_equal(weir_mem_calls() - before, 2);
+}
+
+static void test_statistics_agree_with_each_other(void **state)
+{
+    (void)state;
+    struct weir_mem_stats stats = weir_mem_stats();
+#ifdef WEIR_JEMALLOC
+    assert_true(stats.allocated > 0);
+#endif
+    assert_true(stats.allocated <= stats.active);
+    assert_true(stats.active <= stats.resident || stats.resident == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_zeroed_memory_is_zero),
+        cmocka_unit_test(test_products_that_overflow_are_refused),
+        cmocka_unit_test(test_no_bytes_is_a_pointer_all_the_same),
+        cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_text_is_terminated),
+        cmocka_unit_test(test_calls_are_counted_and_frees_are_not),
+        cmocka_unit_test(test_statistics_agree_with_each_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support.h"
+#include "weir/mem.h"
+#include "weir/region.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static const size_t kib = 1024;
+
+static struct weir_regions *make(size_t idle_limit)
+{
+    struct weir_regions *regions = NULL;
+    assert_int_equal(weir_regions_new(idle_limit, &regions), WEIR_OK);
+    return regions;
+}
+
+static struct weir_region take(struct weir_regions *regions, size_t size)
+{
+    struct weir_region region = {NULL, 0};
+    assert_int_equal(weir_region_take(regions, size, &region), WEIR_OK);
+    assert_true(region.capacity >= size);
+    assert_int_equal((uintptr_t)region.data % 4096, 0);
+    return region;
+}
+
+static void free_while_taken(void *argument)
+{
+    (void)argument;
+    struct weir_regions *regions = make(0);
+    struct weir_region region = take(regions, 1);
+    (void)region;
+    weir_regions_free(regions);
+}
+
+static void give_wrong_capacity(void *argument)
+{
+    (void)argument;
+    struct weir_regions *regions = make(0);
+    struct weir_region region = take(regions, 1);
+    region.capacity += 1;
+    weir_region_give(regions, &region);
+}
+
+static void test_classes_are_tight_and_hold_what_is_asked(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_region_capacity(1), 4 * kib);
+    assert_int_equal(weir_region_capacity(4 * kib), 4 * kib);
+    assert_int_equal(weir_region_capacity(4 * kib + 1), 5 * kib);
+    assert_int_equal(weir_region_capacity(64 * kib), 64 * kib);
+    assert_int_equal(weir_region_capacity(64 * kib + 1), 80 * kib);
+    assert_int_equal(weir_region_capacity(113 * kib), 128 * kib);
+    assert_int_equal(weir_region_capacity(WEIR_REGION_SIZE_MAX), WEIR_REGION_SIZE_MAX);
+    struct weir_rand rand = support_rand(1);
+    for (int i = 0; i < 20000; i++) {
+        size_t size =
+            (weir_rand_u64(&rand) % WEIR_REGION_SIZE_MAX >> weir_rand_below(&rand, 29)) + 1;
+        size_t capacity = weir_region_capacity(size);
+        assert_true(capacity >= size);
+        assert_int_equal(weir_region_capacity(capacity), capacity);
+        assert_true(capacity == 4 * kib || capacity - size <= capacity / 5);
+    }
+}
+
+static void test_a_given_region_is_taken_again(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(1024 * kib);
+    struct weir_region region = take(regions, 70 * kib);
+    uint8_t *data = region.data;
+    assert_int_equal(weir_regions_taken(regions), 80 * kib);
+    weir_region_give(regions, &region);
+    assert_null(region.data);
+    assert_int_equal(weir_regions_idle(regions), 80 * kib);
+    assert_int_equal(weir_regions_taken(regions), 0);
+    weir_regions_validate(regions);
+    uint64_t calls = weir_mem_calls();
+    region = take(regions, 65 * kib);
+    assert_ptr_equal(region.data, data);
+    assert_int_equal(weir_mem_calls(), calls);
+    region.data[80 * kib - 1] = 1; /* no longer poisoned */
+    weir_region_give(regions, &region);
+    weir_regions_free(regions);
+}
+
+static void test_idle_bytes_never_pass_the_limit(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(10 * kib);
+    struct weir_region some[4];
+    for (size_t i = 0; i < 4; i++) {
+        some[i] = take(regions, 4 * kib);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        weir_region_give(regions, &some[i]);
+        assert_true(weir_regions_idle(regions) <= 10 * kib);
+        weir_regions_validate(regions);
+    }
+    assert_int_equal(weir_regions_idle(regions), 8 * kib);
+    weir_regions_free(regions);
+}
+
+static void test_a_limit_of_zero_keeps_nothing(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(0);
+    struct weir_region region = take(regions, 1);
+    weir_region_give(regions, &region);
+    assert_int_equal(weir_regions_idle(regions), 0);
+    weir_regions_free(regions);
+}
+
+static void test_a_full_row_gives_back_to_the_allocator(void **state)
+{
+    (void)state;
+    enum { COUNT = 70 };
+    struct weir_regions *regions = make(1024 * kib);
+    struct weir_region some[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        some[i] = take(regions, 1);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        weir_region_give(regions, &some[i]);
+    }
+    assert_int_equal(weir_regions_idle(regions), 64 * 4 * kib);
+    weir_regions_validate(regions);
+    weir_regions_free(regions);
+}
+
+static void test_too_large_is_refused_and_leaves_the_output(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(0);
+    struct weir_region region = {NULL, 77};
+    assert_int_equal(weir_region_take(regions, WEIR_REGION_SIZE_MAX + 1, &region), WEIR_ELIMIT);
+    assert_int_equal(weir_region_take(regions, SIZE_MAX, &region), WEIR_ELIMIT);
+    assert_int_equal(region.capacity, 77);
+    weir_regions_free(regions);
+}
+
+static void test_nothing_is_given_back_quietly(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(0);
+    struct weir_region region = {NULL, 0};
+    weir_region_give(regions, &region);
+    weir_regions_free(regions);
+    weir_regions_free(NULL);
+}
+
+static void test_mistakes_of_the_owner_are_asserted(void **state)
+{
+    (void)state;
+    assert_true(support_aborts(free_while_taken, NULL));
+    assert_true(support_aborts(give_wrong_capacity, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_classes_are_tight_and_hold_what_is_asked),
+        cmocka_unit_test(test_a_given_region_is_taken_again),
+        cmocka_unit_test(test_idle_bytes_never_pass_the_limit),
+        cmocka_unit_test(test_a_limit_of_zero_keeps_nothing),
+        cmocka_unit_test(test_a_full_row_gives_back_to_the_allocator),
+        cmocka_unit_test(test_too_large_is_refused_and_leaves_the_output),
+        cmocka_unit_test(test_nothing_is_given_back_quietly),
+        cmocka_unit_test(test_mistakes_of_the_owner_are_asserted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
