@@ -9,6 +9,7 @@
 
 /*
  * Which rings a run enters, and how they are drained.
+ * tidy: allow header-functions -- the two gauges at the end are not worth a module of their own
  *
  *              namespace 0   namespace 1   ...   shared (namespaces past 1,024)
  *   dest. 0    [ring]        [ring]              [ring]      <- drainer 0, fair over its row

@@ -12,8 +12,9 @@
  *
  *   I1  buffer.bytes = the sum of all resources' sizes = what the encoder will write
  *   I2  no two nodes are equal in level, parent and content
- *   I3  a node's index is greater than its parent's and its elder sibling's; a point's than its
- * elder's I4  what a node or point views lies in an arena of `refs` or in `copies`
+ *   I3  a node's index is greater than its parent's and its elder sibling's; a point's than that of
+ *       the point before it in its metric
+ *   I4  what a node or point views lies in an arena of `refs` or in `copies`
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
  * arena each time. While one run is added the last pointers are remembered, so points of one metric
@@ -78,8 +79,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints)
     }
 }
 
-/* -- the hash table ------------------------------------------------------------------------------
- */
+/* -- the hash table ------------------------------------------------------------------------ */
 
 static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_node *b)
 {
@@ -137,8 +137,7 @@ static enum weir_status widen(struct weir_batch *batch, uint32_t nodes)
     return WEIR_OK;
 }
 
-/* -- memory of the index -------------------------------------------------------------------------
- */
+/* -- memory of the index ------------------------------------------------------------------- */
 
 /* The array with room for `needed` elements: the old one or a larger one; NULL and the old one as
  * it was. */
@@ -189,8 +188,7 @@ static enum weir_status make_ref_room(struct weir_batch *batch)
     return WEIR_OK;
 }
 
-/* -- points ---------------------------------------------------------------------------------------
- */
+/* -- points -------------------------------------------------------------------------------- */
 
 static struct weir_batch_node describe(const struct weir_metric *metric, uint32_t level,
                                        uint32_t parent)
@@ -302,8 +300,7 @@ static enum weir_status add_point(struct weir_batch *batch, struct path *path,
     return WEIR_OK;
 }
 
-/* -- runs -----------------------------------------------------------------------------------------
- */
+/* -- runs ---------------------------------------------------------------------------------- */
 
 static void copy_text(char *to, size_t size, struct weir_bytes from)
 {

@@ -7,12 +7,11 @@
 /*
  * The inside of a batch: four growing arrays, which a batch keeps when it goes back to its pool.
  *
- *   nodes  [ R1 | S1 | M1 | M2 | S2 | M3 | R2 | ... ]     resources, scopes, metrics in order of
- * first arrival R1 ─first─► S1 ─next─► S2      S1 ─first─► M1 ─next─► M2      M1 ─first─► points
- *   points [ p | p | p | p | ... ]                        in order of arrival; `next` is the next
- * of its metric refs   [ arena, its points, its nodes | ... ]         one for each run that is
- * viewed and not copied slots  [ 0 | 3 | 0 | 1 | ... ]                        open addressing: 0 is
- * empty, else index of a node + 1
+ *   nodes  [ R1 | S1 | M1 | M2 | S2 | M3 | R2 | ... ]  resources, scopes, metrics as they came
+ *            R1 ─first─► S1 ─next─► S2   S1 ─first─► M1 ─next─► M2   M1 ─first─► points
+ *   points [ p | p | p | p | ... ]                     as they came; `next` is its metric's next
+ *   refs   [ arena, its points, its nodes | ... ]      one for each run viewed and not copied
+ *   slots  [ 0 | 3 | 0 | 1 | ... ]                     hash table of nodes: index + 1, 0 is empty
  *
  * Links are indices; NONE ends a list.
  */

@@ -2,11 +2,11 @@
 /*
  * A closed batch to its bytes, and its end: see weir/encode.h, and batch_internal.h for the layout.
  *
- *   resource_metrics = 1   | tag len | head | scope_metrics ... | scope_metrics = 2              |
- * tag len | head | metrics ...                           | metrics = 2                            |
- * tag len | head | data                 | summary = 11, ...                              | tag len
- * | data_head | points | data_points = 1                                          | tag len | bytes
- * |
+ *   resource_metrics 1  | tag len | head | scope_metrics ...                              |
+ *   scope_metrics 2                      | tag len | head | metrics ...                   |
+ *   metrics 2                                             | tag len | head | data         |
+ *   summary 11, ...                                       | tag len | data_head | points  |
+ *   data_points 1                                                               | tag len | bytes |
  *
  * Heads come before children, whatever the order in which they came in: protobuf does not mind, and
  * the lengths are known, so everything is written once from front to back.
@@ -107,8 +107,7 @@ void weir_batch_done(void *batch)
     weir_mem_free(done->slots);
 }
 
-/* -- the check ------------------------------------------------------------------------------------
- */
+/* -- the check ----------------------------------------------------------------------------- */
 
 struct tally {
     uint32_t points;

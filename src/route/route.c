@@ -4,8 +4,10 @@
  *
  *   reserve   arena's charge ─► queued budget
  *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what was taken is
- * given back row 1: ...                                                    ┘ when a later row says
- * no publish   references for all, then pushes, then bells cancel    credits and shares of all rows
+ *             row 1: ...                                                    ┘ given back when a
+ *                                                                             later row says no
+ *   publish   references for all, then pushes, then bells
+ *   cancel    credits and shares of all rows
  *
  *   I1  a decision, once known, never changes: names of ids are for ever and globs do not change
  *   I2  reserve, publish and cancel see the same decisions, so what is taken is what is given back

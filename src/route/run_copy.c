@@ -2,8 +2,7 @@
 /*
  * The deep copy of a run into one block: see run_copy.h.
  *
- *   block  [ run | points[] | resource, its bytes | origin, its bytes | metric, bytes, data, data
- * ... ]
+ *   block  [ run | points[] | resource, bytes | origin, bytes | name | metric, bytes, data, ... ]
  *
  * The same walk is done twice: first without a block, to measure, then with one, to copy. Both
  * place the same things in the same order, so the second fits exactly.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random runs through a batcher with random hints: the size it names is the size it encodes, it is never passed, and every
- * point leaves exactly once, under the heads that it came with, in the order of its metric.
+ * Random runs through a batcher with random hints: the size it names is the size it encodes, it is
+ * never passed, and every point leaves exactly once, under the heads that it came with, in the
+ * order of its metric.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@ struct schedule {
     int64_t now_ns;
 };
 
-/* -- reading what was encoded ------------------------------------------------------------------- */
+/* -- reading what was encoded -------------------------------------------------------------- */
 
 static struct weir_bytes text_of(struct weir_bytes message)
 {
@@ -106,7 +107,7 @@ static void close_and_check(struct schedule *schedule)
     weir_batch_release(batch, schedule->fixture.pool);
 }
 
-/* -- making it ---------------------------------------------------------------------------------- */
+/* -- making it ---------------------------------------------------------------------------- */
 
 static struct fixture_request a_request(struct schedule *schedule, struct weir_rand *rand)
 {

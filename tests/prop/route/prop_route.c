@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random requests, cancellations, takes and compactions on a small router against a plain model of it: each destination gets
- * every run that it wants exactly once, each namespace in its order, a refused request leaves no trace, and the
- * queued bytes are at any time those of the runs inside.
+ * Random requests, cancellations, takes and compactions on a small router against a plain model of
+ * it: each destination gets every run that it wants exactly once, each namespace in its order, a
+ * refused request leaves no trace, and the queued bytes are at any time those of the runs inside.
  */
 #include <setjmp.h>
 #include <stdarg.h>

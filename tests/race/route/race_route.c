@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several producers bring requests of several namespaces, one drainer a destination takes them, compacting now and then: every
- * point comes to every destination exactly once, and shares, credits and memory are all given back. Meant for
- * ThreadSanitizer; elsewhere it is a stress test.
+ * Several producers bring requests of several namespaces, one drainer a destination takes them,
+ * compacting now and then: every point comes to every destination exactly once, and shares, credits
+ * and memory are all given back. Meant for ThreadSanitizer; elsewhere it is a stress test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
