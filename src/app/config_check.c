@@ -186,6 +186,7 @@ static void check_keys(struct check *check)
         local = local && weir_config_is_loopback(*address);
     }
     struct weir_config_place place = near_place(&ingest->at, weir_schema_ingest, "access_keys");
+    place = place.line > 0 ? place : config->at.place;
     if (config->source == NULL) {
         ingest->access_keys.none = true;
     } else if (ingest->access_keys.none && !local) {

@@ -163,7 +163,7 @@ static size_t distance(struct weir_bytes a, const char *b)
 const char *weir_config_reader_nearest(struct weir_bytes text, const char *const *names)
 {
     const char *best = NULL;
-    size_t best_distance = text.size <= 4 ? 2 : 3; /* at most one, at most two letters off */
+    size_t best_distance = text.size <= 3 ? 2 : 3; /* at most one, at most two letters off */
     for (; *names != NULL; names++) {
         size_t now = distance(text, *names);
         if (now < best_distance) {
