@@ -17,7 +17,7 @@
  *   HEAD ─► REPLY           read_head, begin_reply
  *   BODY ─► SUBMITTED       read_body
  *   BODY ─► REPLY           refuse_body
- *   SUBMITTED ─► REPLY      on_answered         also when the peer is gone: then straight to gone
+ *   SUBMITTED ─► REPLY      on_answered         after weir_session_abort: straight to gone
  *   REPLY ─► IDLE | gone    on_written
  *   any ─► gone             weir_session_closed, weir_session_tick
  *

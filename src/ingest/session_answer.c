@@ -120,14 +120,14 @@ void weir_session_end(struct weir_session *session, uint32_t linger_ms)
 void weir_session_closed(void *user)
 {
     struct weir_session *session = user;
-    if (session->state == SESSION_SUBMITTED) {
-        weir_conn_close(session->conn, 0);
-        session->conn = NULL;
+    if (session->state == SESSION_SUBMITTED) { /* it may only have shut its sending side */
+        session->keep_alive = false;
         return;
     }
     if (session->state == SESSION_HEAD || session->state == SESSION_BODY) {
         weir_session_count(session, 499, "client_gone");
         log_refusal(session, 499, "client_gone", "the peer closed before its request was complete");
     }
-    weir_session_end(session, 0);
+    /* a peer that has shut its sending side still waits for the answer that is being written */
+    weir_session_end(session, session->writing ? WEIR_LINGER_MS : 0);
 }

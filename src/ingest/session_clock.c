@@ -76,7 +76,8 @@ void weir_session_abort(struct weir_session_context *context)
     for (struct weir_session *session = context->sessions; session != NULL; session = next) {
         next = session->next;
         if (session->state == SESSION_SUBMITTED) {
-            weir_session_closed(session);
+            weir_conn_close(session->conn, 0); /* the answer will find nobody */
+            session->conn = NULL;
         } else {
             weir_session_end(session, 0);
         }

@@ -5,25 +5,29 @@
  *
  *            weir_conn_adopt
  *                  |
- *                  v          end_of_input, or a failed write (fail)
- *                OPEN ------------------------------------------------> ENDED   (on_closed, once)
- *                  |                                                      |
- *                  |  weir_conn_close(linger)          weir_conn_close(linger)
- *                  |                                                      |
- *                  +-----------------> LINGERING <------------------------+
- *   weir_conn_close(0): OPEN, ENDED       |
- *                  |                      |  settle: written and the peer done; swallow: 64 MiB
- * read; v                      v  a failed write or read; weir_conn_expire: time FREED
- * <------------------+
+ *                  v      end_of_input (nothing new read), or a failed write (on_write)
+ *                OPEN ---------------------------------------------------> ENDED   (on_closed, once)
+ *                  |  end_of_input, with input                               ^ |
+ *                  +----------------------> ENDING --------------------------+ |
+ *                  |                          |     weir_conn_tell_ended       |
+ *                  |  weir_conn_close(linger) | weir_conn_close(linger)        |
+ *                  +-----------------> LINGERING <-----------------------------+
+ *                  |                       |
+ *                  |  weir_conn_close(0)   |  settle: written and the peer done; swallow: 64 MiB read;
+ *                  v                       v  a failed write or read; weir_conn_expire: its time is over
+ *                FREED <-------------------+
  *
  * Invariants
- *   I1  After a callback into the user nothing of the connection is touched: the user may have
- * closed it there. I2  No callback into the user after weir_conn_close, and on_closed at most once,
- * never from inside another function of this module: it always comes from the loop. I3  LINGERING
- * means linked in the loop's list, so the tick finds it; its user and events are forgotten. I4
- * conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it: over
- * TLS a goodbye may still be on its way, and the limit on connections is a limit on descriptors. I5
- * A write under way is our own copy: its user may be gone before the kernel has taken it.
+ *   I1  After a callback into the user nothing of the connection is touched: the user may have closed it.
+ *   I2  No callback into the user after weir_conn_close, and on_closed at most once, never from inside
+ *       another function of this module: it always comes from the loop.
+ *   I3  LINGERING and ENDING mean linked in the loop's list of that name, so the tick finds it; a lingering
+ *       connection's user and events are forgotten.
+ *   I4  conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it: over TLS
+ *       a goodbye may still be on its way, and the limit on connections is a limit on descriptors.
+ *   I5  A write under way is our own copy: its user may be gone before the kernel has taken it.
+ *   I6  Input that came together with the peer's end is given to the user before on_closed: a peer may
+ *       send its request, shut its sending side, and wait for the answer.
  *
  * Why linger: an answer that is sent while the request still comes in (401, 503) is lost if we
  * close at once, since the kernel answers bytes that nobody will read with a reset, and a reset
@@ -53,7 +57,7 @@
 #define PEER_TEXT_BYTES_MAX   64
 #define SMALL_WRITE_BYTES_MAX 1024
 
-enum state { STATE_OPEN, STATE_ENDED, STATE_LINGERING };
+enum state { STATE_OPEN, STATE_ENDING, STATE_ENDED, STATE_LINGERING };
 
 struct weir_conn {
     struct weir_loop *loop;
@@ -63,9 +67,11 @@ struct weir_conn {
     enum state state;
     bool input_ended; /* the peer has shut its side, or reading failed */
 
-    /* While lingering. */
+    /* While lingering or ending: the loop's list of that name. */
     struct weir_conn *next;
     struct weir_conn *previous;
+
+    /* While lingering. */
     int64_t linger_until_ns;
     uint64_t swallowed_bytes;
 
@@ -134,10 +140,30 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
     return conn;
 }
 
-static void unlink_lingering(struct weir_conn *conn)
+static struct weir_conn **list_of(struct weir_conn *conn)
 {
-    struct weir_conn **from =
-        conn->previous == NULL ? &conn->loop->lingering : &conn->previous->next;
+    return conn->state == STATE_ENDING ? &conn->loop->ending : &conn->loop->lingering;
+}
+
+/* Enters the list that goes with the state. */
+static void link_in(struct weir_conn *conn)
+{
+    struct weir_conn **list = list_of(conn);
+    conn->previous = NULL;
+    conn->next = *list;
+    if (conn->next != NULL) {
+        conn->next->previous = conn;
+    }
+    *list = conn;
+}
+
+/* Leaves the list that goes with the state, if one does. */
+static void unlink_from(struct weir_conn *conn)
+{
+    if (conn->state != STATE_ENDING && conn->state != STATE_LINGERING) {
+        return;
+    }
+    struct weir_conn **from = conn->previous == NULL ? list_of(conn) : &conn->previous->next;
     WEIR_ASSERT(*from == conn);
     *from = conn->next;
     if (conn->next != NULL) {
@@ -147,20 +173,19 @@ static void unlink_lingering(struct weir_conn *conn)
 
 static void destroy(struct weir_conn *conn)
 {
-    if (conn->state == STATE_LINGERING) {
-        unlink_lingering(conn);
-    }
+    unlink_from(conn);
     h2o_socket_close(conn->sock); /* forgets a write under way, so its copy may go */
     weir_mem_free(conn->large_write);
     weir_mem_free(conn);
 }
 
-/* OPEN -> ENDED. The user may close the connection in here. */
+/* OPEN, ENDING -> ENDED. The user may close the connection in here. */
 static void end(struct weir_conn *conn)
 {
     if (conn->state == STATE_ENDED) {
         return;
     }
+    unlink_from(conn);
     conn->state = STATE_ENDED;
     if (conn->events != NULL) {
         conn->events->on_closed(conn->user);
@@ -188,12 +213,24 @@ static void swallow(struct weir_conn *conn)
 
 static void end_of_input(struct weir_conn *conn)
 {
+    bool has_input = conn->sock->bytes_read > 0 && conn->events != NULL;
     conn->input_ended = true;
     h2o_socket_read_stop(conn->sock); /* the end stays readable: without this the loop would spin */
     if (conn->state == STATE_LINGERING) {
         settle(conn);
+    } else if (conn->state == STATE_OPEN && has_input) {
+        conn->state = STATE_ENDING;
+        link_in(conn);
+        conn->events->on_input(conn->user);
     } else {
         end(conn);
+    }
+}
+
+void weir_conn_tell_ended(struct weir_loop *loop)
+{
+    while (loop->ending != NULL) {
+        end(loop->ending); /* leaves the list, whatever its user does */
     }
 }
 
@@ -321,16 +358,12 @@ void weir_conn_close(struct weir_conn *conn, uint32_t linger_ms)
         destroy(conn);
         return;
     }
+    unlink_from(conn);
     conn->state = STATE_LINGERING;
     conn->events = NULL;
     conn->user = NULL;
     conn->linger_until_ns = conn->loop->now_ns + (int64_t)linger_ms * WEIR_NS_PER_MS;
-    conn->previous = NULL;
-    conn->next = conn->loop->lingering;
-    if (conn->next != NULL) {
-        conn->next->previous = conn;
-    }
-    conn->loop->lingering = conn;
+    link_in(conn);
 
     if (!writing) {
         shut_sending(conn);

@@ -119,6 +119,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     if (take_count(sock) == 0) {
         return;
     }
+    weir_conn_tell_ended(loop);
     weir_conn_expire(loop, loop->now_ns);
     weir_listener_resume(loop);
     if (loop->on_tick != NULL) {

@@ -33,7 +33,8 @@ struct weir_loop {
     void (*on_tick)(void *argument, int64_t now_ns);
     void *tick_argument;
 
-    struct weir_conn *lingering;     /* closed by their users, still draining */
+    struct weir_conn *lingering; /* closed by their users, still draining */
+    struct weir_conn *ending;    /* their peers have ended, their users are told at the next tick */
     struct weir_listener *listeners; /* open ones */
     uint32_t conn_open;              /* sockets accepted and not closed, the lingering ones too */
 };
@@ -56,6 +57,9 @@ static inline void weir_loop_enter(struct weir_loop *loop)
 /* Makes a connection of an accepted socket and counts it in the loop. NULL: no memory; the socket
  * is still the caller's. */
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);
+
+/* Tells the users of connections whose peers have ended. */
+void weir_conn_tell_ended(struct weir_loop *loop);
 
 /* Closes what has lingered up to `now_ns`; INT64_MAX closes all that lingers. */
 void weir_conn_expire(struct weir_loop *loop, int64_t now_ns);

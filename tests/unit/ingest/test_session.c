@@ -233,6 +233,25 @@ static void test_a_peer_that_leaves_midway_costs_nothing(void **state)
     end();
 }
 
+/* What `nc -N` and its like do: the request, the end of sending, and then the wait for the answer. */
+static void test_a_peer_that_ends_with_its_request_is_answered(void **state)
+{
+    (void)state;
+    begin((struct flow_options){0}, NULL);
+    struct weir_bytes request = good_request();
+    for (int i = 0; i < 20; i++) {
+        int fd = peer();
+        peer_send(fd, request.data, request.size);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        assert_int_equal(peer_answer(fd), 200);
+        assert_int_equal(peer_answer(fd), 0);
+        assert_int_equal(close(fd), 0);
+    }
+    assert_int_equal(flow_drain(&flow), 20);
+    drop(request);
+    end();
+}
+
 static void test_a_head_over_the_limit_is_400(void **state)
 {
     (void)state;
@@ -259,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_chunked_bodies),
         cmocka_unit_test(test_slow_peers_end_in_their_time),
         cmocka_unit_test(test_a_peer_that_leaves_midway_costs_nothing),
+        cmocka_unit_test(test_a_peer_that_ends_with_its_request_is_answered),
         cmocka_unit_test(test_a_head_over_the_limit_is_400),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
