@@ -48,6 +48,7 @@ static void test_good_values(void **state)
     accept("{}");
     accept("[1,[2,{\"a\":[]}],{}]");
     accept("{\"a\":1,\"a\":{\"b\":[null]}}");
+    accept("[\"a\\u0041\",{\"\\n\":\"\\/\"}]");
     accept("[1e999]"); /* skipped: its size is nobody's business */
 }
 
