@@ -5,7 +5,6 @@
 The payloads are not part of the project; where they are absent these tests are skipped, and
 test_same_bytes.py covers the same ground with points of our own.
 """
-import gzip
 import json
 import os
 import unittest
@@ -69,10 +68,9 @@ class Vectors(WeirCase):
         self.each(("json-percentiles",), piece=1, chunk=50)
 
     def test_gzip_as_captured(self):
-        body, expected = load("json")
+        _, expected = load("json")
         with open(os.path.join(FOLDER, "json", "body.json.gz"), "rb") as file:
             packed = file.read()
-        self.assertEqual(gzip.decompress(packed), body)
         receiver = self.receiver()
         weir = self.weir(receiver)
         response = self.client(weir).post(packed, content_encoding="gzip",

@@ -193,16 +193,21 @@ class Weir:
         except subprocess.TimeoutExpired as late:
             self.kill()
             raise AssertionError(f"no end {seconds} s after SIGTERM:\n{self.log_text()}") from late
-        for thread in self.threads:
-            thread.join(10)
+        self.close()
         return code
 
     def kill(self):
         """Ends it at once."""
         self.process.kill()
         self.process.wait()
+        self.close()
+
+    def close(self):
+        """Reads its output to the end."""
         for thread in self.threads:
             thread.join(10)
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def sanitizer_report(self):
         """What a sanitizer wrote, or None."""
