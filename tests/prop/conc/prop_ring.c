@@ -12,8 +12,9 @@
 
 enum { SLOTS = 8, STEPS = 100000 };
 
-/* The ring against a model that is nothing but counters: any sequence of calls that one thread can make leaves both
- * with the same items, credits and answers. Items are numbers, so that order shows. */
+/* The ring against a model that is nothing but counters: any sequence of calls that one thread can
+ * make leaves both with the same items, credits and answers. Items are numbers, so that order
+ * shows. */
 struct model {
     uintptr_t next_in;
     uintptr_t next_out;

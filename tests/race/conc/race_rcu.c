@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-/* Readers follow a pointer that a writer replaces and frees as fast as it may: a reader that sees freed memory is
- * found by the sanitizers, one that sees half a version by the two equal fields. */
+/* Readers follow a pointer that a writer replaces and frees as fast as it may: a reader that sees
+ * freed memory is found by the sanitizers, one that sees half a version by the two equal fields. */
 enum { READERS = 3, VERSIONS = 300 };
 
 struct version {

@@ -14,9 +14,10 @@
 
 #include <cmocka.h>
 
-/* Several producers, one consumer, a small ring so that it is full and wraps all the time. Shown: every item arrives
- * once, items of one producer in their order, an item's contents whole, batches of credit all or nothing, and all
- * credits back at the end. Threads are made by hand: conc stands beside sys. */
+/* Several producers, one consumer, a small ring so that it is full and wraps all the time. Shown:
+ * every item arrives once, items of one producer in their order, an item's contents whole, batches
+ * of credit all or nothing, and all credits back at the end. Threads are made by hand: conc stands
+ * beside sys. */
 enum { PRODUCERS = 3, ITEMS = 30000, BATCH_MAX = 5, SLOTS = 16 };
 
 struct item {
@@ -54,7 +55,8 @@ static void *produce(void *argument)
     return NULL;
 }
 
-/* Now and then replaces the item behind the next one by a copy, as a drainer that moves points out of an arena. */
+/* Now and then replaces the item behind the next one by a copy, as a drainer that moves points out
+ * of an arena. */
 static void replace_one(struct weir_ring *ring, struct item *copy)
 {
     void **slot = weir_ring_at(ring, 1);
