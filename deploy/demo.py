@@ -113,18 +113,39 @@ def deliver(weir, minutes, resources, halfway):
     return sent, requests, wire_bytes, slowest
 
 
+def short(value):
+    """A number in six characters: 3.2G, 84.1, 0.5."""
+    for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.1f}{suffix}"
+    return f"{value:.1f}"
+
+
+def spark(values, width=28):
+    """The last values as a line of bars."""
+    values = values[-width:]
+    low, high = min(values), max(values)
+    span = (high - low) or 1
+    return "".join("▁▂▃▄▅▆▇█"[int((v - low) / span * 7)] for v in values)
+
+
 def show_points(received):
-    """The newest point of each metric, as the backend has it."""
-    Screen.title("What the backend got (of each metric the newest point)")
-    newest = {}
+    """One series of each metric, as the backend has it: its course, and its newest point."""
+    Screen.title("What the backend got (one series of each metric)")
+    print(f"     {'metric':<39}{'min':>7}{'avg':>7}{'max':>7} {'unit':<8} {'average by minute':<28}")
+    series = collections.defaultdict(dict)
     for point in sorted(received, key=lambda p: p["end"]):
-        newest[point["name"]] = point
-    print(f"     {'metric':<52} {'unit':<8}{'min':>14}{'average':>14}{'max':>14}  dimension")
-    for name, point in sorted(newest.items()):
-        quantiles = dict(map(tuple, point["quantiles"]))
-        key, value = next(iter(point["attributes"]["Dimensions"].items()))
-        print(f"     {name:<52} {point['unit']:<8}{quantiles[0.0]:>14,.1f}"
-              f"{point['sum'] / point['count']:>14,.1f}{quantiles[1.0]:>14,.1f}  {key}={value}")
+        resource = str(point["attributes"]["Dimensions"])
+        series[point["name"]].setdefault(resource, []).append(point)
+    for name, by_resource in sorted(series.items()):
+        course = next(iter(by_resource.values()))
+        newest, quantiles = course[-1], dict(map(tuple, course[-1]["quantiles"]))
+        averages = [p["sum"] / p["count"] for p in course]
+        numbers = (quantiles[0.0], averages[-1], quantiles[1.0])
+        print(f"     {name.removeprefix('amazonaws.com/')[:38]:<39}"
+              + "".join(f"{short(v):>7}" for v in numbers)
+              + f" {newest['unit']:<8} {Screen.paint('33', spark(averages))}")
+    print("     (all names begin with amazonaws.com/)")
 
 
 def show_account(sent, requests, wire_bytes, receiver, slowest):
@@ -171,7 +192,8 @@ def show_next(binary):
        destinations:
          - {{name: backend, endpoint: "https://otlp.example.com"}}
        YAML
-       {binary} check -c weir.yaml && FIREHOSE_KEY=... {binary} serve -c weir.yaml""")
+       export FIREHOSE_KEY=...
+       {binary} check -c weir.yaml && {binary} serve -c weir.yaml""")
 
 
 def show(options, folder):
@@ -184,8 +206,12 @@ def show(options, folder):
     try:
         print(f"     weir listens on 127.0.0.1:{weir.port}, an OTLP backend on {receiver.url}")
         print("     the backend is down for the first half (503), and the gateway must cope")
+        def mend():
+            receiver.wait(lambda: len(receiver.batches) >= 3, 10)
+            up.set()
+
         sent, requests, wire_bytes, slowest = deliver(
-            weir, options.minutes, options.resources, up.set)
+            weir, options.minutes, options.resources, mend)
         if not receiver.wait_count(len(sent), 60):
             print(f"     only {receiver.accepted_count():,} of {len(sent):,} points came out")
         show_points(receiver.points())
