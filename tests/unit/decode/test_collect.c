@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+#include "support.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct weir_bytes none;
+
+static int open_fixture(void **state)
+{
+    static struct fixture fixture;
+    fixture_open(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static const struct weir_metric *metric_of(struct weir_collect *collect, const char *resource,
+                                           const char *metric)
+{
+    const struct weir_resource *interned =
+        weir_collect_resource(collect, weir_bytes_str(resource), none, none);
+    struct weir_metric key = {.scope = weir_collect_scope(collect, interned, none),
+                              .head = weir_bytes_str(metric),
+                              .data = WEIR_METRIC_SUMMARY};
+    return weir_collect_metric(collect, key);
+}
+
+static void test_equal_heads_are_one_struct(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    const struct weir_metric *metric = metric_of(collect, "r", "m");
+    char again[] = "m";
+    assert_ptr_equal(metric_of(collect, "r", again), metric);
+    assert_ptr_not_equal(metric_of(collect, "r", "n"), metric);
+    assert_ptr_not_equal(metric_of(collect, "s", "m"), metric);
+    assert_ptr_not_equal(metric_of(collect, "s", "m")->scope, metric->scope);
+}
+
+static void test_each_part_of_a_metric_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    const struct weir_metric *metric = metric_of(collect, "r", "m");
+    struct weir_metric key = *metric;
+    assert_ptr_equal(weir_collect_metric(collect, key), metric);
+    key.data = WEIR_METRIC_GAUGE;
+    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+    key = *metric;
+    key.data_head = WEIR_BYTES("d");
+    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+    key = *metric;
+    key.scope = weir_collect_scope(collect, metric->scope->resource, WEIR_BYTES("scope"));
+    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+}
+
+static void test_runs_by_resource_and_namespace_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    struct weir_runs runs;
+    const struct weir_metric *a = metric_of(collect, "r", "a");
+    const struct weir_metric *b = metric_of(collect, "s", "a");
+    weir_collect_point(collect, a, WEIR_BYTES("EC2"), WEIR_BYTES("1"), 10);
+    weir_collect_point(collect, a, WEIR_BYTES("EBS"), WEIR_BYTES("22"), 50);
+    weir_collect_point(collect, b, WEIR_BYTES("EC2"), WEIR_BYTES("333"), 0);
+    weir_collect_point(collect, a, WEIR_BYTES("EC2"), WEIR_BYTES("4444"), 7);
+    weir_collect_point(collect, a, none, none, 0);
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_true(weir_runs_validate(&runs));
+    assert_int_equal(runs.count, 4);
+    assert_int_equal(runs.points, 5);
+    assert_int_equal(runs.runs[0].count, 2);
+    assert_true(runs.runs[0].newest_ns == 10);
+    assert_int_equal(runs.runs[0].bytes, 3 + 6);
+    support_assert_bytes(weir_bytes_of(runs.runs[0].points[1].data, 4), WEIR_BYTES("4444"));
+    support_assert_bytes(runs.runs[1].name, WEIR_BYTES("EBS"));
+    assert_ptr_equal(runs.runs[2].resource, b->scope->resource);
+    assert_int_equal(runs.runs[3].name.size, 0);
+    assert_ptr_equal(runs.runs[0].arena, fixture->arena);
+}
+
+/* One metric whose points change namespace each time: the shortcut must not go by the metric alone. */
+static void test_one_metric_in_two_namespaces(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_runs runs;
+    const struct weir_metric *metric = metric_of(fixture->collect, "r", "m");
+    for (unsigned i = 0; i < 3000; i++) {
+        weir_collect_point(fixture->collect, metric,
+                           i % 2 == 0 ? WEIR_BYTES("even") : WEIR_BYTES("odd"), WEIR_BYTES("x"), 1);
+    }
+    assert_int_equal(weir_collect_finish(fixture->collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 2);
+    assert_int_equal(runs.runs[0].count, 1500);
+    assert_int_equal(runs.runs[1].count, 1500);
+    assert_true(weir_runs_validate(&runs));
+}
+
+static void test_nothing_makes_no_runs(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_runs runs = {.count = 9};
+    assert_int_equal(weir_collect_finish(fixture->collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 0);
+    assert_int_equal(runs.points, 0);
+}
+
+/* Back over several blocks, to a block's edge, and to nothing; what is added after takes their place. */
+static void test_rollback(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    const uint32_t marks[] = {0, 1, 1023, 1024, 1025, 2048, 4100};
+    const struct weir_metric *metric = metric_of(collect, "r", "m");
+    static uint8_t content[8192];
+    for (size_t m = 0; m < sizeof(marks) / sizeof(marks[0]); m++) {
+        while (collect->points < 5000) {
+            weir_collect_point(collect, metric, WEIR_BYTES("bad"),
+                               weir_bytes_of(content, collect->points), 99);
+        }
+        weir_collect_rollback(collect, (struct weir_collect_mark){marks[m]});
+        assert_int_equal(collect->points, marks[m]);
+    }
+    weir_collect_rollback(collect, (struct weir_collect_mark){0});
+    for (uint32_t i = 0; i < 2500; i++) {
+        weir_collect_point(collect, metric, WEIR_BYTES("good"), weir_bytes_of(content, i), 1);
+    }
+    struct weir_runs runs;
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 1); /* "bad" is left without points */
+    assert_true(runs.runs[0].newest_ns == 1);
+    assert_true(weir_runs_validate(&runs));
+    for (uint32_t i = 0; i < 2500; i++) {
+        assert_int_equal(runs.runs[0].points[i].size, i);
+    }
+}
+
+static void roll_forward(void *argument)
+{
+    struct fixture *fixture = argument;
+    weir_collect_rollback(fixture->collect, (struct weir_collect_mark){1});
+}
+
+static void test_rolling_forward_is_our_bug(void **state)
+{
+    assert_true(support_aborts(roll_forward, *state));
+}
+
+/* At every size of the budget: full is sticky and harmless, or all is well. */
+static void test_a_full_arena_is_sticky(void **state)
+{
+    (void)state;
+    unsigned full = 0;
+    for (size_t budget = 0; budget < (size_t)2 << 20; budget += (size_t)32 << 10) {
+        struct fixture fixture;
+        struct weir_runs runs = {.count = 77};
+        fixture_open_bare(&fixture, budget);
+        struct weir_collect *collect = weir_collect_new(fixture.arena);
+        static char names[400][8];
+        for (unsigned i = 0; collect != NULL && i < 12000; i++) {
+            names[i % 400][0] = (char)('a' + i % 20);
+            names[i % 400][1] = (char)('a' + i % 400 / 20);
+            const struct weir_metric *metric = metric_of(collect, "r", names[i % 400]);
+            assert_non_null(metric->scope->resource);
+            weir_collect_point(collect, metric, weir_bytes_str(names[i % 400]), WEIR_BYTES("x"), 1);
+        }
+        if (collect == NULL || weir_collect_finish(collect, &runs) != WEIR_OK) {
+            full++;
+            assert_int_equal(runs.count, 77); /* untouched */
+            assert_true(collect == NULL || collect->full);
+        } else {
+            assert_int_equal(runs.points, 12000);
+            assert_true(weir_runs_validate(&runs));
+        }
+        fixture_close(&fixture);
+    }
+    assert_in_range(full, 5, 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_equal_heads_are_one_struct, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_each_part_of_a_metric_counts, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_one_metric_in_two_namespaces, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_nothing_makes_no_runs, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(test_rollback, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(test_rolling_forward_is_our_bug, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test(test_a_full_arena_is_sticky),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes are spelled out by hand after captured payloads; a second encoder is in synthetic.h. */
+#include "fixture.h"
+#include "support.h"
+#include "weir/cwpoint.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct weir_bytes none;
+
+static void check(struct weir_bytes actual, const char *expected_hex)
+{
+    struct support_blob expected = support_hex(expected_hex);
+    support_assert_bytes(actual, support_view(&expected));
+    support_free(&expected);
+}
+
+/* Namespace "N", MetricName "M". */
+#define NAMESPACE_HEX   "3a 10 0a 09 4e616d657370616365 12 03 0a 01 4e "
+#define METRIC_NAME_HEX "3a 11 0a 0a 4d65747269634e616d65 12 03 0a 01 4d "
+/* ... and the Dimensions that are present though empty. */
+#define NO_DIMENSIONS_HEX "3a 10 0a 0a 44696d656e73696f6e73 12 02 32 00 "
+
+static void test_zeros_are_left_out(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){.name = WEIR_BYTES("N"), .metric_name = WEIR_BYTES("M")};
+    point.quantile_count = 2;
+    point.quantiles[1].quantile = 1.0;
+    check(weir_cwpoint_summary(fixture.arena, &point, 0, NULL),
+          "32 00  32 09 09 000000000000f03f " NAMESPACE_HEX METRIC_NAME_HEX NO_DIMENSIONS_HEX);
+    fixture_close(&fixture);
+}
+
+static void test_minus_zero_is_no_zero(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){
+        .name = WEIR_BYTES("N"), .metric_name = WEIR_BYTES("M"), .count = 1, .sum = -0.0};
+    point.quantile_count = 1;
+    point.quantiles[0].value = -0.0;
+    check(weir_cwpoint_summary(fixture.arena, &point, 0, NULL),
+          "21 0100000000000000  29 0000000000000080  32 09 11 0000000000000080 " NAMESPACE_HEX
+              METRIC_NAME_HEX NO_DIMENSIONS_HEX);
+    fixture_close(&fixture);
+}
+
+static void test_dimensions_in_order(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){.name = WEIR_BYTES("N"),
+                                  .metric_name = WEIR_BYTES("M"),
+                                  .start_ns = 1,
+                                  .time_ns = 2,
+                                  .dimension_count = 2};
+    point.dimensions[0] = (struct weir_cwpoint_dimension){WEIR_BYTES("b"), WEIR_BYTES("1")};
+    point.dimensions[1] = (struct weir_cwpoint_dimension){WEIR_BYTES("a"), none};
+    check(weir_cwpoint_summary(fixture.arena, &point, 0, NULL),
+          "11 0100000000000000 19 0200000000000000 " NAMESPACE_HEX METRIC_NAME_HEX
+          "3a 23 0a 0a 44696d656e73696f6e73 12 15 32 13"
+          "  0a 08 0a 01 62 12 03 0a 01 31  0a 07 0a 01 61 12 02 0a 00");
+    fixture_close(&fixture);
+}
+
+static void test_room_for_extra_fields(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    uint8_t *extra = NULL;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){.without_name = true, .without_metric_name = true};
+    struct weir_bytes data = weir_cwpoint_summary(fixture.arena, &point, 2, &extra);
+    assert_ptr_equal(extra, data.data + data.size - 2);
+    memcpy(extra, "\x40\x01", 2);
+    check(data, NO_DIMENSIONS_HEX "40 01");
+    fixture_close(&fixture);
+}
+
+static void test_a_gauge_has_its_zero(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){
+        .name = WEIR_BYTES("N"), .metric_name = WEIR_BYTES("M"), .time_ns = 3, .count = 9};
+    check(
+        weir_cwpoint_gauge(fixture.arena, &point, 0.0),
+        "19 0300000000000000 21 0000000000000000 " NAMESPACE_HEX METRIC_NAME_HEX NO_DIMENSIONS_HEX);
+    fixture_close(&fixture);
+}
+
+static void test_metric_heads(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    fixture_open(&fixture);
+    point = (struct weir_cwpoint){.name = WEIR_BYTES("A/B"), .metric_name = WEIR_BYTES("C")};
+    support_assert_bytes(weir_cwpoint_metric_head(fixture.arena, &point, none, WEIR_BYTES("By")),
+                         WEIR_BYTES("\x0a\x13"
+                                    "amazonaws.com/A/B/C"
+                                    "\x1a\x02"
+                                    "By"));
+    support_assert_bytes(weir_cwpoint_metric_head(fixture.arena, &point, WEIR_BYTES("tm9"), none),
+                         WEIR_BYTES("\x0a\x17"
+                                    "amazonaws.com/A/B/C.tm9"));
+    fixture_close(&fixture);
+}
+
+static void test_resource_head(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct weir_cwpoint_resource resource = {WEIR_BYTES("aws-cn"), WEIR_BYTES("1"), WEIR_BYTES("2"),
+                                             WEIR_BYTES("r"), WEIR_BYTES("s")};
+    struct weir_bytes head = weir_cwpoint_resource_head(fixture.arena, &resource);
+    support_assert_bytes(head, WEIR_BYTES("\x0a\x88\x01"
+                                          "\x0a\x17\x0a\x0e"
+                                          "cloud.provider"
+                                          "\x12\x05\x0a\x03"
+                                          "aws"
+                                          "\x0a\x17\x0a\x10"
+                                          "cloud.account.id"
+                                          "\x12\x03\x0a\x01"
+                                          "2"
+                                          "\x0a\x13\x0a\x0c"
+                                          "cloud.region"
+                                          "\x12\x03\x0a\x01"
+                                          "r"
+                                          "\x0a\x3f\x0a\x10"
+                                          "aws.exporter.arn"
+                                          "\x12\x2b\x0a\x29"
+                                          "arn:aws-cn:cloudwatch:r:1:metric-stream/s"));
+    fixture_close(&fixture);
+}
+
+static void test_a_full_arena_gives_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static struct weir_cwpoint point;
+    static const struct weir_cwpoint_resource resource;
+    fixture_open_bare(&fixture, 0);
+    assert_null(weir_cwpoint_summary(fixture.arena, &point, 0, NULL).data);
+    assert_null(weir_cwpoint_gauge(fixture.arena, &point, 1.0).data);
+    assert_null(weir_cwpoint_metric_head(fixture.arena, &point, none, none).data);
+    assert_null(weir_cwpoint_resource_head(fixture.arena, &resource).data);
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_zeros_are_left_out),
+        cmocka_unit_test(test_minus_zero_is_no_zero),
+        cmocka_unit_test(test_dimensions_in_order),
+        cmocka_unit_test(test_room_for_extra_fields),
+        cmocka_unit_test(test_a_gauge_has_its_zero),
+        cmocka_unit_test(test_metric_heads),
+        cmocka_unit_test(test_resource_head),
+        cmocka_unit_test(test_a_full_arena_gives_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
