@@ -30,8 +30,9 @@ struct weir_envelope {
     uint32_t record_count;
     uint8_t state;
     uint8_t seen;
-    bool in_record;    /* damage was found inside record number record_count */
-    const char *error; /* what was wrong, for the answer's errorMessage; NULL while sound */
+    bool in_record; /* damage was found inside record number record_count */
+    const char *
+        error; /* what was wrong, for a person (of the record, where in_record); NULL while sound */
     size_t error_offset;
 };
 

@@ -140,13 +140,13 @@ static enum weir_status decode(struct weir_envelope *envelope, struct weir_bytes
     uint8_t *start = envelope->json.start + (text.data - envelope->json.start);
     size_t size = 0;
     if (text.size / 4 * 3 > envelope->limits.record_bytes + 2) {
-        return fail(envelope, WEIR_ELIMIT, "a record is too large");
+        return fail(envelope, WEIR_ELIMIT, "larger than the limit for a record");
     }
     if (weir_base64_decode_in_place(start, text.size, &size) != WEIR_OK) {
-        return fail(envelope, WEIR_EMALFORMED, "a record's data is not base64");
+        return fail(envelope, WEIR_EMALFORMED, "data is not base64");
     }
     if (size > envelope->limits.record_bytes) {
-        return fail(envelope, WEIR_ELIMIT, "a record is too large");
+        return fail(envelope, WEIR_ELIMIT, "larger than the limit for a record");
     }
     *ret_record = weir_bytes_of(start, size);
     return WEIR_OK;
@@ -165,7 +165,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
             continue;
         }
         if (has_data) {
-            return fail(envelope, WEIR_EMALFORMED, "a record has its data twice");
+            return fail(envelope, WEIR_EMALFORMED, "data stands there twice");
         }
         has_data = true;
         text = weir_json_base64(json);
@@ -174,7 +174,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
         return fail_json(envelope);
     }
     if (!has_data) {
-        return fail(envelope, WEIR_EMALFORMED, "a record has no data");
+        return fail(envelope, WEIR_EMALFORMED, "no data");
     }
     return decode(envelope, text, ret_record);
 }
