@@ -132,7 +132,7 @@ def spark(values, width=28):
 def show_points(received):
     """One series of each metric, as the backend has it: its course, and its newest point."""
     Screen.title("What the backend got (one series of each metric)")
-    print(f"     {'metric':<39}{'min':>7}{'avg':>7}{'max':>7} {'unit':<8} {'average by minute':<28}")
+    print(f"     {'metric':<39}{'min':>7}{'avg':>7}{'max':>7} {'unit':<8} average by minute")
     series = collections.defaultdict(dict)
     for point in sorted(received, key=lambda p: p["end"]):
         resource = str(point["attributes"]["Dimensions"])

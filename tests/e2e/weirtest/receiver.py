@@ -40,8 +40,8 @@ def partial_success(rejected, text):
 class Batch:
     """One export request: `body` is the inflated protobuf, `size` the bytes on the wire."""
 
-    def __init__(self, number, path, headers, body, size):
-        self.number, self.path, self.headers = number, path, headers
+    def __init__(self, path, headers, body, size):
+        self.number, self.path, self.headers = 0, path, headers
         self.body, self.size = body, size
         self.time = time.monotonic()
         self.answer = None
@@ -134,8 +134,9 @@ class Receiver:
 
     def take(self, path, headers, body, size):
         """Keeps a batch with the answer the rule gives it."""
+        batch = Batch(path, headers, body, size)
         with self.changed:
-            batch = Batch(len(self.batches) + 1, path, headers, body, size)
+            batch.number = len(self.batches) + 1
             batch.answer = self.rule(batch) or Answer()
             self.batches.append(batch)
             self.changed.notify_all()
