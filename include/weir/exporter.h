@@ -7,16 +7,23 @@
 #include "weir/route.h"
 
 /*
- * The exporter threads: they drain the rings into batches, encode and compress closed batches, send them, and act on the answers.
+ * The exporter threads: they drain the rings into batches, encode and compress closed batches,
+ * send them, and act on the answers.
  *
  *   rings ─► drainer of destination d (thread d mod K): batcher ─► closed batch
- *        ─► any thread: encode, compress ─► parcel ─► back to d's thread: queue, windows, state ─► transport ─► answer
+ *        ─► any thread: encode, compress ─► parcel ─► back to d's thread: queue, windows, state ─►
+ *        transport ─► answer
  *
- * Everything about one destination's queue and state belongs to its drainer's thread; other threads only encode and send for it.
- * A destination waits for no other. When a destination's export credit is used up its drainer stops draining: the rings hold, then
- * the reservation says no (503).
+ * Everything about one destination's queue and state belongs to its drainer's thread; other
+ * threads only encode and send for it. A destination waits for no other. When a destination's
+ * export credit is used up its drainer stops draining: the rings hold, then the reservation says
+ * no (503).
  */
-enum weir_destination_type { WEIR_DESTINATION_OTLP_HTTP, WEIR_DESTINATION_STDOUT, WEIR_DESTINATION_FILE };
+enum weir_destination_type {
+    WEIR_DESTINATION_OTLP_HTTP,
+    WEIR_DESTINATION_STDOUT,
+    WEIR_DESTINATION_FILE
+};
 enum weir_compression { WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE };
 
 struct weir_destination_options {
@@ -36,11 +43,12 @@ struct weir_destination_options {
 };
 
 struct weir_exporter_options {
-    const struct weir_destination_options *destinations; /* same order as the router's; outlive the exporter */
+    const struct weir_destination_options
+        *destinations; /* same order as the router's; outlive the exporter */
     uint32_t destination_count;
-    uint32_t threads;            /* 1..64 */
-    size_t export_bytes;         /* memory for encoded batches, split evenly over the destinations */
-    struct weir_credit *queued;  /* who pays for copies of sparse runs */
+    uint32_t threads;           /* 1..64 */
+    size_t export_bytes;        /* memory for encoded batches, split evenly over the destinations */
+    struct weir_credit *queued; /* who pays for copies of sparse runs */
     struct weir_regions *regions;
     /* Makes a transport on each exporter thread; NULL is weir_transport_curl. */
     enum weir_status (*transport)(void *argument, struct weir_transport *ret);
@@ -49,19 +57,21 @@ struct weir_exporter_options {
 
 struct weir_exporter;
 
-/* What the status page, /metrics and `weir serve`'s last words need of one destination. Any thread; relaxed. */
+/* What the status page, /metrics and `weir serve`'s last words need of one destination. Any
+ * thread; relaxed. */
 struct weir_destination_status {
     enum weir_destination_state state;
-    char reason[32];            /* of the last failure; empty when UP */
+    char reason[32]; /* of the last failure; empty when UP */
     uint32_t waiting_batches;
     uint32_t in_flight;
     uint64_t points_delivered;
-    uint64_t points_lost;       /* rejected, refused, expired: with reasons in the metrics */
-    int64_t window_remaining_ns; /* the oldest window's rest; -1 when none runs */
+    uint64_t points_lost;         /* rejected, refused, expired: with reasons in the metrics */
+    int64_t window_remaining_ns;  /* the oldest window's rest; -1 when none runs */
     int64_t last_success_wall_ns; /* 0: never */
 };
 
-/* Makes the exporter and the doorbells; weir_exporter_wake gives a destination's, for the router. WEIR_ENOMEM, WEIR_EIO. */
+/* Makes the exporter and the doorbells; weir_exporter_wake gives a destination's, for the router.
+ * WEIR_ENOMEM, WEIR_EIO. */
 WEIR_MUST_USE enum weir_status weir_exporter_new(const struct weir_exporter_options *options,
                                                  struct weir_exporter **ret);
 struct weir_wake *weir_exporter_wake(struct weir_exporter *exporter, uint32_t destination);
@@ -70,11 +80,14 @@ struct weir_wake *weir_exporter_wake(struct weir_exporter *exporter, uint32_t de
 WEIR_MUST_USE enum weir_status weir_exporter_start(struct weir_exporter *exporter,
                                                    struct weir_router *router);
 
-/* Flushes: rings and open batches are closed and sent at once, retries go on, until all is delivered or `deadline_ns` (monotonic)
- * is reached. Then the threads end. What could not be delivered is counted (expired, reason "shutdown") and logged, and
- * *ret_points_left is its number. Call once, after the last publish. The main thread. */
-void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns, uint64_t *ret_points_left);
+/* Flushes: rings and open batches are closed and sent at once, retries go on, until all is
+ * delivered or `deadline_ns` (monotonic) is reached. Then the threads end. What could not be
+ * delivered is counted (expired, reason "shutdown") and logged, and *ret_points_left is its
+ * number. Call once, after the last publish. The main thread. */
+void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
+                         uint64_t *ret_points_left);
 
+/* One destination now. Any thread. */
 struct weir_destination_status weir_exporter_status(const struct weir_exporter *exporter,
                                                     uint32_t destination);
 

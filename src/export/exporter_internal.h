@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_EXPORT_EXPORTER_INTERNAL_H
+#define WEIR_EXPORT_EXPORTER_INTERNAL_H
+
+#include "weir/deadletter.h"
+#include "weir/encode.h"
+#include "weir/exporter.h"
+#include "weir/file_out.h"
+#include "weir/gzip.h"
+#include "weir/metrics.h"
+#include "weir/rand.h"
+#include "weir/ring.h"
+#include "weir/thread.h"
+
+#include <stdatomic.h>
+
+/*
+ * The exporter's inside, shared by its files:
+ *
+ *   exporter.c         start, stop, status: the main thread's side
+ *   exporter_thread.c  a thread's turn
+ *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
+ *   otlp_http.c        a batch to a request body; halves of a body; headers
+ *   parcel.c           sending, and what an answer means for a parcel
+ *   export_metrics.c   series, counts, state logs
+ */
+enum {
+    WEIR_EXPORT_IN_FLIGHT_MAX = 4, /* requests to one destination at a time */
+    WEIR_EXPORT_ENCODING_MAX = 8,  /* batches of one destination out to be encoded */
+    WEIR_EXPORT_WAITING_MAX = 4096,
+    WEIR_EXPORT_INBOX_SLOTS = 1024 /* >= WEIR_DESTINATIONS_MAX * ENCODING_MAX */
+};
+
+_Static_assert(WEIR_EXPORT_INBOX_SLOTS >= WEIR_DESTINATIONS_MAX * WEIR_EXPORT_ENCODING_MAX,
+               "a push into an inbox cannot fail");
+
+struct weir_export_destination;
+
+/* A batch from its closing to its end: a job for an encoder first, then a body to send. */
+struct weir_export_parcel {
+    struct weir_parcel base; /* first: the state machine's handle is the parcel */
+    struct weir_export_destination *to;
+    struct weir_batch *batch; /* until it is encoded */
+    struct weir_batch_info info;
+    struct weir_region region;
+    struct weir_bytes body;  /* in the region: what is sent */
+    size_t identity_bytes;   /* of the request before compression */
+    size_t charge;           /* export credit */
+    int64_t point_ns;        /* wall clock: the oldest of its runs' newest points, 0 unknown */
+    enum weir_status status; /* what encoding came to */
+    bool is_back;            /* from the encoder, for the owner */
+    bool answer_lost;        /* an earlier attempt's */
+};
+
+/* Series of one destination, resolved once. */
+struct weir_export_series {
+    uint32_t batch_bytes;
+    uint32_t trigger[WEIR_BUFFER_FLUSH + 1];
+    uint32_t requests[WEIR_OUTCOMES];
+    uint32_t delivered, rejected, refused, expired; /* points */
+    uint32_t duration;
+    uint32_t bytes_sent, bytes_identity;
+    uint32_t repeats;
+    uint32_t lag;
+    uint32_t retry_batches;
+    uint32_t window_remaining;
+    uint32_t copies;
+};
+
+/* What other threads may see, relaxed. */
+struct weir_export_published {
+    _Atomic int state;
+    _Atomic(const char *) reason;
+    _Atomic uint32_t waiting;
+    _Atomic uint32_t in_flight;
+    _Atomic uint64_t delivered;
+    _Atomic uint64_t lost;
+    _Atomic int64_t window_remaining_ns;
+    _Atomic int64_t last_success_wall_ns;
+};
+
+/* All of it is the owner thread's but `published`. */
+struct weir_export_destination {
+    const struct weir_destination_options *options;
+    struct weir_exporter *exporter;
+    struct weir_exporter_thread *owner;
+    uint32_t index;
+
+    struct weir_batcher *batcher;
+    struct weir_run *pending; /* taken, not yet all in the batcher */
+    uint32_t pending_offset;
+    int64_t open_point_ns; /* point_ns of the open batch */
+    struct weir_credit credit;
+    size_t batch_charge;       /* what a full batch is charged before it is encoded */
+    uint32_t encoding;         /* parcels out */
+    struct weir_parcel *early; /* encoded before their elders, by order */
+    uint64_t next_order;       /* of the parcel that the machine gets next */
+    bool rings_empty;          /* at the last look */
+    bool is_short_of_memory;
+    bool is_closed; /* drained, nothing left */
+
+    struct weir_destination machine;
+    struct weir_export_parcel *flying[WEIR_EXPORT_IN_FLIGHT_MAX];
+    struct weir_transport_target target;
+    const char **headers;
+    struct weir_file_out out;
+    const char *reason; /* of the last failure; "" when up */
+
+    struct weir_export_series series;
+    uint32_t blocked_series; /* of the reason it is blocked for */
+    struct weir_export_published published;
+};
+
+struct weir_exporter_thread {
+    struct weir_exporter *exporter;
+    uint32_t index;
+    struct weir_thread *handle;
+    struct weir_wake bell;
+    struct weir_ring *inbox; /* of struct weir_export_parcel: jobs, and parcels that are back */
+    _Atomic uint32_t load;   /* jobs pushed and not yet encoded */
+    struct weir_transport transport; /* free is NULL when there is none */
+    struct weir_deflater *deflater;
+    struct weir_inflater *inflater;
+    struct weir_region scratch;
+    struct weir_rand rand;
+    int64_t compact_ns; /* when to look for sparse arenas next */
+    bool has_more;      /* work was left for the next turn */
+    bool is_short_of_memory;
+};
+
+struct weir_exporter {
+    struct weir_exporter_options options;
+    struct weir_router *router;
+    struct weir_pool *batches;
+    struct weir_pool *parcels;
+    struct weir_export_destination *destinations;
+    struct weir_exporter_thread *threads;
+    size_t scratch_keep; /* bytes of scratch a thread keeps */
+    struct weir_wake ready;
+    _Atomic uint32_t threads_ready;
+    _Atomic int start_status;
+    _Atomic bool abandoned; /* the start failed half-way */
+    _Atomic bool draining;
+    _Atomic int64_t deadline_ns;
+    _Atomic uint32_t open_destinations;
+    _Atomic uint64_t points_left;
+};
+
+/* exporter_thread.c: a thread's whole life. */
+void weir_exporter_thread_run(void *thread);
+
+/* gather.c */
+
+/* Takes from the rings, closes what is due and hands it out. The owner. */
+void weir_gather_turn(struct weir_export_destination *destination, int64_t now_ns);
+/* Works off the inbox: encodes jobs, takes back what is encoded. The inbox's thread. */
+void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns);
+/* Copies rare points out of large arenas. The owner. */
+void weir_gather_compact(struct weir_export_destination *destination);
+/* When the next turn is worth it; INT64_MAX: on the bell only. */
+int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
+/* Gives up all that is in rings, batcher and queue, as lost at shutdown. The owner. */
+void weir_gather_discard(struct weir_export_destination *destination, int64_t now_ns);
+
+/* otlp_http.c */
+
+/* Makes the destination's target and header list. WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_otlp_http_target(struct weir_export_destination *destination);
+/* Batch to body; the batch is released. WEIR_ENOMEM: nothing changed. WEIR_EMALFORMED: no body. */
+WEIR_MUST_USE enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
+                                                     struct weir_export_parcel *parcel);
+/* Two new parcels with half of the points each; numbers and charges are not set. WEIR_ENOMEM,
+ * WEIR_EMALFORMED. */
+WEIR_MUST_USE enum weir_status weir_otlp_http_split(struct weir_exporter_thread *thread,
+                                                    const struct weir_export_parcel *whole,
+                                                    struct weir_export_parcel *ret_halves[2]);
+
+/* parcel.c */
+
+/* Sends what may go, writes on, and lets expire what must. The owner. */
+void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns);
+/* A reply of the thread's transport. */
+void weir_parcel_reply(struct weir_exporter_thread *thread,
+                       const struct weir_transport_reply *reply);
+/* Counts and logs a parcel's end in the dead letter, and leaves the parcel alone. */
+void weir_parcel_count_lost(const struct weir_export_parcel *parcel,
+                            enum weir_deadletter_reason reason, const char *message);
+/* Dead letter, then the end. `message` may be "". */
+void weir_parcel_lose(struct weir_export_parcel *parcel, enum weir_deadletter_reason reason,
+                      const char *message);
+/* Gives back memory and credit. */
+void weir_parcel_free(struct weir_export_parcel *parcel);
+
+/* export_metrics.c */
+
+/* Resolves all series. */
+void weir_export_metrics_init(struct weir_export_destination *destination);
+/* Publishes state and gauges. */
+void weir_export_metrics_publish(struct weir_export_destination *destination, int64_t now_ns);
+/* Counts an answer and logs it where somebody should know. `was` is the state before it. */
+void weir_export_metrics_answer(struct weir_export_destination *destination,
+                                const struct weir_export_parcel *parcel,
+                                const struct weir_response *response,
+                                enum weir_destination_state was);
+/* Counts delivered points with their lag. */
+void weir_export_metrics_delivered(struct weir_export_destination *destination,
+                                   const struct weir_export_parcel *parcel, uint32_t rejected);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An exporter thread's life: turns, sleep, and the end.
+ *
+ *   turn:  silence the bell ─► inbox (jobs, parcels that are back) ─► replies
+ *            ─► for each destination that is ours: gather, send and expire, publish
+ *   sleep: in the transport, until the network, the bell or the nearest of all times says so
+ *
+ *   running ──draining, and nothing left of ours──► lingering ──all destinations of all threads
+ *   closed──► end
+ *      └─────draining, and the deadline──► discarding ─┘
+ *
+ * Edges: running -> lingering: close_drained; running -> discarding -> lingering: discard_all; the
+ * end: weir_exporter_thread_run. A lingering thread still encodes for the others, which is why
+ * nobody ends before all have closed.
+ *
+ *   I1  the bell is silenced before the queues are looked at, so what comes later rings again
+ *   I2  what a turn leaves undone sets has_more, and the next sleep is none
+ *   I3  a destination is closed once, by its owner, when no parcel of it is anywhere
+ *
+ * One slow destination costs the others nothing: turns are bounded, and nothing in them waits.
+ */
+#include "exporter_internal.h"
+#include "weir/clock.h"
+#include "weir/panic.h"
+#include "weir/rcu.h"
+#include <poll.h>
+
+#define SLEEP_MAX_NS   WEIR_NS_PER_S
+#define COMPACT_NS     WEIR_NS_PER_S
+#define WRITE_WAIT_NS  (20 * WEIR_NS_PER_MS) /* for a slow reader of a pipe */
+#define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
+
+/* The next of the thread's destinations after `previous` (NULL: the first), or NULL. */
+static struct weir_export_destination *next_own(const struct weir_exporter_thread *thread,
+                                                const struct weir_export_destination *previous)
+{
+    const struct weir_exporter *exporter = thread->exporter;
+    uint32_t index = previous == NULL ? thread->index : previous->index + exporter->options.threads;
+    return index < exporter->options.destination_count ? &exporter->destinations[index] : NULL;
+}
+
+static bool is_draining(const struct weir_exporter *exporter)
+{
+    /* acquire: pairs with the release in weir_exporter_drain */
+    return atomic_load_explicit(&exporter->draining, memory_order_acquire);
+}
+
+/* Times to wake up for, gathered. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_ns)
+{
+    int64_t wakeup = thread->is_short_of_memory ? now_ns + MEMORY_WAIT_NS : INT64_MAX;
+    for (const struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+         own = next_own(thread, own)) {
+        wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
+        wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine, now_ns));
+        if (own->options->type != WEIR_DESTINATION_OTLP_HTTP && own->flying[0] != NULL) {
+            wakeup = earlier(wakeup, now_ns + WRITE_WAIT_NS);
+        }
+    }
+    if (is_draining(thread->exporter)) {
+        /* relaxed: set before `draining` was */
+        wakeup = earlier(
+            wakeup, atomic_load_explicit(&thread->exporter->deadline_ns, memory_order_relaxed));
+    }
+    return wakeup;
+}
+
+/* How long to sleep, in whole milliseconds, never short of the time. */
+static int sleep_ms(const struct weir_exporter_thread *thread)
+{
+    int64_t now_ns = weir_clock_mono_ns();
+    if (thread->has_more) {
+        return 0;
+    }
+    int64_t wakeup = wakeup_ns(thread, now_ns);
+    if (wakeup <= now_ns) {
+        return 0;
+    }
+    int64_t left = wakeup - now_ns < SLEEP_MAX_NS ? wakeup - now_ns : SLEEP_MAX_NS;
+    return (int)((left + WEIR_NS_PER_MS - 1) / WEIR_NS_PER_MS);
+}
+
+static void take_replies(struct weir_exporter_thread *thread)
+{
+    struct weir_transport_reply reply;
+    while (thread->transport.reply(thread->transport.self, &reply) == WEIR_OK) {
+        weir_parcel_reply(thread, &reply);
+    }
+}
+
+static void turn(struct weir_exporter_thread *thread)
+{
+    int64_t now_ns = weir_clock_mono_ns();
+    bool compact = now_ns >= thread->compact_ns;
+    thread->has_more = false;
+    weir_wake_silence(&thread->bell);
+    weir_gather_inbox(thread, now_ns);
+    take_replies(thread);
+    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+         own = next_own(thread, own)) {
+        weir_gather_turn(own, now_ns);
+        if (compact) {
+            weir_gather_compact(own);
+        }
+        weir_parcel_turn(own, weir_clock_mono_ns());
+        weir_export_metrics_publish(own, now_ns);
+    }
+    if (compact) {
+        thread->compact_ns = now_ns + COMPACT_NS;
+    }
+}
+
+/* Whether nothing of a destination is left, given that no more is published. */
+static bool is_drained(const struct weir_export_destination *destination)
+{
+    return destination->rings_empty && destination->pending == NULL &&
+           weir_batcher_open_bytes(destination->batcher) == 0 && destination->encoding == 0 &&
+           destination->early == NULL && destination->machine.waiting.count == 0 &&
+           destination->machine.in_flight == 0;
+}
+
+/* The last one to close wakes the threads that linger. */
+static void close_destination(struct weir_export_destination *destination)
+{
+    struct weir_exporter *exporter = destination->exporter;
+    destination->is_closed = true;
+    weir_export_metrics_publish(destination, weir_clock_mono_ns());
+    /* acq_rel: whoever sees zero sees what every owner did before it closed */
+    if (atomic_fetch_sub_explicit(&exporter->open_destinations, 1, memory_order_acq_rel) == 1) {
+        for (uint32_t i = 0; i < exporter->options.threads; i++) {
+            weir_wake_ring(&exporter->threads[i].bell);
+        }
+    }
+}
+
+static bool all_closed(const struct weir_exporter *exporter)
+{
+    /* acquire: pairs with close_destination */
+    return atomic_load_explicit(&exporter->open_destinations, memory_order_acquire) == 0;
+}
+
+static void close_drained(const struct weir_exporter_thread *thread)
+{
+    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+         own = next_own(thread, own)) {
+        if (!own->is_closed && is_drained(own)) {
+            close_destination(own);
+        }
+    }
+}
+
+/* Ends the requests in flight; their answers, if any, are lost. */
+static void end_flights(struct weir_exporter_thread *thread)
+{
+    thread->transport.free(thread->transport.self);
+    thread->transport = (struct weir_transport){.free = NULL};
+    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+         own = next_own(thread, own)) {
+        for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
+            if (own->flying[i] != NULL) {
+                weir_parcel_lose(own->flying[i], WEIR_DEADLETTER_SHUTDOWN, "");
+                own->flying[i] = NULL;
+                own->machine.in_flight--;
+            }
+        }
+    }
+}
+
+/* The deadline has come: gives up what is ours, and goes on until what is out at encoders is back.
+ * */
+static void discard_all(struct weir_exporter_thread *thread)
+{
+    end_flights(thread);
+    while (!all_closed(thread->exporter)) {
+        int64_t now_ns = weir_clock_mono_ns();
+        thread->has_more = false;
+        weir_wake_silence(&thread->bell);
+        weir_gather_inbox(thread, now_ns);
+        for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+             own = next_own(thread, own)) {
+            weir_gather_discard(own, now_ns);
+            if (!own->is_closed && own->encoding == 0 && own->early == NULL) {
+                close_destination(own);
+            }
+        }
+        if (!thread->has_more && !all_closed(thread->exporter)) {
+            struct pollfd bell = {.fd = thread->bell.fd, .events = POLLIN};
+            (void)poll(&bell, 1, (int)(MEMORY_WAIT_NS / WEIR_NS_PER_MS));
+        }
+    }
+}
+
+static bool is_deadline_over(const struct weir_exporter *exporter)
+{
+    /* relaxed: set before `draining`, which is read with acquire first */
+    return is_draining(exporter) &&
+           weir_clock_mono_ns() >=
+               atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
+}
+
+static void live(struct weir_exporter_thread *thread)
+{
+    /* relaxed: set before anything was published; only the start's failure sets it */
+    while (!atomic_load_explicit(&thread->exporter->abandoned, memory_order_relaxed)) {
+        bool draining = is_draining(thread->exporter); /* before the turn looks at the rings */
+        turn(thread);
+        if (draining) {
+            close_drained(thread);
+            if (all_closed(thread->exporter)) {
+                return;
+            }
+        }
+        if (is_deadline_over(thread->exporter)) {
+            discard_all(thread);
+            return;
+        }
+        int timeout_ms = sleep_ms(thread);
+        if (thread->transport.wait(thread->transport.self, thread->bell.fd, timeout_ms) !=
+            WEIR_OK) {
+            struct pollfd bell = {.fd = thread->bell.fd, .events = POLLIN};
+            (void)poll(&bell, 1, timeout_ms < 20 ? timeout_ms : 20); /* no spinning on an error */
+        }
+    }
+}
+
+static enum weir_status prepare(struct weir_exporter_thread *thread)
+{
+    uint64_t seed;
+    WEIR_TRY(weir_metrics_thread_start());
+    weir_rand_system(&seed, sizeof(seed));
+    weir_rand_init(&thread->rand, seed);
+    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
+         own = next_own(thread, own)) {
+        weir_export_metrics_init(own);
+    }
+    return WEIR_OK;
+}
+
+void weir_exporter_thread_run(void *argument)
+{
+    struct weir_exporter_thread *thread = argument;
+    struct weir_exporter *exporter = thread->exporter;
+    WEIR_ASSERT_ROLE(WEIR_ROLE_EXPORTER);
+    weir_rcu_thread_start();
+    enum weir_status status = prepare(thread);
+    if (status != WEIR_OK) {
+        /* relaxed: ordered by threads_ready */
+        atomic_store_explicit(&exporter->start_status, (int)status, memory_order_relaxed);
+    }
+    /* release: pairs with the acquire in wait_until_ready */
+    atomic_fetch_add_explicit(&exporter->threads_ready, 1, memory_order_release);
+    weir_wake_ring(&exporter->ready);
+    if (status == WEIR_OK) {
+        live(thread);
+        weir_metrics_thread_stop();
+    }
+    weir_rcu_thread_stop();
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the rings to encoded batches: the drainer's half of an exporter thread.
+ *
+ *   owner of d                              any exporter thread            owner of d
+ *   rings ─take─► batcher ─close─► parcel ─inbox─► encode, compress ─inbox─► early ─► machine
+ *          (export credit allows)  numbered                                  in order again
+ *
+ * Encoding is spread over all threads because it is the work (copying 3 MiB, deflating it);
+ * sending stays with the owner, because it is waiting: one thread's multi handle waits for
+ * hundreds of requests as cheaply as for one, the destination's connections stay in one place, and
+ * state, queue and windows need no lock.
+ *
+ *   I1  a parcel that is out to be encoded is in exactly one inbox or in one encoder's hands, and
+ *       counted in `encoding`
+ *   I2  at most ENCODING_MAX parcels of a destination are out, so an inbox always has room
+ *       (asserted)
+ *   I3  the machine gets parcels in the order in which they were closed, however long each took to
+ *       encode
+ *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
+ *       closed, at the most that it can become, and the charge falls to what it is once it is
+ *       encoded
+ *
+ * Memory: the open batch and the rings hold arenas, which the queued budget pays for. Closing
+ * needs export credit. Without it nothing is taken from the rings: they fill, and the reservation
+ * answers for it (503). One batch is always allowed, also when it is larger than the whole credit,
+ * so a small limit slows down and does not stop.
+ *
+ * Orders of memory: inbox pushes release, pops acquire (weir/ring.h), so a parcel passes between
+ * threads whole. `load` is a hint.
+ *
+ * Out of memory while adding: the open batch is closed early, which frees something soon; out of
+ * memory while encoding: the job goes to the back of the encoder's own inbox. Nothing is dropped
+ * for lack of memory.
+ */
+#include "exporter_internal.h"
+#include "weir/clock.h"
+#include "weir/panic.h"
+
+enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4 };
+
+#define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
+
+/* Whether one more batch may be closed now. */
+static bool may_close(const struct weir_export_destination *destination)
+{
+    size_t used = weir_credit_used(&destination->credit);
+    if (used == 0) {
+        return true;
+    }
+    return destination->encoding < WEIR_EXPORT_ENCODING_MAX &&
+           destination->machine.waiting.count < WEIR_EXPORT_WAITING_MAX &&
+           used + destination->batch_charge <= destination->credit.limit;
+}
+
+/* The thread with the fewest jobs, the owner first. */
+static struct weir_exporter_thread *choose_encoder(struct weir_exporter_thread *owner)
+{
+    struct weir_exporter *exporter = owner->exporter;
+    struct weir_exporter_thread *best = owner;
+    /* relaxed: hints */
+    uint32_t least = atomic_load_explicit(&owner->load, memory_order_relaxed);
+    for (uint32_t i = 0; i < exporter->options.threads && least > 0; i++) {
+        struct weir_exporter_thread *thread = &exporter->threads[i];
+        uint32_t load = atomic_load_explicit(&thread->load, memory_order_relaxed);
+        if (load < least) {
+            least = load;
+            best = thread;
+        }
+    }
+    return best;
+}
+
+/* Puts a parcel into a thread's inbox; the caller rings. */
+static void push(struct weir_exporter_thread *thread, struct weir_export_parcel *parcel)
+{
+    enum weir_status status = weir_ring_reserve(thread->inbox, 1);
+    WEIR_ASSERT(status == WEIR_OK);
+    weir_ring_push(thread->inbox, parcel);
+}
+
+/* The most that a batch of `bytes` will be charged. */
+static size_t charge_for(const struct weir_export_destination *destination, size_t bytes)
+{
+    size_t most = destination->options->compression == WEIR_COMPRESSION_GZIP
+                      ? weir_gzip_bound(destination->owner->deflater, bytes)
+                      : bytes;
+    return weir_region_capacity(most);
+}
+
+/* Closes the open batch and hands it out. False when there is no memory for it now; it stays open.
+ * */
+static bool close_batch(struct weir_export_destination *destination,
+                        enum weir_buffer_trigger trigger)
+{
+    struct weir_export_parcel *parcel = weir_pool_take(destination->exporter->parcels);
+    if (parcel == NULL) {
+        destination->is_short_of_memory = true;
+        return false;
+    }
+    struct weir_batch *batch = weir_batcher_close(destination->batcher, trigger);
+    if (batch == NULL) {
+        weir_pool_give(destination->exporter->parcels, parcel);
+        return true;
+    }
+    *parcel = (struct weir_export_parcel){.to = destination,
+                                          .batch = batch,
+                                          .info = weir_batch_info(batch),
+                                          .point_ns = destination->open_point_ns};
+    destination->open_point_ns = 0;
+    weir_destination_number(&destination->machine, &parcel->base);
+    parcel->identity_bytes = parcel->info.bytes;
+    parcel->charge = charge_for(destination, parcel->info.bytes);
+    weir_credit_force(&destination->credit, parcel->charge);
+    destination->encoding++;
+    weir_metrics_observe(destination->series.batch_bytes, (double)parcel->info.bytes);
+    weir_metrics_add(destination->series.trigger[parcel->info.trigger], 1);
+    struct weir_exporter_thread *encoder = choose_encoder(destination->owner);
+    /* relaxed: a hint */
+    atomic_fetch_add_explicit(&encoder->load, 1, memory_order_relaxed);
+    push(encoder, parcel);
+    weir_wake_ring(&encoder->bell);
+    return true;
+}
+
+/* Notes the age of a run that goes into the open batch. */
+static void note_points(struct weir_export_destination *destination, const struct weir_run *run)
+{
+    if (run->newest_ns > 0 &&
+        (destination->open_point_ns == 0 || run->newest_ns < destination->open_point_ns)) {
+        destination->open_point_ns = run->newest_ns;
+    }
+}
+
+/* Adds the pending run, or as much of it as fits. Returns what stopped it, or WEIR_OK. */
+static enum weir_status add_pending(struct weir_export_destination *destination, int64_t now_ns)
+{
+    note_points(destination, destination->pending);
+    enum weir_status status = weir_batcher_add(destination->batcher, destination->pending,
+                                               &destination->pending_offset, now_ns);
+    if (status == WEIR_OK) {
+        destination->pending = NULL;
+        destination->pending_offset = 0;
+    }
+    return status;
+}
+
+/* The run to add next, or NULL. */
+static bool take_pending(struct weir_export_destination *destination)
+{
+    if (destination->pending == NULL) {
+        destination->pending = weir_router_take(destination->exporter->router, destination->index);
+        destination->pending_offset = 0;
+    }
+    destination->rings_empty = destination->pending == NULL;
+    return destination->pending != NULL;
+}
+
+/* One run from the rings into the batcher, or one batch out of it. False when there is nothing
+ * (more) to do. */
+static bool step(struct weir_export_destination *destination, int64_t now_ns)
+{
+    enum weir_buffer_trigger due = weir_batcher_due(destination->batcher, now_ns);
+    if (due != WEIR_BUFFER_NOT_DUE) {
+        return close_batch(destination, due);
+    }
+    if (!take_pending(destination)) {
+        return false;
+    }
+    enum weir_status status = add_pending(destination, now_ns);
+    if (status == WEIR_OK) {
+        return true;
+    }
+    if (status == WEIR_EFULL) {
+        return close_batch(destination, WEIR_BUFFER_NOT_DUE);
+    }
+    destination->is_short_of_memory = true;
+    (void)close_batch(destination, WEIR_BUFFER_FLUSH);
+    return false;
+}
+
+void weir_gather_turn(struct weir_export_destination *destination, int64_t now_ns)
+{
+    destination->is_short_of_memory = false;
+    destination->rings_empty = false;
+    for (int i = 0; may_close(destination); i++) {
+        if (i == RUNS_PER_TURN) {
+            destination->owner->has_more = true; /* the others have their turn first */
+            return;
+        }
+        if (!step(destination, now_ns)) {
+            break;
+        }
+    }
+    /* relaxed: rung after it was set; a late look costs one turn */
+    bool draining = atomic_load_explicit(&destination->exporter->draining, memory_order_relaxed);
+    if (draining && destination->rings_empty && may_close(destination)) {
+        (void)close_batch(destination, WEIR_BUFFER_FLUSH);
+    }
+}
+
+void weir_gather_compact(struct weir_export_destination *destination)
+{
+    size_t copied = weir_router_compact(destination->exporter->router, destination->index) +
+                    weir_batcher_compact(destination->batcher);
+    if (copied > 0) {
+        weir_metrics_add(destination->series.copies, copied);
+    }
+}
+
+int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns)
+{
+    if (destination->is_short_of_memory) {
+        return now_ns + MEMORY_WAIT_NS;
+    }
+    return may_close(destination) ? weir_batcher_deadline_ns(destination->batcher) : INT64_MAX;
+}
+
+/* Whether the drain's time is over. */
+static bool is_over(const struct weir_exporter *exporter, int64_t now_ns)
+{
+    /* acquire: pairs with the release in weir_exporter_drain, which sets the deadline first */
+    return atomic_load_explicit(&exporter->draining, memory_order_acquire) &&
+           now_ns >= atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
+}
+
+static void encode(struct weir_exporter_thread *thread, struct weir_export_parcel *parcel,
+                   int64_t now_ns)
+{
+    parcel->status = weir_otlp_http_encode(thread, parcel);
+    if (parcel->status == WEIR_ENOMEM && !is_over(thread->exporter, now_ns)) {
+        push(thread, parcel); /* no ringing: a moment later is soon enough */
+        thread->is_short_of_memory = true;
+        return;
+    }
+    /* relaxed: a hint */
+    atomic_fetch_sub_explicit(&thread->load, 1, memory_order_relaxed);
+    parcel->is_back = true;
+    struct weir_exporter_thread *owner = parcel->to->owner; /* it may be gone once pushed */
+    push(owner, parcel);
+    weir_wake_ring(&owner->bell);
+}
+
+/* Corrects the charge to what the parcel has become. */
+static void settle(struct weir_export_destination *destination, struct weir_export_parcel *parcel)
+{
+    if (parcel->region.capacity > parcel->charge) {
+        weir_credit_force(&destination->credit, parcel->region.capacity - parcel->charge);
+    } else {
+        weir_credit_give(&destination->credit, parcel->charge - parcel->region.capacity);
+    }
+    parcel->charge = parcel->region.capacity;
+}
+
+/* Puts an encoded parcel among those that wait for their elders. */
+static void insert_early(struct weir_export_destination *destination, struct weir_parcel *parcel)
+{
+    struct weir_parcel **place = &destination->early;
+    while (*place != NULL && (*place)->order < parcel->order) {
+        place = &(*place)->next;
+    }
+    parcel->next = *place;
+    *place = parcel;
+}
+
+/* Gives the machine what is in order now. */
+static void release_early(struct weir_export_destination *destination)
+{
+    while (destination->early != NULL && destination->early->order == destination->next_order) {
+        struct weir_parcel *first = destination->early;
+        struct weir_export_parcel *parcel = (struct weir_export_parcel *)first;
+        destination->early = first->next;
+        destination->next_order++;
+        if (parcel->status == WEIR_OK) {
+            weir_destination_add(&destination->machine, first);
+        } else {
+            weir_parcel_lose(parcel,
+                             parcel->status == WEIR_EMALFORMED ? WEIR_DEADLETTER_MALFORMED
+                                                               : WEIR_DEADLETTER_SHUTDOWN,
+                             "");
+        }
+    }
+}
+
+static void take_back(struct weir_export_parcel *parcel)
+{
+    struct weir_export_destination *destination = parcel->to;
+    WEIR_ASSERT(destination->encoding > 0);
+    destination->encoding--;
+    settle(destination, parcel);
+    insert_early(destination, &parcel->base);
+    release_early(destination);
+}
+
+void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns)
+{
+    thread->is_short_of_memory = false;
+    uint32_t present = weir_ring_count(thread->inbox); /* no job twice in a turn */
+    int jobs = 0;
+    for (uint32_t i = 0; i < present; i++) {
+        if (jobs == JOBS_PER_TURN) {
+            thread->has_more = true;
+            return;
+        }
+        struct weir_export_parcel *parcel = weir_ring_pop(thread->inbox);
+        if (parcel == NULL) {
+            return;
+        }
+        if (parcel->is_back) {
+            take_back(parcel);
+        } else {
+            encode(thread, parcel, now_ns);
+            jobs++;
+        }
+    }
+}
+
+/* Everything that is not a parcel yet becomes one here, only to be counted as lost. */
+static void discard_unbatched(struct weir_export_destination *destination, int64_t now_ns)
+{
+    while (take_pending(destination)) {
+        uint32_t before = destination->pending_offset;
+        enum weir_status status = add_pending(destination, now_ns);
+        if (status == WEIR_OK) {
+            continue;
+        }
+        struct weir_batch *batch = weir_batcher_close(destination->batcher, WEIR_BUFFER_FLUSH);
+        struct weir_export_parcel parcel = {.to = destination, .batch = batch};
+        if (batch != NULL) {
+            parcel.info = weir_batch_info(batch);
+        } else if (destination->pending_offset == before) {
+            /* no memory even for one point: the rest of the run is counted as it is */
+            parcel.info.points = destination->pending->count - before;
+            weir_arena_unref(destination->pending->arena, destination->pending->bytes);
+            destination->pending = NULL;
+        }
+        weir_parcel_count_lost(&parcel, WEIR_DEADLETTER_SHUTDOWN, "");
+        weir_batch_release(batch, destination->exporter->batches);
+    }
+}
+
+void weir_gather_discard(struct weir_export_destination *destination, int64_t now_ns)
+{
+    discard_unbatched(destination, now_ns);
+    struct weir_batch *batch = weir_batcher_close(destination->batcher, WEIR_BUFFER_FLUSH);
+    if (batch != NULL) {
+        struct weir_export_parcel parcel = {
+            .to = destination, .batch = batch, .info = weir_batch_info(batch)};
+        weir_parcel_count_lost(&parcel, WEIR_DEADLETTER_SHUTDOWN, "");
+        weir_batch_release(batch, destination->exporter->batches);
+    }
+    struct weir_parcel *waiting;
+    while ((waiting = weir_destination_remove(&destination->machine)) != NULL) {
+        weir_parcel_lose((struct weir_export_parcel *)waiting, WEIR_DEADLETTER_SHUTDOWN, "");
+    }
+}

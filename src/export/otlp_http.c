@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OTLP/HTTP requests: from a closed batch to a body, from a body to two halves, and the headers
+ * around it.
+ *
+ *   gzip           batch ─► scratch [ OTLP | gzip ............ ] ─copy─► a region of just that size
+ *   none           batch ─► the region
+ *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size
+ *   split (413)    body ─► scratch [ OTLP | first | second | gzip ] ─copy─► two regions
+ *
+ * Compressing into the parcel's region directly would save a copy of the small result, but the
+ * region would have to be as large as the worst case, and parcels are what waits through an
+ * outage: ten times as many fit this way. The scratch region belongs to the thread and is kept at
+ * the size that ordinary batches need; a single point that is larger than a batch, or a split,
+ * takes a larger one for the moment.
+ *
+ *   I1  what is in a parcel's region is never changed: a retry sends the same bytes
+ *   I2  after a successful encode the batch and with it all arena references are gone; after
+ *       WEIR_ENOMEM they are all there
+ *
+ * Any exporter thread encodes any batch; splits are the owner's. Nothing here waits.
+ */
+#include "exporter_internal.h"
+#include "weir/mem.h"
+#include "weir/otlp_json.h"
+#include "weir/panic.h"
+#include "weir/split.h"
+
+/* OTLP/JSON is some 3 to 6 times the protobuf; what is past the last try is given up. */
+enum { JSON_FACTOR_FIRST = 6, JSON_FACTOR_MAX = 48, JSON_SLACK = 4096 };
+
+static bool is_http(const struct weir_export_destination *destination)
+{
+    return destination->options->type == WEIR_DESTINATION_OTLP_HTTP;
+}
+
+static bool is_gzip(const struct weir_export_destination *destination)
+{
+    return is_http(destination) && destination->options->compression == WEIR_COMPRESSION_GZIP;
+}
+
+enum weir_status weir_otlp_http_target(struct weir_export_destination *destination)
+{
+    const struct weir_destination_options *options = destination->options;
+    size_t count = 0;
+    while (options->headers != NULL && options->headers[count] != NULL) {
+        count++;
+    }
+    const char **headers = weir_mem_zalloc(count + 3, sizeof(*headers));
+    if (headers == NULL) {
+        return WEIR_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        headers[i] = options->headers[i];
+    }
+    headers[count++] = "Content-Type: application/x-protobuf";
+    if (is_gzip(destination)) {
+        headers[count] = "Content-Encoding: gzip";
+    }
+    destination->headers = headers;
+    destination->target = (struct weir_transport_target){
+        .url = options->url,
+        .ca_file = options->ca_file,
+        .proxy = options->proxy,
+        .headers = headers,
+        .timeout_ns = options->timeout_ns,
+    };
+    return WEIR_OK;
+}
+
+/* Makes the scratch at least `size` bytes large; its content is then undefined. */
+static enum weir_status need_scratch(struct weir_exporter_thread *thread, size_t size)
+{
+    if (thread->scratch.capacity >= size) {
+        return WEIR_OK;
+    }
+    weir_region_give(thread->exporter->options.regions, &thread->scratch);
+    enum weir_status status =
+        weir_region_take(thread->exporter->options.regions, size, &thread->scratch);
+    return status == WEIR_ELIMIT ? WEIR_EMALFORMED : status; /* it will never fit */
+}
+
+/* Gives an unusually large scratch back. */
+static void relax_scratch(struct weir_exporter_thread *thread)
+{
+    if (thread->scratch.capacity > weir_region_capacity(thread->exporter->scratch_keep)) {
+        weir_region_give(thread->exporter->options.regions, &thread->scratch);
+    }
+}
+
+/* Copies bytes into a region of their size and makes it the parcel's body. */
+static enum weir_status keep_body(struct weir_exporter_thread *thread,
+                                  struct weir_export_parcel *parcel, struct weir_bytes bytes)
+{
+    WEIR_TRY(weir_region_take(thread->exporter->options.regions, bytes.size, &parcel->region));
+    memcpy(parcel->region.data, bytes.data, bytes.size);
+    parcel->body = weir_bytes_of(parcel->region.data, bytes.size);
+    return WEIR_OK;
+}
+
+static enum weir_status encode_plain(struct weir_exporter_thread *thread,
+                                     struct weir_export_parcel *parcel)
+{
+    WEIR_TRY(
+        weir_region_take(thread->exporter->options.regions, parcel->info.bytes, &parcel->region));
+    struct weir_buf buf = weir_buf_fixed(parcel->region.data, parcel->region.capacity);
+    weir_batch_encode(parcel->batch, &buf);
+    WEIR_ASSERT(buf.size == parcel->info.bytes);
+    parcel->body = weir_buf_view(&buf);
+    return WEIR_OK;
+}
+
+/* Compresses `plain`, which lies in the scratch, into the scratch at `at`, and keeps the result. */
+static enum weir_status keep_gzip(struct weir_exporter_thread *thread,
+                                  struct weir_export_parcel *parcel, struct weir_bytes plain,
+                                  size_t at)
+{
+    size_t size = 0;
+    enum weir_status status = weir_gzip_deflate(thread->deflater, plain, thread->scratch.data + at,
+                                                thread->scratch.capacity - at, &size);
+    WEIR_ASSERT(status == WEIR_OK); /* there is room for the bound */
+    return keep_body(thread, parcel, weir_bytes_of(thread->scratch.data + at, size));
+}
+
+static enum weir_status encode_gzip(struct weir_exporter_thread *thread,
+                                    struct weir_export_parcel *parcel)
+{
+    size_t plain_size = parcel->info.bytes;
+    WEIR_TRY(need_scratch(thread, plain_size + weir_gzip_bound(thread->deflater, plain_size)));
+    struct weir_buf buf = weir_buf_fixed(thread->scratch.data, plain_size);
+    weir_batch_encode(parcel->batch, &buf);
+    WEIR_ASSERT(buf.size == plain_size);
+    return keep_gzip(thread, parcel, weir_buf_view(&buf), plain_size);
+}
+
+/* The batch as one line; a room that turns out too small is doubled. */
+static enum weir_status encode_json(struct weir_exporter_thread *thread,
+                                    struct weir_export_parcel *parcel)
+{
+    size_t plain_size = parcel->info.bytes;
+    for (size_t factor = JSON_FACTOR_FIRST; factor <= JSON_FACTOR_MAX; factor *= 2) {
+        size_t json_max = plain_size * factor + JSON_SLACK;
+        WEIR_TRY(need_scratch(thread, plain_size + json_max));
+        struct weir_buf plain = weir_buf_fixed(thread->scratch.data, plain_size);
+        weir_batch_encode(parcel->batch, &plain);
+        WEIR_ASSERT(plain.size == plain_size);
+        struct weir_buf json = weir_buf_fixed(thread->scratch.data + plain_size, json_max);
+        enum weir_status status = weir_otlp_json(weir_buf_view(&plain), &json);
+        if (status == WEIR_EMALFORMED) {
+            return status;
+        }
+        weir_buf_put_byte(&json, '\n');
+        if (!json.failed) {
+            return keep_body(thread, parcel, weir_buf_view(&json));
+        }
+    }
+    return WEIR_EMALFORMED;
+}
+
+enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
+                                       struct weir_export_parcel *parcel)
+{
+    WEIR_ASSERT(parcel->batch != NULL);
+    WEIR_ASSERT(parcel->info.bytes > 0);
+    enum weir_status status = is_gzip(parcel->to)   ? encode_gzip(thread, parcel)
+                              : is_http(parcel->to) ? encode_plain(thread, parcel)
+                                                    : encode_json(thread, parcel);
+    relax_scratch(thread);
+    if (status == WEIR_OK) {
+        weir_batch_release(parcel->batch, thread->exporter->batches);
+        parcel->batch = NULL;
+    }
+    return status;
+}
+
+/* The request before compression: the body itself, or inflated to the scratch's beginning. */
+static enum weir_status plain_of(struct weir_exporter_thread *thread,
+                                 const struct weir_export_parcel *parcel,
+                                 struct weir_bytes *ret_plain)
+{
+    if (!is_gzip(parcel->to)) {
+        *ret_plain = parcel->body;
+        return WEIR_OK;
+    }
+    size_t size = 0;
+    WEIR_TRY(weir_gzip_inflate(thread->inflater, parcel->body, thread->scratch.data,
+                               parcel->identity_bytes, &size));
+    WEIR_ASSERT(size == parcel->identity_bytes);
+    *ret_plain = weir_bytes_of(thread->scratch.data, size);
+    return WEIR_OK;
+}
+
+/* A half as a parcel of its own. `at` is where in the scratch there is room to compress. */
+static enum weir_status half_of(struct weir_exporter_thread *thread,
+                                const struct weir_export_parcel *whole, struct weir_bytes plain,
+                                size_t at, struct weir_export_parcel **ret)
+{
+    struct weir_export_parcel *half = weir_pool_take(thread->exporter->parcels);
+    if (half == NULL) {
+        return WEIR_ENOMEM;
+    }
+    *half = *whole;
+    half->region = (struct weir_region){NULL, 0};
+    half->identity_bytes = plain.size;
+    half->charge = 0;
+    enum weir_status status =
+        is_gzip(whole->to) ? keep_gzip(thread, half, plain, at) : keep_body(thread, half, plain);
+    if (status != WEIR_OK) {
+        weir_pool_give(thread->exporter->parcels, half);
+        return status;
+    }
+    *ret = half;
+    return WEIR_OK;
+}
+
+static enum weir_status split(struct weir_exporter_thread *thread,
+                              const struct weir_export_parcel *whole,
+                              struct weir_export_parcel *ret_halves[2])
+{
+    size_t size = whole->identity_bytes;
+    uint32_t middle = whole->info.points / 2;
+    WEIR_TRY(need_scratch(thread, 3 * size + weir_gzip_bound(thread->deflater, size)));
+    struct weir_bytes plain;
+    WEIR_TRY(plain_of(thread, whole, &plain));
+    struct weir_buf first = weir_buf_fixed(thread->scratch.data + size, size);
+    struct weir_buf second = weir_buf_fixed(thread->scratch.data + 2 * size, size);
+    WEIR_TRY(weir_split_at(plain, middle, &first, &second));
+    WEIR_TRY(half_of(thread, whole, weir_buf_view(&first), 3 * size, &ret_halves[0]));
+    enum weir_status status =
+        half_of(thread, whole, weir_buf_view(&second), 3 * size, &ret_halves[1]);
+    if (status != WEIR_OK) {
+        weir_region_give(thread->exporter->options.regions, &ret_halves[0]->region);
+        weir_pool_give(thread->exporter->parcels, ret_halves[0]);
+        return status;
+    }
+    ret_halves[0]->info.points = middle;
+    ret_halves[1]->info.points = whole->info.points - middle;
+    return WEIR_OK;
+}
+
+enum weir_status weir_otlp_http_split(struct weir_exporter_thread *thread,
+                                      const struct weir_export_parcel *whole,
+                                      struct weir_export_parcel *ret_halves[2])
+{
+    WEIR_ASSERT(whole->info.points > 1);
+    enum weir_status status = split(thread, whole, ret_halves);
+    relax_scratch(thread);
+    return status;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending parcels and acting on answers: what connects the destination's state machine with the
+ * world.
+ *
+ *   machine ─next─► send ─┬─ HTTP: transport ──reply──┐
+ *                         └─ file: written in steps ──┴─► answered ─► WAITS    back in the machine
+ *                                                                     DONE     counted, freed
+ *                                                                     SPLIT    two halves take its
+ *                                                                     place REFUSED  dead letter
+ *                                                                     EXPIRED  dead letter
+ *
+ *   I1  a parcel that the machine has in flight is in `flying`, and the transport or the file
+ *       knows its body
+ *   I2  a parcel ends exactly once: weir_parcel_free or weir_parcel_lose
+ *   I3  a 413 is split before the machine hears of it, so that it never waits for halves that do
+ *       not come
+ *
+ * A request that cannot even begin (no memory, an impossible URL) is answered here in the
+ * backend's place; so it has its backoff like any other. A write error is retryable; a reader who
+ * is gone blocks the destination, with everything held, because standard output does not come back
+ * by itself but its data should not be dropped either.
+ *
+ * Threads: the owner of the destination only. Nothing here waits.
+ */
+#include "exporter_internal.h"
+#include "weir/clock.h"
+#include "weir/panic.h"
+#include <errno.h>
+
+static void fly(struct weir_export_destination *destination, struct weir_export_parcel *parcel)
+{
+    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
+        if (destination->flying[i] == NULL) {
+            destination->flying[i] = parcel;
+            return;
+        }
+    }
+    WEIR_UNREACHABLE();
+}
+
+static void land(struct weir_export_destination *destination,
+                 const struct weir_export_parcel *parcel)
+{
+    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
+        if (destination->flying[i] == parcel) {
+            destination->flying[i] = NULL;
+            return;
+        }
+    }
+    WEIR_UNREACHABLE();
+}
+
+void weir_parcel_free(struct weir_export_parcel *parcel)
+{
+    struct weir_exporter *exporter = parcel->to->exporter;
+    weir_batch_release(parcel->batch, exporter->batches);
+    weir_region_give(exporter->options.regions, &parcel->region);
+    weir_credit_give(&parcel->to->credit, parcel->charge);
+    weir_pool_give(exporter->parcels, parcel);
+}
+
+void weir_parcel_count_lost(const struct weir_export_parcel *parcel,
+                            enum weir_deadletter_reason reason, const char *message)
+{
+    struct weir_export_destination *destination = parcel->to;
+    const struct weir_deadletter letter = {
+        .destination = destination->options->name,
+        .reason = reason,
+        .message = message,
+        .request_id = parcel->info.request_id,
+        .stream = parcel->info.stream,
+        .requests = parcel->info.requests,
+        .points = parcel->info.points,
+    };
+    if (parcel->info.points == 0) {
+        return;
+    }
+    weir_deadletter_put(&letter);
+    bool refused = reason == WEIR_DEADLETTER_REFUSED || reason == WEIR_DEADLETTER_REJECTED ||
+                   reason == WEIR_DEADLETTER_TOO_LARGE || reason == WEIR_DEADLETTER_MALFORMED;
+    weir_metrics_add(refused ? destination->series.refused : destination->series.expired,
+                     parcel->info.points);
+    /* relaxed: counters for readers after the threads' end, or who want an impression */
+    atomic_fetch_add_explicit(&destination->published.lost, parcel->info.points,
+                              memory_order_relaxed);
+    if (reason == WEIR_DEADLETTER_SHUTDOWN) {
+        atomic_fetch_add_explicit(&destination->exporter->points_left, parcel->info.points,
+                                  memory_order_relaxed);
+    }
+}
+
+void weir_parcel_lose(struct weir_export_parcel *parcel, enum weir_deadletter_reason reason,
+                      const char *message)
+{
+    weir_parcel_count_lost(parcel, reason, message);
+    weir_parcel_free(parcel);
+}
+
+static enum weir_deadletter_reason refusal_reason(const struct weir_response *response)
+{
+    if (strcmp(response->reason, "413") == 0) {
+        return WEIR_DEADLETTER_TOO_LARGE;
+    }
+    return strcmp(response->reason, "all_rejected") == 0 ? WEIR_DEADLETTER_REJECTED
+                                                         : WEIR_DEADLETTER_REFUSED;
+}
+
+static enum weir_deadletter_reason expiry_reason(const struct weir_export_parcel *parcel)
+{
+    return parcel->base.outpaced ? WEIR_DEADLETTER_EXPIRED : WEIR_DEADLETTER_OUTAGE;
+}
+
+/* Cuts a parcel that is too large, or finds what its answer comes to when that cannot be done. */
+static void try_split(struct weir_export_parcel *parcel, struct weir_response *response,
+                      struct weir_export_parcel *ret_halves[2])
+{
+    enum weir_status status = parcel->info.points > 1
+                                  ? weir_otlp_http_split(parcel->to->owner, parcel, ret_halves)
+                                  : WEIR_EINVAL;
+    if (status == WEIR_ENOMEM) {
+        response->outcome = WEIR_OUTCOME_RETRYABLE;
+        response->reason = "memory";
+    } else if (status != WEIR_OK) {
+        response->outcome = WEIR_OUTCOME_REFUSED;
+    }
+}
+
+/* The halves take the whole's place. */
+static void add_halves(struct weir_export_parcel *whole, struct weir_export_parcel *halves[2])
+{
+    struct weir_export_destination *destination = whole->to;
+    for (int i = 0; i < 2; i++) {
+        halves[i]->base = whole->base;
+        halves[i]->charge = halves[i]->region.capacity;
+        weir_credit_force(&destination->credit, halves[i]->charge);
+        weir_destination_add(&destination->machine, &halves[i]->base);
+    }
+    weir_parcel_free(whole);
+}
+
+/* The one place where an attempt ends. */
+static void answered(struct weir_export_parcel *parcel, struct weir_response *response,
+                     int64_t retry_after_ns)
+{
+    struct weir_export_destination *destination = parcel->to;
+    struct weir_export_parcel *halves[2] = {NULL, NULL};
+    land(destination, parcel);
+    if (response->outcome == WEIR_OUTCOME_TOO_LARGE) {
+        try_split(parcel, response, halves);
+    }
+    const struct weir_destination_answer answer = {response->outcome, weir_clock_mono_ns(),
+                                                   retry_after_ns,
+                                                   weir_rand_unit(&destination->owner->rand)};
+    enum weir_destination_state was = destination->machine.state;
+    parcel->answer_lost |= response->answer_lost;
+    enum weir_batch_fate fate =
+        weir_destination_answer(&destination->machine, &parcel->base, &answer);
+    weir_export_metrics_answer(destination, parcel, response, was);
+    switch (fate) {
+    case WEIR_FATE_WAITS: return;
+    case WEIR_FATE_DONE:
+        weir_export_metrics_delivered(destination, parcel, response->rejected);
+        weir_parcel_free(parcel);
+        return;
+    case WEIR_FATE_SPLIT: add_halves(parcel, halves); return;
+    case WEIR_FATE_REFUSED:
+        weir_parcel_lose(parcel, refusal_reason(response), response->message);
+        return;
+    case WEIR_FATE_EXPIRED:
+        weir_parcel_lose(parcel, expiry_reason(parcel), response->message);
+        return;
+    }
+    WEIR_UNREACHABLE();
+}
+
+void weir_parcel_reply(struct weir_exporter_thread *thread,
+                       const struct weir_transport_reply *reply)
+{
+    struct weir_export_parcel *parcel = reply->user;
+    struct weir_export_destination *destination = parcel->to;
+    WEIR_ASSERT(destination->owner == thread);
+    weir_metrics_observe(destination->series.duration,
+                         (double)reply->duration_ns / (double)WEIR_NS_PER_S);
+    if (reply->repeats > 0) {
+        weir_metrics_add(destination->series.repeats, reply->repeats);
+    }
+    struct weir_response response =
+        weir_response_read(reply, parcel->info.points, destination->options->also_on);
+    answered(parcel, &response, reply->retry_after_ns);
+}
+
+/* An answer that did not come from the other side. */
+static void answer_ourselves(struct weir_export_parcel *parcel, enum weir_outcome outcome,
+                             const char *reason, const char *message)
+{
+    struct weir_response response = {.outcome = outcome, .reason = reason};
+    struct weir_bytes text = weir_bytes_str(message);
+    size_t size = text.size < WEIR_RESPONSE_MESSAGE_MAX ? text.size : WEIR_RESPONSE_MESSAGE_MAX - 1;
+    if (size > 0) {
+        memcpy(response.message, text.data, size);
+    }
+    answered(parcel, &response, -1);
+}
+
+static void send_http(struct weir_export_parcel *parcel)
+{
+    struct weir_export_destination *destination = parcel->to;
+    const struct weir_transport *transport = &destination->owner->transport;
+    const struct weir_transport_request request = {&destination->target, parcel->body, parcel};
+    enum weir_status status = transport->send(transport->self, &request);
+    if (status == WEIR_OK) {
+        return;
+    }
+    bool is_ours = status != WEIR_EINVAL;
+    answer_ourselves(parcel, is_ours ? WEIR_OUTCOME_RETRYABLE : WEIR_OUTCOME_BLOCKED,
+                     is_ours ? "memory" : "url", weir_status_text(status));
+}
+
+/* Sends a parcel that the machine has just begun. */
+static void send_parcel(struct weir_export_destination *destination,
+                        struct weir_export_parcel *parcel)
+{
+    fly(destination, parcel);
+    if (parcel->answer_lost) {
+        parcel->answer_lost = false;
+        weir_metrics_add(destination->series.repeats, 1);
+    }
+    weir_metrics_add(destination->series.bytes_sent, parcel->body.size);
+    weir_metrics_add(destination->series.bytes_identity, parcel->identity_bytes);
+    if (destination->options->type == WEIR_DESTINATION_OTLP_HTTP) {
+        send_http(parcel);
+    } else {
+        weir_file_out_begin(&destination->out, parcel->body);
+    }
+}
+
+/* Goes on with the batch that is being written, if there is one. False when the reader is slow. */
+static bool write_on(struct weir_export_destination *destination)
+{
+    struct weir_export_parcel *parcel = destination->flying[0]; /* at most one is in flight */
+    if (destination->options->type == WEIR_DESTINATION_OTLP_HTTP || parcel == NULL) {
+        return true;
+    }
+    enum weir_status status = weir_file_out_step(&destination->out);
+    if (status == WEIR_EAGAIN) {
+        return false;
+    }
+    if (status == WEIR_OK) {
+        answer_ourselves(parcel, WEIR_OUTCOME_DELIVERED, "", "");
+        return true;
+    }
+    const char *why = strerrordesc_np(errno);
+    answer_ourselves(parcel, status == WEIR_ECLOSED ? WEIR_OUTCOME_BLOCKED : WEIR_OUTCOME_RETRYABLE,
+                     status == WEIR_ECLOSED ? "closed" : "io", why == NULL ? "write failed" : why);
+    return true;
+}
+
+void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns)
+{
+    struct weir_parcel *next;
+    while ((next = weir_destination_expired(&destination->machine, now_ns)) != NULL) {
+        struct weir_export_parcel *parcel = (struct weir_export_parcel *)next;
+        weir_parcel_lose(parcel, expiry_reason(parcel), "");
+    }
+    if (!write_on(destination)) {
+        return;
+    }
+    while ((next = weir_destination_next(&destination->machine, now_ns)) != NULL) {
+        send_parcel(destination, (struct weir_export_parcel *)next);
+        if (!write_on(destination)) {
+            return;
+        }
+    }
+}
