@@ -141,6 +141,28 @@ static void test_colliding_hashes(void **state)
     weir_batch_release(batch, fixture.pool);
 }
 
+/* The same for equal metrics of different resources: only the parent tells them apart. */
+static void test_colliding_parents(void **state)
+{
+    (void)state;
+    open_with(MIB, 10, 0);
+    uint64_t hash = 0;
+    static const char *const resources[] = {"R", "r"};
+    for (int i = 0; i < 2; i++) {
+        struct fixture_request request = fixture_request(&fixture.base, "id", 0);
+        struct weir_run *run = fixture_run(&request, "A", resources[i]);
+        struct weir_metric *metric = fixture_metric(run, "", "m");
+        fixture_point(&request, run, metric, 1, 0);
+        batch_retain(&request);
+        hash = i == 0 ? metric->hash : hash;
+        metric->hash = hash;
+        uint32_t offset = 0;
+        assert_int_equal(weir_batcher_add(fixture.batcher, run, &offset, 0), WEIR_OK);
+    }
+    assert_int_equal(weir_batcher_open_bytes(fixture.batcher), 2 * 25);
+    release_closed(2);
+}
+
 static void test_size_splits_a_run(void **state)
 {
     (void)state;
@@ -283,6 +305,7 @@ int main(void)
         cmocka_unit_test_teardown(test_different_heads_stay_apart, tear_down),
         cmocka_unit_test_teardown(test_same_bytes_as_another_data_kind_stay_apart, tear_down),
         cmocka_unit_test_teardown(test_colliding_hashes, tear_down),
+        cmocka_unit_test_teardown(test_colliding_parents, tear_down),
         cmocka_unit_test_teardown(test_size_splits_a_run, tear_down),
         cmocka_unit_test_teardown(test_abandoned_in_the_middle, tear_down),
         cmocka_unit_test_teardown(test_point_larger_than_the_size_goes_alone, tear_down),
