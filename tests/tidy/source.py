@@ -11,7 +11,7 @@ TOKEN = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)
 PREPROCESSOR = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*", re.M)
 ALLOW = re.compile(r"tidy: allow ([a-z-]+) -- \S")
-CALLEE = re.compile(r"\b([a-z_][a-z0-9_]*)\s*\(")
+CALLEE = re.compile(r"\b(\w*[a-z]\w*)\s*\(")  # a name that is no macro's
 
 
 def blank(match):
