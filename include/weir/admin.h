@@ -6,7 +6,8 @@
 #include "weir/status.h"
 
 /*
- * The admin listener: libh2o's HTTP server on a thread of its own, HTTP/2 off, small limits, read-only.
+ * The admin listener: libh2o's HTTP server on a thread of its own, HTTP/2 off, small limits, read-
+ * only.
  *
  *   GET /metrics   the registry (Prometheus text, or OpenMetrics when asked for)
  *   GET /healthz   200 while the process runs
@@ -15,15 +16,16 @@
  *   GET /          a short index
  */
 struct weir_admin_options {
-    const char *const *addresses;               /* NULL-terminated; none: no admin listener */
+    const char *const *addresses; /* NULL-terminated; none: no admin listener */
     bool (*ready)(void *argument, const char **ret_reason); /* any thread */
-    void (*status)(void *argument, struct weir_buf *out);   /* writes the JSON document; any thread */
+    void (*status)(void *argument, struct weir_buf *out);   /* writes the JSON; any thread */
     void *argument;
 };
 
 struct weir_admin;
 
-/* Binds and starts. WEIR_EINVAL, WEIR_EEXIST, WEIR_EDENIED, WEIR_EIO, WEIR_ENOMEM, with *ret_address the address at fault. */
+/* Binds and starts. WEIR_EINVAL, WEIR_EEXIST, WEIR_EDENIED, WEIR_EIO, WEIR_ENOMEM, with
+ * *ret_address the address at fault. */
 WEIR_MUST_USE enum weir_status weir_admin_start(const struct weir_admin_options *options,
                                                 struct weir_admin **ret, const char **ret_address);
 

@@ -5,13 +5,14 @@
 #include "weir/session.h"
 
 /*
- * The ingest threads: one event loop each, every loop listening on every address (SO_REUSEPORT), each with its own
- * sessions and its own worker; nothing is shared between them but credit and rings.
+ * The ingest threads: one event loop each, every loop listening on every address (SO_REUSEPORT),
+ * each with its own sessions and its own worker; nothing is shared between them but credit and
+ * rings.
  */
 struct weir_ingest_options {
     const char *const *addresses; /* NULL-terminated, at least one */
     uint32_t threads;
-    uint32_t connections_max;     /* over all loops */
+    uint32_t connections_max; /* over all loops */
     const char *path;
     const struct weir_keys *keys;
     struct weir_pipeline *pipeline;
@@ -24,15 +25,17 @@ struct weir_ingest_options {
 
 struct weir_ingest;
 
-/* Binds every address and starts the loops. WEIR_EINVAL, WEIR_EEXIST, WEIR_EDENIED, WEIR_EIO, WEIR_ENOMEM: nothing runs, and
- * *ret_address is the address at fault (or NULL). */
+/* Binds every address and starts the loops. WEIR_EINVAL, WEIR_EEXIST, WEIR_EDENIED, WEIR_EIO,
+ * WEIR_ENOMEM: nothing runs, and *ret_address is the address at fault (or NULL). */
 WEIR_MUST_USE enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
-                                                 struct weir_ingest **ret, const char **ret_address);
+                                                 struct weir_ingest **ret,
+                                                 const char **ret_address);
 
 /* The port of the `index`-th address (chosen by the kernel where 0 was asked for). */
 uint16_t weir_ingest_port(const struct weir_ingest *ingest, uint32_t index);
 
-/* Stops listening, answers what is in flight, ends the loops; after `deadline_ns` (monotonic) connections are cut. */
+/* Stops listening, answers what is in flight, ends the loops; after `deadline_ns` (monotonic)
+ * connections are cut. */
 void weir_ingest_drain(struct weir_ingest *ingest, int64_t deadline_ns);
 
 /* Open connections, all loops. Relaxed. */

@@ -7,8 +7,9 @@
 #include "weir/status.h"
 
 /*
- * One request's staging buffer and the credit that pays for it. A declared body takes its whole credit at the head, before a byte of
- * it is read; a chunked one takes it in steps, each twice the last. Nothing is waited for: no credit is a 503 now.
+ * One request's staging buffer and the credit that pays for it. A declared body takes its whole
+ * credit at the head, before a byte of it is read; a chunked one takes it in steps, each twice the
+ * last. Nothing is waited for: no credit is a 503 now.
  *
  *   I1  the credit taken = the region's capacity
  *   I2  size <= capacity <= what body_limit allows
@@ -27,12 +28,13 @@ struct weir_intake {
 void weir_intake_init(struct weir_intake *intake, struct weir_credit *credit,
                       struct weir_regions *regions, size_t size_max);
 
-/* Takes credit and memory for a body of `size` bytes in all. WEIR_ELIMIT: over size_max. WEIR_EFULL: no credit, or no memory. What
- * was taken and written before stays as it is. */
+/* Takes credit and memory for a body of `size` bytes in all. WEIR_ELIMIT: over size_max.
+ * WEIR_EFULL: no credit, or no memory. What was taken and written before stays as it is. */
 WEIR_MUST_USE enum weir_status weir_intake_reserve(struct weir_intake *intake, size_t size);
 
 /* Appends body bytes, growing when the size was not declared. Failures as above. */
-WEIR_MUST_USE enum weir_status weir_intake_append(struct weir_intake *intake, struct weir_bytes bytes);
+WEIR_MUST_USE enum weir_status weir_intake_append(struct weir_intake *intake,
+                                                  struct weir_bytes bytes);
 
 /* Gives memory and credit back; the intake is then as after init. */
 void weir_intake_release(struct weir_intake *intake);

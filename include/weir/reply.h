@@ -5,8 +5,9 @@
 #include "weir/bytes.h"
 
 /*
- * An answer as Firehose accepts it: HTTP/1.1, Content-Type application/json, Content-Length, no Content-Encoding, and exactly
- * the keys requestId, timestamp (a number, ms) and, on failure only, errorMessage. Firehose HTTP endpoint specification, "Response format". Pure.
+ * An answer as Firehose accepts it: HTTP/1.1, Content-Type application/json, Content-Length, no
+ * Content-Encoding, and exactly the keys requestId, timestamp (a number, ms) and, on failure only,
+ * errorMessage. Firehose HTTP endpoint specification, "Response format". Pure.
  */
 #define WEIR_REPLY_SIZE_MAX 4096
 

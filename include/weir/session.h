@@ -7,32 +7,33 @@
 #include "weir/pipeline.h"
 
 /*
- * One Firehose connection: reads a head, decides before the body whether it is wanted, reads the body into its staging buffer,
- * hands it to the pipeline, writes the answer, and goes on with the next request. src/ingest/session.c draws the state machine.
+ * One Firehose connection: reads a head, decides before the body whether it is wanted, reads the
+ * body into its staging buffer, hands it to the pipeline, writes the answer, and goes on with the
+ * next request. src/ingest/session.c draws the state machine.
  */
 struct weir_session_limits {
-    size_t head_bytes;          /* 128 KiB */
-    size_t body_bytes;          /* as sent, before inflating; the same as the inflated limit */
-    int64_t head_timeout_ns;    /* from a request's first byte to the end of its head */
-    int64_t idle_timeout_ns;    /* between requests, and before the first */
-    int64_t body_grace_ns;      /* before the minimum rate counts */
-    size_t body_rate_min;       /* bytes a second, averaged since the body began */
-    int64_t body_timeout_ns;    /* hard cap; Firehose gives up at 180 s */
+    size_t head_bytes;       /* 128 KiB */
+    size_t body_bytes;       /* as sent, before inflating; the same as the inflated limit */
+    int64_t head_timeout_ns; /* from a request's first byte to the end of its head */
+    int64_t idle_timeout_ns; /* between requests, and before the first */
+    int64_t body_grace_ns;   /* before the minimum rate counts */
+    size_t body_rate_min;    /* bytes a second, averaged since the body began */
+    int64_t body_timeout_ns; /* hard cap; Firehose gives up at 180 s */
     int64_t write_timeout_ns;
 };
 
 /* What all sessions of one loop share; the loop's thread's. */
 struct weir_session_context {
-    const char *path;              /* matched exactly, with its query if it has one */
-    const struct weir_keys *keys;  /* NULL: access_keys: none */
+    const char *path;             /* matched exactly, with its query if it has one */
+    const struct weir_keys *keys; /* NULL: access_keys: none */
     struct weir_worker *worker;
     struct weir_credit *intake;
     struct weir_regions *regions;
-    struct weir_pool *pool;        /* of weir_session_size() bytes, done = weir_session_done */
+    struct weir_pool *pool; /* of weir_session_size() bytes, done = weir_session_done */
     struct weir_session_limits limits;
     bool (*ready)(void *argument); /* for /healthz; any thread */
     void *argument;
-    bool draining;                 /* no new requests: 503, and connections end at their next answer */
+    bool draining;                 /* new requests get 503, answers end their connections */
     struct weir_session *sessions; /* all open ones */
     uint32_t session_count;
 };
@@ -52,7 +53,10 @@ void weir_session_drain(struct weir_session_context *context);
 /* Closes every session at once, answered or not. */
 void weir_session_abort(struct weir_session_context *context);
 
+/* Size and end of a session object, for weir_pool_new. */
 size_t weir_session_size(void);
+
+/* As above. */
 void weir_session_done(void *session);
 
 #endif

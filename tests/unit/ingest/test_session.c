@@ -233,7 +233,7 @@ static void test_a_peer_that_leaves_midway_costs_nothing(void **state)
     end();
 }
 
-/* What `nc -N` and its like do: the request, the end of sending, and then the wait for the answer. */
+/* What `nc -N` does: the request, the end of sending, then the wait for the answer. */
 static void test_a_peer_that_ends_with_its_request_is_answered(void **state)
 {
     (void)state;
