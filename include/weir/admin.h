@@ -6,8 +6,8 @@
 #include "weir/status.h"
 
 /*
- * The admin listener: libh2o's HTTP server on a thread of its own, HTTP/2 off, small limits, read-
- * only.
+ * The admin listener: libh2o's HTTP server on a thread of its own, HTTP/2 off, small limits,
+ * read-only.
  *
  *   GET /metrics   the registry (Prometheus text, or OpenMetrics when asked for)
  *   GET /healthz   200 while the process runs

@@ -38,9 +38,9 @@ struct weir_submission {
     struct weir_bytes common_attributes;
     struct weir_bytes key_name;
     int64_t received_ns; /* monotonic */
-    *Called exactly once, on the submitting thread,
-        possibly *before weir_pipeline_submit returns.* /
-            void (*answered)(struct weir_submission *submission, const struct weir_answer *answer);
+    /* Called exactly once, on the submitting thread, possibly before weir_pipeline_submit
+     * returns. */
+    void (*answered)(struct weir_submission *submission, const struct weir_answer *answer);
 
     /* The pipeline's own, from submit to answered. */
     struct weir_worker *worker;
