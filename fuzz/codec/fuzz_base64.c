@@ -4,8 +4,8 @@
 #include "../../tests/support/guard.h"
 #include "weir/base64.h"
 
-/* Decodes copies by both; true when it was base64, with the bytes in `ret` (the caller frees it).
- */
+/* Decodes copies by both; true when it was base64, with the bytes in `ret` (the
+ * caller frees it). */
 static bool decode(struct weir_bytes text, struct guard *ret)
 {
     struct guard scalar = guard_copy(text);

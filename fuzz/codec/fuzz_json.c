@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracles: skipping the whole and reading the whole find the same error at the same place, or none
- * (but for numbers beyond the range); skipping rewrites nothing; a string that was read is UTF-8.
- */
+/* Oracles: skipping the whole and reading the whole find the same error at the same place,
+ * or none (but for numbers beyond the range); skipping rewrites nothing; a string that was
+ * read is UTF-8. */
 #include "../../tests/support/guard.h"
 #include "weir/json.h"
 #include "weir/utf8.h"

@@ -49,8 +49,8 @@ void weir_arena_trim(struct weir_arena *arena, void *memory, size_t size, size_t
 /* Gives every region back and starts anew; only with one reference and nothing retained. */
 void weir_arena_reset(struct weir_arena *arena);
 
-/* Moves the whole charge to another budget. WEIR_EFULL, and nothing changed, when that one says no.
- */
+/* Moves the whole charge to another budget. WEIR_EFULL, and nothing changed, when
+ * that one says no. */
 WEIR_MUST_USE enum weir_status weir_arena_charge_to(struct weir_arena *arena,
                                                     struct weir_arena_budget budget);
 
@@ -66,8 +66,8 @@ struct weir_arena_stat {
     size_t live; /* bytes that references keep in use */
 };
 
-/* How large the arena is, and how much of it is used still. Relaxed; any thread with a reference.
- */
+/* How large the arena is, and how much of it is used still. Relaxed; any thread
+ * with a reference. */
 struct weir_arena_stat weir_arena_stat(const struct weir_arena *arena);
 
 /* Bytes charged now. */

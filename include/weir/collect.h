@@ -32,12 +32,12 @@ struct weir_collect_mark {
     uint32_t points;
 };
 
-/* A collector, its tally zeroed, whose every byte comes from `arena`. NULL when the arena is full.
- */
+/* A collector, its tally zeroed, whose every byte comes from `arena`. NULL when the
+ * arena is full. */
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
-/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy.
- */
+/* Interned heads. The bytes must be in the arena already. Never NULL: after `full`
+ * a static dummy. */
 const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
                                                   struct weir_bytes head, struct weir_bytes account,
                                                   struct weir_bytes region);

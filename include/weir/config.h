@@ -33,8 +33,8 @@ struct weir_config_place {
     uint32_t column;
 };
 
-/* Where a mapping and each key of its table were written; the first member of every struct below.
- */
+/* Where a mapping and each key of its table were written; the first member of
+ * every struct below. */
 struct weir_config_mapping {
     struct weir_config_place place;
     const struct weir_config_place *keys; /* NULL when the mapping was not written */

@@ -48,8 +48,8 @@ void weir_deflater_free(struct weir_deflater *deflater);
 /* The most that `size` bytes can become. */
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size);
 
-/* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never at the bound).
- */
+/* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never
+ * at the bound). */
 WEIR_MUST_USE enum weir_status weir_gzip_deflate(struct weir_deflater *deflater,
                                                  struct weir_bytes input, uint8_t *out,
                                                  size_t capacity, size_t *ret_size);

@@ -20,8 +20,8 @@ static inline uint64_t weir_hash_mix(uint64_t a, uint64_t b)
     return mixed ^ (mixed >> 32);
 }
 
-/* Fixes the process's key, for tests that need the same hashes in each run. Before any other call.
- */
+/* Fixes the process's key, for tests that need the same hashes in each run. Before
+ * any other call. */
 void weir_hash_set_key(const uint64_t key[2]);
 
 #endif

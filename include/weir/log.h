@@ -34,8 +34,8 @@ struct weir_log_field {
 #define WEIR_LOG_INT(name_, number_)                                                               \
     ((struct weir_log_field){(name_), WEIR_LOG_FIELD_INT, {NULL, 0}, (int64_t)(number_)})
 
-/* Sets level and format for the whole process; before any thread is started, or later atomically.
- */
+/* Sets level and format for the whole process; before any thread is started, or
+ * later atomically. */
 void weir_log_configure(enum weir_log_level level, enum weir_log_format format);
 
 /* Writes the event if its level and its allowance permit. `event` is a literal. `fields` is copied

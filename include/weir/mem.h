@@ -21,8 +21,8 @@ void *weir_mem_zalloc(size_t count, size_t size) __attribute__((malloc, warn_unu
 /* As realloc: NULL leaves `old` as it was. `count` x `size` is checked for overflow. */
 void *weir_mem_resize(void *old, size_t count, size_t size) __attribute__((warn_unused_result));
 
-/* `size` bytes at a multiple of `alignment` (a power of two), or NULL. Given back by weir_mem_free.
- */
+/* `size` bytes at a multiple of `alignment` (a power of two), or NULL. Given back by
+ * weir_mem_free. */
 void *weir_mem_aligned(size_t alignment, size_t size) __attribute__((malloc, warn_unused_result));
 
 /* Gives back what any of the above returned. NULL is nothing. */

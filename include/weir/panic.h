@@ -11,8 +11,8 @@
  * sanitizer and fuzz builds). One condition an assert, so that the message says which.
  */
 
-/* Writes one line to standard error (no allocation, no lock) and aborts. Never returns. Any thread.
- */
+/* Writes one line to standard error (no allocation, no lock) and aborts. Never
+ * returns. Any thread. */
 __attribute__((noreturn, cold)) void weir_panic(const char *file, int line, const char *what);
 
 #define WEIR_ASSERT(condition)                                                                     \

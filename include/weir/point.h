@@ -91,8 +91,8 @@ struct weir_runs {
  * O(points); tests, fuzzers and debug builds. */
 bool weir_runs_validate(const struct weir_runs *runs);
 
-/* Bytes that a point of `size` content bytes takes inside its data message: tag, length, content.
- */
+/* Bytes that a point of `size` content bytes takes inside its data message: tag,
+ * length, content. */
 size_t weir_point_encoded_size(uint32_t size);
 
 /* The hashes above, from the parts. */

@@ -19,8 +19,8 @@ void weir_rcu_thread_stop(void);
 void weir_rcu_read_lock(void);
 void weir_rcu_read_unlock(void);
 
-/* Waits until every read section that is open now has ended. Not inside one. May take milliseconds.
- */
+/* Waits until every read section that is open now has ended. Not inside one. May
+ * take milliseconds. */
 void weir_rcu_synchronize(void);
 
 /* Publishes `fresh` at `*place` for readers, and reads it in a read section. */

@@ -50,8 +50,8 @@ void *weir_ring_pop(struct weir_ring *ring);
  * The consumer only; it may replace the item there by another non-NULL one until it pops it. */
 void **weir_ring_at(struct weir_ring *ring, uint32_t index);
 
-/* Items claimed and not yet popped. Exact for the consumer when producers are quiet; else a hint.
- */
+/* Items claimed and not yet popped. Exact for the consumer when producers are
+ * quiet; else a hint. */
 uint32_t weir_ring_count(const struct weir_ring *ring);
 
 #endif

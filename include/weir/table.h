@@ -16,8 +16,8 @@
  */
 struct weir_table;
 
-/* Makes an empty table for up to `capacity` names (1..65536) of up to 1024 bytes each. WEIR_ENOMEM.
- */
+/* Makes an empty table for up to `capacity` names (1..65536) of up to 1024 bytes
+ * each. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_table_new(uint32_t capacity, struct weir_table **ret);
 
 /* Frees table and names; nobody may be using it. NULL is nothing. */

@@ -22,8 +22,8 @@ void weir_wake_close(struct weir_wake *wake);
 /* Rings. Any thread; async-signal-safe. */
 void weir_wake_ring(struct weir_wake *wake);
 
-/* Silences the bell before the consumer looks at its queues: whatever is pushed later rings again.
- */
+/* Silences the bell before the consumer looks at its queues: whatever is pushed
+ * later rings again. */
 void weir_wake_silence(struct weir_wake *wake);
 
 #endif

@@ -51,8 +51,8 @@ static uint64_t load_word(const uint8_t *at, size_t size)
     return word;
 }
 
-/* One compression round a word and three to finish: 1-3 keeps flooding out at half the cost of 2-4.
- */
+/* One compression round a word and three to finish: 1-3 keeps flooding out at half
+ * the cost of 2-4. */
 uint64_t weir_hash(struct weir_bytes bytes)
 {
     pthread_once(&key_once, init_key);

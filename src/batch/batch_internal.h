@@ -83,8 +83,8 @@ size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_op
 /* Index of the node that is equal to `wanted`, or NONE. */
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted);
 
-/* Encoded content of a node, without its own tag and length, if its children took `children` bytes.
- */
+/* Encoded content of a node, without its own tag and length, if its children took
+ * `children` bytes. */
 size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children);
 
 /* The same with tag and length, as a field of its parent (of the request for a resource). */

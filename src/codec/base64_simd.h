@@ -15,8 +15,8 @@
 size_t weir_base64_avx2(uint8_t *text, size_t size);
 size_t weir_base64_neon(uint8_t *text, size_t size);
 
-/* The value of a character with WEIR_BASE64_KNOWN set, or 0 for a character outside the alphabet.
- */
+/* The value of a character with WEIR_BASE64_KNOWN set, or 0 for a character
+ * outside the alphabet. */
 #define WEIR_BASE64_KNOWN 0x40
 extern const uint8_t weir_base64_values[256];
 

@@ -45,8 +45,8 @@ static const uint8_t *take_fraction(struct parts *parts, const uint8_t *at, cons
     return at == first ? NULL : at;
 }
 
-/* Sign and digits after an E: at least one digit. NULL for none. Saturates far beyond any double.
- */
+/* Sign and digits after an E: at least one digit. NULL for none. Saturates far
+ * beyond any double. */
 static const uint8_t *take_exponent(struct parts *parts, const uint8_t *at, const uint8_t *end)
 {
     bool negative = at < end && *at == '-';

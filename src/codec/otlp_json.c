@@ -46,8 +46,8 @@ static void put_text(struct printer *printer, const char *text)
     weir_buf_put(printer->out, weir_bytes_str(text));
 }
 
-/* The shortest of 15, 16 or 17 digits that reads back the same. The process never calls setlocale.
- */
+/* The shortest of 15, 16 or 17 digits that reads back the same. The process never
+ * calls setlocale. */
 static void put_double(struct printer *printer, double value)
 {
     char text[32];

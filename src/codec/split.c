@@ -88,8 +88,8 @@ static bool measure(unsigned level, struct weir_bytes message, size_t first, str
     return !cursor.failed;
 }
 
-/* Writes what measure() has measured; the message is known to be well-formed. Returns its points.
- */
+/* Writes what measure() has measured; the message is known to be well-formed.
+ * Returns its points. */
 static size_t write_kept(unsigned level, struct weir_bytes message, size_t first,
                          struct window window, struct weir_buf *out)
 {

@@ -23,8 +23,8 @@ struct weir_cwjson_line {
     struct weir_cwjson_value extra[WEIR_CWJSON_VALUES_MAX]; /* what has no place in a Summary */
 };
 
-/* Reads one line, rewriting its escaped strings in place. False, with the reason: it is no metric.
- */
+/* Reads one line, rewriting its escaped strings in place. False, with the reason:
+ * it is no metric. */
 bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
                            enum weir_quarantine *ret_reason);
 

@@ -98,8 +98,8 @@ static void put_label_value(struct weir_buf *out, struct weir_bytes value)
     }
 }
 
-/* {label="value",...}, with `le` last where it is not NULL; nothing at all where there is no label.
- */
+/* {label="value",...}, with `le` last where it is not NULL; nothing at all where
+ * there is no label. */
 static void put_labels(struct weir_buf *out, uint32_t series, const char *le)
 {
     const struct weir_family_info *info = &weir_families[weir_metrics_family(series)];

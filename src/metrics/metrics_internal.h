@@ -10,8 +10,8 @@
 /* No further series. */
 #define WEIR_METRICS_NONE UINT32_MAX
 
-/* The first series of a family, and the one after `series` in the same family, in order of arrival.
- */
+/* The first series of a family, and the one after `series` in the same family, in
+ * order of arrival. */
 uint32_t weir_metrics_first(enum weir_family family);
 uint32_t weir_metrics_next(uint32_t series);
 

@@ -127,8 +127,8 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
     conn->loop = loop;
     conn->sock = sock;
     conn->state = STATE_OPEN;
-    /* Best effort: a connection without it only dies later. TCP_NODELAY is set by libh2o's accept.
-     */
+    /* Best effort: a connection without it only dies later. TCP_NODELAY is set by
+     * libh2o's accept. */
     unsigned int stuck_ms = PEER_STUCK_MS_MAX;
     (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck_ms,
                      sizeof stuck_ms);
@@ -336,8 +336,8 @@ void weir_conn_write(struct weir_conn *conn, struct weir_bytes bytes)
     WEIR_ASSERT(!h2o_socket_is_writing(conn->sock));
     uint8_t *kept = keep_write(conn, bytes.size);
     if (kept == NULL) {
-        /* Both directions shut: the socket is ready at once, so the failure is told from the loop.
-         */
+        /* Both directions shut: the socket is ready at once, so the failure is told
+         * from the loop. */
         (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
         h2o_socket_notify_write(conn->sock, on_write_impossible);
         return;

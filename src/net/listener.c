@@ -206,8 +206,8 @@ static void pause_accepting(struct weir_listener *listener)
     h2o_socket_read_stop(listener->sock);
 }
 
-/* Takes one connection from the kernel's queue; false when there is no point in trying again now.
- */
+/* Takes one connection from the kernel's queue; false when there is no point in
+ * trying again now. */
 static bool accept_one(struct weir_listener *listener)
 {
     h2o_socket_t *sock = h2o_evloop_socket_accept(listener->sock);

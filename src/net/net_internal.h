@@ -39,8 +39,8 @@ struct weir_loop {
     uint32_t conn_open;              /* sockets accepted and not closed, the lingering ones too */
 };
 
-/* To be the first act of every callback that libh2o makes and of every function with a thread rule.
- */
+/* To be the first act of every callback that libh2o makes and of every function with
+ * a thread rule. */
 static inline void weir_loop_assert_mine(const struct weir_loop *loop)
 {
     WEIR_ASSERT(pthread_equal(loop->thread, pthread_self()) != 0);

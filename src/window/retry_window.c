@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* a + b for b >= 0. A time past the end of the clock is "never", so it must not wrap into the past.
- */
+/* a + b for b >= 0. A time past the end of the clock is "never", so it must not wrap
+ * into the past. */
 static int64_t add_saturating(int64_t a, int64_t b)
 {
     int64_t sum;

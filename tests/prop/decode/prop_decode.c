@@ -163,8 +163,8 @@ static struct weir_bytes undelimited(struct weir_bytes record)
     return weir_bytes_of(cursor.position, (size_t)size);
 }
 
-/* sound message | a message of two sound points and a field that runs over its end | sound message
- */
+/* sound message | a message of two sound points and a field that runs over its end
+ * | sound message */
 static void test_a_damaged_message_is_rolled_back_whole(void **state)
 {
     (void)state;

@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-/* Threads take and give regions, pooled objects and shared arenas at once. Each writes what it
- * holds and finds it unchanged, so a block that two hold is seen; at the end every count is back.
-  */
+/* Threads take and give regions, pooled objects and shared arenas at once. Each writes
+ * what it holds and finds it unchanged, so a block that two hold is seen; at the end every
+ * count is back. */
 enum { THREADS = 4, ROUNDS = 3000, HELD = 8, KIB = 1024 };
 
 struct shared {

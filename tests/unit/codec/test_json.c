@@ -193,8 +193,8 @@ static void test_strings(void **state)
     reads_as("\"\x7f\"", WEIR_BYTES("\x7f"));
 }
 
-/* A quote, a backslash, a control or a bad byte at every distance from the start of an 8-byte step.
- */
+/* A quote, a backslash, a control or a bad byte at every distance from the start of
+ * an 8-byte step. */
 static void test_specials_at_every_distance(void **state)
 {
     (void)state;
