@@ -59,7 +59,7 @@ function(weir_proto library proto)
     add_custom_command(
         OUTPUT ${out}/${stem}.pb.c ${out}/${stem}.pb.h
         COMMAND ${WEIR_PROTOC} --plugin=protoc-gen-nanopb=${WEIR_NANOPB_PLUGIN}
-                --proto_path=${dir} --nanopb_out=${out} ${proto}
+                --proto_path=${dir} --nanopb_opt=-I${dir} --nanopb_out=${out} ${proto}
         DEPENDS ${proto} ${options} VERBATIM)
     add_library(${library} STATIC ${out}/${stem}.pb.c)
     target_include_directories(${library} SYSTEM PUBLIC ${out})
