@@ -64,6 +64,7 @@ struct weir_destination_status {
     char reason[32]; /* of the last failure; empty when UP */
     uint32_t waiting_batches;
     uint32_t in_flight;
+    size_t memory_bytes;        /* of its part of export_bytes */
     uint64_t points_delivered;
     uint64_t points_lost;         /* rejected, refused, expired: with reasons in the metrics */
     int64_t window_remaining_ns;  /* the oldest window's rest; -1 when none runs */

@@ -265,6 +265,7 @@ struct weir_destination_status weir_exporter_status(const struct weir_exporter *
             (enum weir_destination_state)atomic_load_explicit(&from->state, memory_order_relaxed),
         .waiting_batches = atomic_load_explicit(&from->waiting, memory_order_relaxed),
         .in_flight = atomic_load_explicit(&from->in_flight, memory_order_relaxed),
+        .memory_bytes = weir_credit_used(&exporter->destinations[destination].credit),
         .points_delivered = atomic_load_explicit(&from->delivered, memory_order_relaxed),
         .points_lost = atomic_load_explicit(&from->lost, memory_order_relaxed),
         .window_remaining_ns =
