@@ -12,13 +12,13 @@
  * The configuration: one YAML document, or none, to a struct in which every value is there and has
  * been checked.
  *
- *   text ─libyaml─► document ─reader, by tables─► struct weir_config ─checks across keys─► good, or
- * messages
+ *   text ─libyaml─► document ─reader, by tables─► struct weir_config ─checks across keys─► good,
+ *                                                                                  or messages
  *
  * A message is one line with its place, the key's path, what is wrong and what to do:
  *
- *   weir.yaml:12:11: destinations[0].endpoint: not a URL: "collector:4318" (write
- * http://collector:4318)
+ *   weir.yaml:12:11: destinations[0].endpoint: not a URL: "collector:4318"
+ *   (write http://collector:4318)
  *
  * All mistakes are told, not only the first, up to WEIR_CONFIG_MESSAGES_MAX. What a key is called,
  * what it takes and what it means stands once, in the tables of src/app/config_schema.c; reading,

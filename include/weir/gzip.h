@@ -17,8 +17,7 @@ struct weir_inflater;
 struct weir_deflater;
 
 /* An inflater. WEIR_ENOMEM.
- * tidy: allow header-prefix -- the context is named for what it does; the module is both directions
- */
+ * tidy: allow header-prefix -- named for what it does; the module is both directions */
 WEIR_MUST_USE enum weir_status weir_inflater_new(struct weir_inflater **ret);
 /* NULL is nothing.
  * tidy: allow header-prefix -- as above */

@@ -8,8 +8,8 @@
  * A hash table for the life of one request: open addressing in the request's arena, hashes in,
  * items out. What "equal" means is the caller's: it looks at every item of the same hash.
  *
- *   for (item = weir_intern_first(&table, hash, &at); item != NULL; item = weir_intern_next(&table,
- * hash, &at)) { ... }
+ *   for (item = weir_intern_first(&table, hash, &at); item != NULL;
+ *        item = weir_intern_next(&table, hash, &at)) { ... }
  *
  *   I1  slots is 0 or a power of two, and at least twice `count`
  *   I2  items are never taken out; growing leaves the old slots behind in the arena

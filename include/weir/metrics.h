@@ -8,9 +8,9 @@
 /*
  * The process's own metrics: one closed list of families, counted per thread, summed when read.
  *
- *   thread 1 slab [ series 0 | series 1 | ... ]     a count is one relaxed store
- *   thread 2 slab [ series 0 | series 1 | ... ]     into the thread's own slab: no shared cache
- * line └──── sum ────► /metrics
+ *   thread 1 slab [ series 0 | series 1 | ... ]     a count is one relaxed store into the
+ *   thread 2 slab [ series 0 | series 1 | ... ]     thread's own slab: no shared cache line
+ *                      └──── sum ────► /metrics
  *
  * A series is a family with its label values; it is interned once (weir/table.h) and then known by
  * number. Each family has a cap, all together WEIR_METRICS_SERIES_MAX; past a cap the count goes to
@@ -20,8 +20,8 @@
 #define WEIR_METRICS_SERIES_MAX 10000
 #define WEIR_METRICS_LABELS_MAX 3
 
-/* Every family, in the order of the exposition. src/metrics/families.c holds
- * name, type, labels, buckets, cap and help of each. */
+/* Every family, in the order of the exposition. src/metrics/families.c holds name, type, labels,
+ * buckets, cap and help of each. */
 enum weir_family {
     WEIR_M_REQUESTS,            /* weir_requests_total{code,reason} */
     WEIR_M_REQUEST_BODY_BYTES,  /* weir_request_body_bytes_total */

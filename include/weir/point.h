@@ -9,8 +9,8 @@
  * request's arena.
  *
  *   run ──► point  point  point ...        one run for each (resource, namespace) of a request
- *             │ data ──► encoded data point   (OTLP 1.0 bytes: SummaryDataPoint, NumberDataPoint,
- * ...) └ metric ─► scope ─► resource   each is "every field but the children", as encoded bytes
+ *             │ data ──► encoded data point: SummaryDataPoint, NumberDataPoint, ... (OTLP 1.0)
+ *             └ metric ─► scope ─► resource   each is "every field but the children", encoded
  *
  * So an OTLP message is put together again by concatenation: the head bytes of each level, then the
  * children as length-delimited fields. Two metrics are the same when all their head bytes are;

@@ -7,8 +7,8 @@
  * others wait for; a writer publishes a new version and frees the old one after every reader has
  * left.
  *
- * A thread that reads registers itself, once, before it does. Nothing got under
- * RCU outlives the read section except by reference count.
+ * A thread that reads registers itself, once, before it does. Nothing got under RCU outlives the
+ * read section except by reference count.
  */
 
 /* Registers and unregisters the calling thread. Nesting is counted. */

@@ -8,8 +8,11 @@
  * What a backend's answer means.
  *
  *   2xx                                   DELIVERED, PARTIAL, or REFUSED when all points were
- * rejected: final 429 502 503 504, lost, unreachable    RETRYABLE 401 403 404 405 407, 3xx, TLS,
- * URL    BLOCKED: a wrong token or URL must not become dead letter 413 TOO_LARGE the rest REFUSED
+ *                                         rejected: final
+ *   429 502 503 504, lost, unreachable    RETRYABLE
+ *   401 403 404 405 407, 3xx, TLS, URL    BLOCKED: a wrong token or URL must not become dead letter
+ *   413                                   TOO_LARGE
+ *   the rest                              REFUSED
  *
  * OTLP specification, "OTLP/HTTP Response". Bodies are ExportMetricsServiceResponse (2xx) or
  * google.rpc.Status, read with nanopb; messages are cut, so a long message never turns success into

@@ -10,7 +10,7 @@
  *
  *   I1  entries are immutable after weir_keys_new; any thread may check without a lock
  *   I2  no two entries have the same name; two may have the same key (the first that is valid now
- * wins)
+ *       wins)
  *
  * Time and account are judged after the key, on the matching entries only: they are no secret.
  */

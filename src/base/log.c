@@ -10,13 +10,14 @@
  * gains names:
  *
  *   buckets [ hash | full_at | lost ]     full_at is when the bucket will be full again (a leaky
- * bucket told by [ hash | full_at | lost ]     one number): a line moves it one interval on, and is
- * allowed while that [  0   |    0    |  0   ]     keeps it within BURST intervals of now.
+ *           [ hash | full_at | lost ]     bucket told by one number): a line moves it one interval
+ *           [  0   |    0    |  0   ]     on, and is allowed while that keeps it within BURST
+ *                                         intervals of now
  *
  *   I1  a bucket's hash changes once, from 0 to a name's
  *   I2  at most BURST + t / INTERVAL lines of a name pass in any time t
  *   I3  lost lines are told exactly once, by the next line of that name, and counted in
- * `suppressed` for ever
+ *       `suppressed` for ever
  *
  * Names beyond the table's size share its last bucket. Any thread; lock-free; all atomics are
  * relaxed, since a bucket guards nothing but itself. A line that write(2) refuses is gone: there is

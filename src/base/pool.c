@@ -7,7 +7,8 @@
  *
  *   I1  a slot holds an idle object or NULL; an object is in one slot or with one user
  *   I2  idle >= objects in slots at any moment: it is raised before a slot is filled and lowered
- * after one is emptied I3  taken = objects out with users
+ *       after one is emptied
+ *   I3  taken = objects out with users
  *
  * Take looks from the hint downwards and exchanges a non-NULL slot with NULL; give looks from the
  * hint upwards and swaps NULL for its object. Used by one thread this is a stack, O(1) and warm in

@@ -8,7 +8,7 @@
  *
  *   I1  the caller's body is only read; everything that is written is the arena's
  *   I2  the result is set once the envelope was sound to its last byte; until then only the error
- * and the request id are
+ *       and the request id are
  *
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
  * no metric is in the tally. A full arena ends it too, as WEIR_EFULL: nothing is wrong with the

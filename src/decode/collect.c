@@ -4,18 +4,19 @@
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
- *          ─► recent[]                     metric ─► place, so that a point costs one compare, not
- * one hash ─► block ⇄ block ⇄ block        1024 points each, and their times beside them
+ *          ─► recent[]                     metric ─► place: a point costs one compare, not one hash
+ *          ─► block ⇄ block ⇄ block        1024 points each, and their times beside them
  *
  *   finish:  count each place's points ─► offsets ─► copy every point to its place's next slot
  *
- *            [ place 0: p0 p3 p4 | place 1: p1 | place 2: p2 p5 ]   one array; order within a run
- * is order of arrival
+ *            [ place 0: p0 p3 p4 | place 1: p1 | place 2: p2 p5 ]   one array; the order within a
+ *                                                                   run is that of arrival
  *
- *   I1  points in [0, collect->points) stand in blocks first .. current; blocks after `current` are
- * spare I2  point->run is an index of a place while collecting, and of a run after finish I3  equal
- * heads under one parent are one struct, so comparing pointers compares metrics I4  once `full` is
- * set, nothing is added and what was interned stays readable
+ *   I1  points in [0, collect->points) stand in blocks first .. current; blocks after `current`
+ *       are spare
+ *   I2  point->run is an index of a place while collecting, and of a run after finish
+ *   I3  equal heads under one parent are one struct, so comparing pointers compares metrics
+ *   I4  once `full` is set, nothing is added and what was interned stays readable
  *
  * Taking back a message moves `points` only. The heads that it brought stay interned (nobody can
  * see them), and a place that is left without points makes no run.

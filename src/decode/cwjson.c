@@ -4,16 +4,17 @@
  *
  *   line ─► struct weir_cwjson_line ─► Summary point ─► collector
  *                                   └► a Gauge for each statistic that a Summary has no place for,
- * right behind it
+ *                                      right behind it
  *
  * Building a resource's or a metric's head for every line would cost more than the point itself, so
  * both are remembered under the raw strings they are made of, for as long as the request lives:
  *
- *   streams   (metric_stream_name, account_id, region)         ─► scope     the last one used is
- * tried first metrics   (scope, namespace, metric_name, unit)            ─► metric
+ *   streams   (metric_stream_name, account_id, region)     ─► scope    the last used is tried first
+ *   metrics   (scope, namespace, metric_name, unit)        ─► metric
  *
  *   I1  a remembered string is a view of the body, whose line is never written again once it has
- * been read I2  one context holds for all of a request's records
+ *       been read
+ *   I2  one context holds for all of a request's records
  *
  * Where the arena is full, `full` is set and the line is dropped: the request fails as a whole.
  */

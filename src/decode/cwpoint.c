@@ -4,11 +4,13 @@
  * and then written, so that no length is ever patched and no byte shifted. The size functions stand
  * directly above their writers and must say the same; each writer's caller asserts that they did.
  *
- *   attribute      KeyValue { 1 key  2 AnyValue { 1 string } }            07 "labels" have the same
- * two strings Dimensions     KeyValue { 1 key  2 AnyValue { 6 KeyValueList { 1 KeyValue ... } } }
+ *   attribute      KeyValue { 1 key  2 AnyValue { 1 string } }
+ *   0.7's labels   have the same two strings
+ *   Dimensions     KeyValue { 1 key  2 AnyValue { 6 KeyValueList { 1 KeyValue ... } } }
  *
  *   I1  an attribute's value message is always written, also for an empty string (a oneof member
- * has presence) I2  fixed64 fields with all bits 0 are left out, except a Gauge's value
+ *       has presence)
+ *   I2  fixed64 fields with all bits 0 are left out, except a Gauge's value
  *
  * Deliberately not a general OTLP encoder: field orders are AWS's, taken from captured payloads.
  */

@@ -4,8 +4,8 @@
  *
  *   record    [len|message][len|message]...
  *   message   ResourceMetrics ─► ScopeMetrics ─► Metric ─► data ─► data point
- *                │ head            │ head         │ head   │ data_head  │ kept as it is (1.0) or
- * rewritten (0.7)
+ *                │ head            │ head         │ head   │ data_head  │ kept as it is (1.0),
+ *                                                                       │ or rewritten (0.7)
  *
  * A level's head is every field that does not lead down, joined in order: a view of the message
  * where those fields stand together (AWS writes them so), else a copy in the arena. Each level is
@@ -14,8 +14,9 @@
  *
  *   I1  nothing is handed to the collector as a view that was not checked before, all of its fields
  *   I2  a message that fails is rolled back whole: its points are gone, and only its heads stay
- * interned, unseen I3  the walk is 4 levels of loops, no recursion; attributes nest at most
- * WEIR_OTLP_DEPTH_MAX deep
+ *       interned, unseen
+ *   I3  the walk is 4 levels of loops, no recursion; attributes nest at most WEIR_OTLP_DEPTH_MAX
+ *       deep
  *
  * Which version it is is asked of each data point: field 1 is 0.7's labels, reserved since 0.9. An
  * exponential histogram, which 0.7 does not have, uses 1 for its attributes. A point with neither

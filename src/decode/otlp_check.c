@@ -7,9 +7,10 @@
  *                              ─► NESTED + shape: a message of that shape, checked whole
  *
  *   I1  nested shapes form no cycle and are three deep at most (point, exemplar, attribute), so the
- * recursion between weir_otlp_check_field and weir_otlp_check_message is bounded; attribute values
- * bring their own limit I2  whatever passes is accepted by a protobuf library that knows the schema
- * (the fuzzer's second opinion)
+ *       recursion between weir_otlp_check_field and weir_otlp_check_message is bounded; attribute
+ *       values bring their own limit
+ *   I2  whatever passes is accepted by a protobuf library that knows the schema (the fuzzer's
+ *       second opinion)
  *
  * Repeated numbers may come packed or one by one, as protobuf allows. A field that occurs twice is
  * not refused: for a parser the last one counts, or both are merged. Pure; any thread.

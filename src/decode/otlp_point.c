@@ -3,8 +3,9 @@
  * One OTLP data point: checked, and where it is 0.7's, written as 1.0.
  *
  *   0.7   1 labels {1 key 2 value} ...   2 start 3 time 4 count [5 sum] 6 quantiles ...   other
- *   1.0   2 start 3 time 4 count [5 sum] 6 quantiles ...   7 Namespace 7 MetricName 7 Dimensions
- * other
+ *
+ *   1.0   2 start 3 time 4 count [5 sum] 6 quantiles ...
+ *         7 Namespace 7 MetricName 7 Dimensions   other
  *
  * The first labels called Namespace and MetricName are the two that CloudWatch puts in front; every
  * other label is a dimension, in its order, also one that happens to have such a name (a 1.0 point

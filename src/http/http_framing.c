@@ -21,8 +21,8 @@
  *   I1  payload_bytes + overhead_bytes is the number of bytes consumed since init.
  *   I2  In DATA `left` is not 0. In DONE and FAILED nothing more is consumed.
  *   I3  A refusal is decided by the bytes up to it, never by how they were cut: a payload run is
- * returned before the framing behind it is looked at, and the share of the framing is judged where
- * a chunk ends.
+ *       returned before the framing behind it is looked at, and the share of the framing is judged
+ *       where a chunk ends.
  *
  * Strict where readers are known to differ: the size has 1..16 hex digits, then at once CR or `;`.
  * No white space, no sign, no 0x, no lone LF, no trailer fields. Extensions mean nothing to us and

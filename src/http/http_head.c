@@ -16,11 +16,14 @@
  *
  * Invariants
  *   I1  Every view lies inside the head that was given, and so does their whole: the parser only
- * moves forward. I2  The scan and the parser split lines alike: both at CRLF, and a lone LF ends
- * neither's patience silently. I3  After success the framing is one of three and certain: no field
- * that could say otherwise was skipped. I4  The scan gives the same answer for any way of cutting
- * the input, because what it remembers between calls
- *       (`*scanned`) says only how far it came, and it looks back at most three bytes from there.
+ *       moves forward.
+ *   I2  The scan and the parser split lines alike: both at CRLF, and a lone LF ends neither's
+ *       patience silently.
+ *   I3  After success the framing is one of three and certain: no field that could say otherwise
+ *       was skipped.
+ *   I4  The scan gives the same answer for any way of cutting the input, because what it remembers
+ *       between calls (`*scanned`) says only how far it came, and it looks back at most three bytes
+ *       from there.
  *
  * Bounded: the caller bounds the head's bytes before it scans further, this file bounds the fields.
  * The time is linear. Pure: no allocation, no clock, no log, no state but the caller's; any thread.

@@ -5,14 +5,16 @@
  *   main thread            loop thread i
  *   start ── spawn ──────► make loop, worker, listeners ── report ──► (start waits for all reports)
  *                          run: accept ─► session ─► pipeline
- *   drain ── post task ──► close listeners, drain sessions, stop when none is left or the deadline
- * is over ◄── join ─────── abort what is left, free everything on this thread
+ *   drain ── post task ──► close listeners, drain sessions, stop when none is left or the
+ *                          deadline is over
+ *         ◄── join ─────── abort what is left, free everything on this thread
  *
  * Invariants
  *   I1  loop, listeners, sessions and worker are made, used and freed on their own thread (libh2o
- * keeps state per thread) I2  ports are probed once on the main thread without SO_REUSEPORT, so
- * another process's socket is found out; all loops then share the port the probe got I3  `phase`
- * only moves forward
+ *       keeps state per thread)
+ *   I2  ports are probed once on the main thread without SO_REUSEPORT, so another process's socket
+ *       is found out; all loops then share the port the probe got
+ *   I3  `phase` only moves forward
  */
 #include "weir/ingest.h"
 

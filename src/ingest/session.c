@@ -23,11 +23,14 @@
  *
  * Invariants
  *   I1  no byte of a body is read before its key was good and, where its length is declared, its
- * whole credit was taken I2  memory held for a connection: its session, the kernel's and libh2o's
- * buffer, and what intake credit pays for I3  while SUBMITTED or REPLY nothing is read: a peer that
- * pipelines waits in its own buffers I4  a session that is SUBMITTED outlives its connection: the
- * request owns the buffers, not the socket I5  every answer but one to a whole body closes the
- * connection, lingering, so that a reset cannot overtake it
+ *       whole credit was taken
+ *   I2  memory held for a connection: its session, the kernel's and libh2o's buffer, and what
+ *       intake credit pays for
+ *   I3  while SUBMITTED or REPLY nothing is read: a peer that pipelines waits in its own buffers
+ *   I4  a session that is SUBMITTED outlives its connection: the request owns the buffers, not the
+ *       socket
+ *   I5  every answer but one to a whole body closes the connection, lingering, so that a reset
+ *       cannot overtake it
  *
  * All of it runs on the loop's thread. Slow peers end in weir_session_tick, full ones in a 503
  * before their body. It does not know gzip, JSON or OTLP (decode), or what makes a request safe

@@ -4,18 +4,20 @@
  *
  *   registry
  *     names    weir_table: (family, label values) ─► series number
- *     series   [ family, first cell, next ]   by number; series of one family are a list in order
- * of arrival global   [ double ]                     by number: gauges and totals, process-wide
+ *     series   [ family, first cell, next ]   by number; a family's are a list in order of arrival
+ *     global   [ double ]                     by number: gauges and totals, process-wide
  *     slabs ─► slab ─► slab ─► NULL           one a thread: cells of counters and histograms
  *
  *   cells of a counter    [ count ]
  *   cells of a histogram  [ bucket 0 | ... | bucket n-1 | +Inf | sum as the bits of a double ]
  *
  *   I1  series[i] is complete before number i can be found; it never changes but for `next` and
- * `is_touched` I2  a slab's cells are written by the thread that owns it and by nobody else I3  a
- * slab is never freed before weir_metrics_stop; when its thread ends a later one goes on in it I4
- * ordinary series <= ORDINARY_MAX; each family's "other" and its overflow counter exist from the
- * start, so that reaching a cap needs nothing new
+ *       `is_touched`
+ *   I2  a slab's cells are written by the thread that owns it and by nobody else
+ *   I3  a slab is never freed before weir_metrics_stop; when its thread ends a later one goes on
+ *       in it
+ *   I4  ordinary series <= ORDINARY_MAX; each family's "other" and its overflow counter exist from
+ *       the start, so that reaching a cap needs nothing new
  *
  * Threads: a series is looked up without a lock and added under one mutex (the table's own is then
  * free). Since only the holder adds, the next number is known before the name is interned, and the

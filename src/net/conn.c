@@ -6,28 +6,32 @@
  *            weir_conn_adopt
  *                  |
  *                  v      end_of_input (nothing new read), or a failed write (on_write)
- *                OPEN ---------------------------------------------------> ENDED   (on_closed, once)
- *                  |  end_of_input, with input                               ^ |
- *                  +----------------------> ENDING --------------------------+ |
- *                  |                          |     weir_conn_tell_ended       |
- *                  |  weir_conn_close(linger) | weir_conn_close(linger)        |
- *                  +-----------------> LINGERING <-----------------------------+
+ *                OPEN -------------------------------------------------> ENDED  (on_closed, once)
+ *                  |  end_of_input, with input                             ^ |
+ *                  +----------------------> ENDING ------------------------+ |
+ *                  |                          |   weir_conn_tell_ended       |
+ *                  |  weir_conn_close(linger) | weir_conn_close(linger)      |
+ *                  +-----------------> LINGERING <---------------------------+
  *                  |                       |
- *                  |  weir_conn_close(0)   |  settle: written and the peer done; swallow: 64 MiB read;
- *                  v                       v  a failed write or read; weir_conn_expire: its time is over
+ *                  |                       |  settle: written and the peer done;
+ *                  |                       |  swallow: 64 MiB read; a failed write or read;
+ *                  |  weir_conn_close(0)   |  weir_conn_expire: its time is over
+ *                  v                       v
  *                FREED <-------------------+
  *
  * Invariants
- *   I1  After a callback into the user nothing of the connection is touched: the user may have closed it.
- *   I2  No callback into the user after weir_conn_close, and on_closed at most once, never from inside
- *       another function of this module: it always comes from the loop.
- *   I3  LINGERING and ENDING mean linked in the loop's list of that name, so the tick finds it; a lingering
- *       connection's user and events are forgotten.
- *   I4  conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it: over TLS
- *       a goodbye may still be on its way, and the limit on connections is a limit on descriptors.
+ *   I1  After a callback into the user nothing of the connection is touched: the user may have
+ *       closed it.
+ *   I2  No callback into the user after weir_conn_close, and on_closed at most once, never from
+ *       inside another function of this module: it always comes from the loop.
+ *   I3  LINGERING and ENDING mean linked in the loop's list of that name, so the tick finds it; a
+ *       lingering connection's user and events are forgotten.
+ *   I4  conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it:
+ *       over TLS a goodbye may still be on its way, and the limit on connections is a limit on
+ *       descriptors.
  *   I5  A write under way is our own copy: its user may be gone before the kernel has taken it.
- *   I6  Input that came together with the peer's end is given to the user before on_closed: a peer may
- *       send its request, shut its sending side, and wait for the answer.
+ *   I6  Input that came together with the peer's end is given to the user before on_closed: a peer
+ *       may send its request, shut its sending side, and wait for the answer.
  *
  * Why linger: an answer that is sent while the request still comes in (401, 503) is lost if we
  * close at once, since the kernel answers bytes that nobody will read with a reset, and a reset

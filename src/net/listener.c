@@ -5,20 +5,21 @@
  *
  *   weir_listener_probe          bind without SO_REUSEPORT, then close: fails where anybody listens
  *   weir_listener_open x loops   bind with SO_REUSEPORT: the kernel spreads new connections over
- * the loops
+ *                                the loops
  *
- *   kernel's queue --> accept_some --> adopt --> [TLS handshake, once there is a TLS context] -->
- * accepted(conn)
+ *   kernel's queue --> accept_some --> adopt --> [TLS handshake, once there is a TLS context]
+ *                        |                 |                      |
+ *                        |                 +----------------------+--> accepted(conn)
  *                        |
  *                        +-- connections_max reached, no descriptors, no memory: paused until the
- * next tick
+ *                            next tick
  *
  * Invariants
  *   I1  A paused listener is not polled: a queue that cannot be accepted from stays readable, and
- * libh2o's level-triggered epoll would spin at 100 % CPU. I2  Closing accepts what is queued first,
- * over the limit if need be: the kernel resets what is left in the queue of a closed socket, though
- * its peer saw the connection succeed. I3  `accepted` may close the listener: it is freed only
- * after the accepting is over.
+ *       libh2o's level-triggered epoll would spin at 100 % CPU.
+ *   I2  Closing accepts what is queued first, over the limit if need be: the kernel resets what is
+ *       left in the queue of a closed socket, though its peer saw the connection succeed.
+ *   I3  `accepted` may close the listener: it is freed only after the accepting is over.
  *
  * The limit counts the open connections of the loop, over all its listeners. What cannot be
  * accepted waits in the kernel's queue and, past its end, is not answered, so that the peer tries

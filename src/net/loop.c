@@ -5,31 +5,35 @@
  *   other threads                         the loop's thread
  *   weir_loop_post --CAS--> posted        epoll_wait
  *        |                  (a stack)       |- bell (eventfd): take the whole stack, reverse it,
- * run each task
+ *        |                                  |  run each task
  *        +-- if it was empty: write 1 --->  |- ticker (timerfd): expire lingering, resume
- * listeners, on_tick weir_loop_stop: write 2^32 --------->   |- sockets: conn.c, listener.c
+ *                                           |  listeners, on_tick
+ *   weir_loop_stop: write 2^32 --------->   |- sockets: conn.c, listener.c
  *
  * Invariants
  *   I1  A post that finds the stack empty rings, and the loop looks at the stack after it silenced
- * the bell: so no task waits without a ring under way. Many posts between two looks are one ring.
+ *       the bell: so no task waits without a ring under way. Many posts between two looks are one
+ *       ring.
  *   I2  A stop is a value in the bell, not a flag beside it: the write is the last thing that a
- * stopping thread does with the loop, so the loop may be freed as soon as it has seen the stop. I3
- * Everything that makes a socket of libh2o pending happens inside h2o_evloop_run (`turning`).
- * Outside, a close behind a write would free the socket while it is linked as pending (libh2o frees
- * in its next wait). I4  No libh2o timeout is ever linked: they run on the wall clock.
+ *       stopping thread does with the loop, so the loop may be freed as soon as it has seen the
+ *       stop.
+ *   I3  Everything that makes a socket of libh2o pending happens inside h2o_evloop_run (`turning`).
+ *       Outside, a close behind a write would free the socket while it is linked as pending (libh2o
+ *       frees in its next wait).
+ *   I4  No libh2o timeout is ever linked: they run on the wall clock.
  *
  * Traps of libh2o 2.2.5 that are handled here
  *   - h2o_evloop_run returns -1 when a signal interrupts epoll_wait: it is called again. Any other
- * failure means that epoll_ctl failed half way through a list that cannot be repaired: the program
- * ends, its supervisor starts it anew.
+ *     failure means that epoll_ctl failed half way through a list that cannot be repaired: the
+ *     program ends, its supervisor starts it anew.
  *   - A buffer of 16 MiB moves to a temporary file with a synchronous fallocate: switched off for
- * the process.
+ *     the process.
  *   - Each thread keeps up to 16 input buffers for reuse and never gives them back: weir_loop_free
- * does.
+ *     does.
  *   - h2o_evloop_destroy leaves epoll's descriptor open. A process makes its loops once, so that is
- * let be.
+ *     let be.
  *   - Its own cross-thread queue takes a lock for each message, and destroying it forgets its
- * memory: not used.
+ *     memory: not used.
  *
  * When it is full: a post cannot fail, since the task's memory is the poster's. When a callback is
  * slow, ticks come together as one. A stop waits for the answers that linger, at most

@@ -19,8 +19,7 @@ struct weir_loop {
     h2o_evloop_t *evloop;
     pthread_t thread; /* the one that made the loop, the only one that may use it */
     int64_t now_ns;
-    bool turning; /* inside h2o_evloop_run, so what becomes pending is handled before the next wait
-                   */
+    bool turning; /* inside h2o_evloop_run: what becomes pending is handled before the next wait */
     bool stopping;
     int64_t stop_by_ns;
 

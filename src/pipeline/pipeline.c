@@ -6,17 +6,20 @@
  *   weir_pipeline_committed                                        └─► published ─► answered
  *
  * Edges and who takes them:
- *   received  ─► decoded    decode_body          all or nothing: a damaged body changes nothing
- *   decoded   ─► reserved   weir_router_reserve  credit everywhere, or 503 and nothing held
- *   reserved  ─► committed  options.commit       the spool's seam; durability: memory is
- * commit_to_memory committed ─► answered   weir_pipeline_committed: publish (cannot fail), count,
- * 200 any       ─► refused    refuse               one answer, everything given back
+ *   received  ─► decoded    decode_body              all or nothing: a damaged body changes nothing
+ *   decoded   ─► reserved   weir_router_reserve      credit everywhere, or 503 and nothing held
+ *   reserved  ─► committed  options.commit           the spool's seam; commit_to_memory where
+ *                                                    durability is memory
+ *   committed ─► answered   weir_pipeline_committed  publish (cannot fail), count, 200
+ *   any       ─► refused    refuse                   one answer, everything given back
  *
  * Invariants
  *   I1  `answered` is called exactly once for each submit, and nothing of the submission is touched
- * after it I2  nothing is visible to an exporter before the commit said WEIR_OK I3  the staging
- * buffer is read-only from submit until the commit is over, then given back before publishing I4
- * what is counted as received was answered 200: a retried 503 is not counted twice
+ *       after it
+ *   I2  nothing is visible to an exporter before the commit said WEIR_OK
+ *   I3  the staging buffer is read-only from submit until the commit is over, then given back
+ *       before publishing
+ *   I4  what is counted as received was answered 200: a retried 503 is not counted twice
  *
  * Everything runs on the submitting loop's thread; workers share nothing but the router's rings and
  * credit. What it does not do: know HTTP, keys or sockets (ingest), or how a commit is made durable

@@ -4,8 +4,8 @@
  *
  *   reserve   arena's charge ─► queued budget
  *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what was taken is
- *             row 1: ...                                                    ┘ given back when a
- *                                                                             later row says no
+ *             row 1: ...                                                    │ given back when a
+ *                                                                           ┘ later row says no
  *   publish   references for all, then pushes, then bells
  *   cancel    credits and shares of all rows
  *

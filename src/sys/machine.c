@@ -2,14 +2,15 @@
 /*
  * Reads what the kernel grants this process and what it has used.
  *
- *   /proc/self/cgroup   0::/system.slice/weir.service       v2: one line, one tree under
- * /sys/fs/cgroup 5:cpu,cpuacct:/weir                 v1: a line and a tree for each set of
- * controllers
+ *   /proc/self/cgroup   0::/system.slice/weir.service   v2: one line, one tree under /sys/fs/cgroup
+ *                       5:cpu,cpuacct:/weir             v1: a line and a tree for each set of
+ *                                                       controllers
  *
- *   v2  <tree>/<path>/cpu.max       "50000 100000" or "max 100000"      every folder up to the root
- * limits too, <tree>/<path>/memory.max    "536870912" or "max"                so the smallest of
- * them counts v1  <tree>/cpu/<path>/cpu.cfs_quota_us (-1: none), cpu.cfs_period_us;
- * <tree>/memory/<path>/memory.limit_in_bytes
+ *   v2  <tree>/<path>/cpu.max       "50000 100000" or "max 100000"   every folder up to the root
+ *       <tree>/<path>/memory.max    "536870912" or "max"             limits too, so the smallest of
+ *                                                                    them counts
+ *   v1  <tree>/cpu/<path>/cpu.cfs_quota_us (-1: none), cpu.cfs_period_us
+ *       <tree>/memory/<path>/memory.limit_in_bytes
  *
  * In a container with its own cgroup namespace the path is "/" and the tree's root is the
  * container's; without one the path names a folder that is not mounted inside, and looking upwards

@@ -6,7 +6,7 @@
  * Requests made by hand, as a decoder would leave them, for the tests of the route and batch rooms.
  *
  *   fixture ─► request (an arena, padded as if a body lay in it) ─► runs ─► points, each with a
- * number of its own
+ *                                                                           number of its own
  *
  * A point's content is its number as fixed64 field 3, and padding as bytes field 7. Include after
  * cmocka.h.
