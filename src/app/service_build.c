@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the configuration to running rooms, bottom to top, and back.
+ *
+ *   namespaces ─ regions ─ credits ─ exporter ─ router ─ pipeline ─ keys ─ exporter's threads ─ ingest ─ admin
+ *
+ * Each room gets its options from the configuration here and nowhere else: no lower room knows it. The exporter is made
+ * before the router, since it owns the doorbells that the router rings, and started after it, since it drains it.
+ *
+ *   I1  weir_service_done takes the same way back, and skips what was not made
+ *   I2  ingest listens when all that a request needs is there; admin last, so that /readyz never tells a half truth
+ *
+ * Main thread.
+ */
+#include "lifecycle_internal.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+#include "weir/machine.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include "weir/session.h"
+#include <stdatomic.h>
+#include <stdio.h>
+
+enum { RING_SLOTS = 2048, THREADS_MAX = 64, ADDRESS_SIZE = 80 };
+
+static const struct weir_envelope_limits envelope_limits = {
+    .records = 10000, .record_bytes = 1024000, .depth = 32};
+
+static enum weir_status failed(const char *what, enum weir_status status)
+{
+    weir_log(WEIR_LOG_ERROR, "start failed", WEIR_LOG_STR("what", what),
+             WEIR_LOG_STR("reason", weir_status_text(status)));
+    return status;
+}
+
+/* Returns from the calling function, having logged what could not be made. */
+#define BUILD(what_, expr_)                                                                        \
+    do {                                                                                           \
+        enum weir_status build_status_ = (expr_);                                                  \
+        if (build_status_ != WEIR_OK) {                                                            \
+            return failed((what_), build_status_);                                                 \
+        }                                                                                          \
+    } while (0)
+
+static uint32_t thread_count(uint32_t configured)
+{
+    unsigned cores = weir_machine_cores();
+    uint32_t count = configured > 0 ? configured : cores;
+    return count > THREADS_MAX ? THREADS_MAX : count;
+}
+
+static void fill_destination(struct weir_destination_options *options,
+                             const struct weir_config_destination *destination)
+{
+    *options = (struct weir_destination_options){
+        .name = destination->name,
+        .type = (enum weir_destination_type)destination->type,
+        .url = destination->url,
+        .path = destination->path,
+        .headers = destination->headers,
+        .ca_file = destination->tls.ca_file,
+        .proxy = destination->proxy,
+        .compression = (enum weir_compression)destination->compression,
+        .timeout_ns = destination->timeout_ns,
+        .buffer = {.size = destination->buffer.size,
+                   .interval_ns = destination->buffer.interval_ns,
+                   .points_max = destination->buffer.max_points},
+        .retry = {.window_ns = destination->retry.window_ns,
+                  .initial_ns = destination->retry.initial_ns,
+                  .max_ns = destination->retry.max_ns},
+        .hold_on_outage = destination->retry.on_outage == 0,
+        .also_on = destination->retry.also_on,
+    };
+}
+
+static enum weir_status build_exporter(struct weir_service *service)
+{
+    const struct weir_config *config = service->config;
+    const struct weir_config_destination *all = config->destinations.items;
+    WEIR_ASSERT(config->destinations.count <= WEIR_DESTINATIONS_MAX);
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        fill_destination(&service->destinations[i], &all[i]);
+    }
+    struct weir_exporter_options options = {
+        .destinations = service->destinations,
+        .destination_count = config->destinations.count,
+        .threads = thread_count(config->export_threads),
+        .export_bytes = service->shares.export_bytes,
+        .queued = &service->queued,
+        .regions = service->regions,
+    };
+    return weir_exporter_new(&options, &service->exporter);
+}
+
+static enum weir_status build_router(struct weir_service *service)
+{
+    const struct weir_config *config = service->config;
+    const struct weir_config_destination *all = config->destinations.items;
+    struct weir_route_destination routes[WEIR_DESTINATIONS_MAX];
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        routes[i] = (struct weir_route_destination){
+            .name = all[i].name,
+            .include = all[i].namespaces.include,
+            .exclude = all[i].namespaces.exclude,
+            .share = service->shares.destination,
+            .wake = weir_exporter_wake(service->exporter, i),
+        };
+    }
+    struct weir_router_options options = {
+        .destinations = routes,
+        .destination_count = config->destinations.count,
+        .ring_slots = RING_SLOTS,
+        .queued = &service->queued,
+        .namespaces = service->namespaces,
+        .regions = service->regions,
+    };
+    return weir_router_new(&options, &service->router);
+}
+
+static enum weir_status build_pipeline(struct weir_service *service)
+{
+    struct weir_pipeline_options options = {
+        .router = service->router,
+        .regions = service->regions,
+        .intake = &service->intake,
+        .namespaces = service->namespaces,
+        .body_limit = service->config->ingest.body_limit,
+        .limits = envelope_limits,
+    };
+    return weir_pipeline_new(&options, &service->pipeline);
+}
+
+static enum weir_status build_keys(struct weir_service *service)
+{
+    const struct weir_config_list *list = &service->config->ingest.access_keys;
+    const struct weir_config_access_key *keys = list->items;
+    struct weir_key_spec specs[WEIR_KEYS_MAX];
+    if (list->none) {
+        return WEIR_OK; /* NULL: a door without a lock */
+    }
+    WEIR_ASSERT(list->count > 0);
+    WEIR_ASSERT(list->count <= WEIR_KEYS_MAX);
+    for (uint32_t i = 0; i < list->count; i++) {
+        specs[i] = (struct weir_key_spec){
+            .name = keys[i].name,
+            .key = keys[i].key,
+            .not_before_ns = keys[i].not_before_ns,
+            .not_after_ns = keys[i].not_after_ns,
+            .accounts = keys[i].accounts,
+        };
+    }
+    return weir_keys_new(specs, list->count, &service->keys);
+}
+
+/* "127.0.0.1:0" with the port that the kernel chose. */
+static void log_listening(const char *kind, const char *address, uint16_t port)
+{
+    char text[ADDRESS_SIZE];
+    const char *colon = strrchr(address, ':');
+    WEIR_ASSERT(colon != NULL);
+    (void)snprintf(text, sizeof text, "%.*s:%u", (int)(colon - address), address, (unsigned)port);
+    weir_log(WEIR_LOG_INFO, "listening", WEIR_LOG_STR("kind", kind), WEIR_LOG_STR("address", text));
+}
+
+static enum weir_status failed_address(const char *what, const char *address,
+                                       enum weir_status status)
+{
+    const char *reason = status == WEIR_EEXIST    ? "the address is in use"
+                         : status == WEIR_EDENIED ? "this user may not listen there"
+                         : status == WEIR_EINVAL  ? "no address of this machine"
+                                                  : weir_status_text(status);
+    weir_log(WEIR_LOG_ERROR, "start failed", WEIR_LOG_STR("what", what),
+             WEIR_LOG_STR("address", address == NULL ? "" : address),
+             WEIR_LOG_STR("reason", reason));
+    return status;
+}
+
+static enum weir_status build_ingest(struct weir_service *service)
+{
+    const struct weir_config_ingest *ingest = &service->config->ingest;
+    struct weir_session_limits limits = weir_session_limits_default();
+    limits.body_bytes = ingest->body_limit;
+    limits.head_timeout_ns = ingest->timeouts.head_ns;
+    limits.idle_timeout_ns = ingest->timeouts.idle_ns;
+    limits.body_timeout_ns = ingest->timeouts.body_ns;
+    struct weir_ingest_options options = {
+        .addresses = ingest->listen,
+        .threads = thread_count(ingest->threads),
+        .connections_max = ingest->connections_max,
+        .path = ingest->path,
+        .keys = service->keys,
+        .pipeline = service->pipeline,
+        .intake = &service->intake,
+        .regions = service->regions,
+        .limits = limits,
+        .ready = weir_service_ready,
+        .argument = service,
+    };
+    const char *address = NULL;
+    enum weir_status status = weir_ingest_start(&options, &service->ingest, &address);
+    if (status != WEIR_OK) {
+        return failed_address("ingest", address, status);
+    }
+    for (uint32_t i = 0; ingest->listen[i] != NULL; i++) {
+        log_listening("ingest", ingest->listen[i], weir_ingest_port(service->ingest, i));
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status build_admin(struct weir_service *service)
+{
+    const char *const *listen = service->config->admin.listen;
+    struct weir_admin_options options = {
+        .addresses = listen,
+        .ready = weir_service_ready_reason,
+        .status = weir_service_status,
+        .argument = service,
+    };
+    const char *address = NULL;
+    enum weir_status status = weir_admin_start(&options, &service->admin, &address);
+    if (status != WEIR_OK) {
+        return failed_address("admin", address, status);
+    }
+    for (uint32_t i = 0; listen[i] != NULL; i++) {
+        log_listening("admin", listen[i], weir_admin_port(service->admin, i));
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir_service_build(struct weir_service *service)
+{
+    service->shares = weir_config_shares(service->config);
+    service->started_ns = weir_clock_mono_ns();
+    weir_credit_init(&service->intake, service->shares.intake);
+    weir_credit_init(&service->queued, service->shares.queued);
+    BUILD("namespaces", weir_namespaces_new(&service->namespaces));
+    BUILD("regions", weir_regions_new(service->shares.idle, &service->regions));
+    BUILD("exporter", build_exporter(service));
+    BUILD("router", build_router(service));
+    BUILD("pipeline", build_pipeline(service));
+    BUILD("access keys", build_keys(service));
+    BUILD("exporter threads", weir_exporter_start(service->exporter, service->router));
+    service->exporting = true;
+    WEIR_TRY(build_ingest(service)); /* these two have logged what failed */
+    return build_admin(service);
+}
+
+void weir_service_done(struct weir_service *service)
+{
+    weir_admin_stop(service->admin);
+    weir_ingest_free(service->ingest);
+    weir_pipeline_free(service->pipeline);
+    weir_router_free(service->router);
+    weir_exporter_free(service->exporter);
+    weir_keys_free(service->keys);
+    weir_namespaces_free(service->namespaces);
+    weir_credit_done(&service->intake);
+    weir_credit_done(&service->queued);
+    weir_regions_free(service->regions);
+}
+
+bool weir_service_ready(void *service)
+{
+    struct weir_service *self = service;
+    return atomic_load_explicit(&self->phase, memory_order_relaxed) == WEIR_PHASE_READY;
+}
+
+bool weir_service_ready_reason(void *service, const char **ret_reason)
+{
+    struct weir_service *self = service;
+    int phase = atomic_load_explicit(&self->phase, memory_order_relaxed);
+    *ret_reason = phase == WEIR_PHASE_STARTING ? "starting" : "draining";
+    return phase == WEIR_PHASE_READY;
+}
+
+uint64_t weir_service_delivered(const struct weir_service *service)
+{
+    uint64_t points = 0;
+    for (uint32_t i = 0; i < service->config->destinations.count; i++) {
+        points += weir_exporter_status(service->exporter, i).points_delivered;
+    }
+    return points;
+}
