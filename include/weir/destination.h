@@ -21,10 +21,10 @@
  * last if there is another. An outage is not a poison batch: docs/design/0001-probe-and-poison.md.
  *
  *   I1  a parcel is in `waiting`, in flight, or the caller's
- *   I2  a parcel expires only if it failed, others were then delivered, and it failed again
- * (`outpaced`); with hold_on_outage off, also when its window just ends I3  while BLOCKED no window
- * runs but that of a batch that alone is forbidden (`singled_out`) runs but that of an outpaced
- * parcel that was tried
+ *   I2  with hold_on_outage a parcel expires only on evidence against it: it failed again after others
+ *       were taken, twice in its window, and no parcel without such evidence has failed since the
+ *       last delivery; without hold_on_outage, also when its window just ends
+ *   I3  while BLOCKED no window runs but that of a batch that alone is forbidden (`singled_out`)
  */
 enum weir_destination_state {
     WEIR_DESTINATION_UP,
@@ -46,9 +46,9 @@ struct weir_parcel { /* embedded in whatever represents an encoded batch */
     uint64_t order;      /* of closing: older first; halves share it */
     uint64_t taken_then; /* the destination's `taken` when this one last failed */
     uint32_t failures;   /* answers that were no verdict, ever */
-    bool outpaced;       /* it failed, others were taken, it failed again: it is to blame itself */
+    uint32_t passed_by;  /* times it failed again after others had been taken, in its window */
     bool blocked;        /* its last failure was a 401 or its like */
-    bool singled_out;    /* forbidden twice, with others taken in between: its window runs */
+    bool singled_out;    /* it alone is forbidden, the others are taken: its window runs */
     bool held;           /* a window of it has ended in an outage, and was opened anew */
     bool probe;          /* in flight as a probe */
 };
@@ -69,6 +69,7 @@ struct weir_destination {
     int64_t probe_ns;                      /* PROBING, BLOCKED: when the next probe may go */
     uint32_t failures;                     /* probes failed in a row, for their backoff */
     const struct weir_parcel *last_failed; /* compared, never followed */
+    bool others_fail; /* a parcel without evidence against it failed since the last delivery */
     struct weir_destination_queue waiting; /* never attempted, or failed and to be retried */
 };
 
@@ -107,7 +108,7 @@ struct weir_parcel *weir_destination_expired(struct weir_destination *destinatio
 
 /* When _next or _expired may next say something new, without an answer or an addition; INT64_MAX
  * for never, a time in the past for now. O(waiting). */
-int64_t weir_destination_wakeup_ns(const struct weir_destination *destination, int64_t now_ns);
+int64_t weir_destination_wakeup_ns(const struct weir_destination *destination);
 
 /* The first waiting parcel whatever its state, taken out; NULL when there is none. For the end of a
  * drain. */

@@ -19,14 +19,15 @@
  * everybody. After those, whoever failed least. The one that failed last only when it is alone.
  *
  * Outage or poison. A batch is to blame only with evidence: it failed, the destination then took
- * other batches, and it failed again. "Others were taken since its first attempt" is not enough:
- * another batch that was in flight beside it may have been taken just before the outage began. A
- * window that ends without evidence is opened anew (held), which loses nothing however long the
- * outage.
+ * other batches, and it failed again (passed_by), EVIDENCE times in its window. "Others were taken
+ * since its first attempt" is not enough: one that was in flight beside it may have been taken just
+ * before the outage began, and a backend that flaps takes some between two outages. And nobody is
+ * condemned while batches without evidence fail too (others_fail): then the destination is down. A
+ * window that ends otherwise is opened anew (held), which loses nothing however long the outage.
  *
- * A poison batch must cost the others no waiting: when the failure of an outpaced batch takes the
- * destination from UP to PROBING, the next probe goes at once. If that fails too, backoff begins;
- * so a real outage costs one more request.
+ * A poison batch must cost the others no waiting: when the failure of a batch that was passed by
+ * takes the destination from UP to PROBING, the next probe goes at once. If that fails too, backoff
+ * begins; so a real outage costs one more request.
  *
  * Probes back off by the destination's own count of failures. Batches that were in flight when the
  * outage began fail together; only the first of them counts, or four of them would look like four
@@ -39,7 +40,7 @@
 #include "weir/panic.h"
 #include <stddef.h>
 
-enum { PROBES_EACH = 2 };
+enum { PROBES_EACH = 2, EVIDENCE = 2 };
 
 /* A backend that asks for more is not believed: a mistyped date must not end delivery for good. */
 #define RETRY_AFTER_MAX_NS (INT64_C(3600) * 1000 * 1000 * 1000)
@@ -104,7 +105,7 @@ static uint64_t rank(const struct weir_destination *destination, const struct we
     if (parcel->failures == 0) {
         return FRESH;
     }
-    if (parcel->failures < PROBES_EACH && !parcel->outpaced) {
+    if (parcel->failures < PROBES_EACH && parcel->passed_by == 0) {
         return TRIED_BEFORE;
     }
     return FAILED_OFTEN + (uint64_t)parcel->failures;
@@ -166,7 +167,7 @@ static void back_off(struct weir_destination *destination, const struct weir_par
     int64_t wait_ns = retry_after_ns > 0 ? retry_after_ns : 0;
     if (was_up || parcel->probe) {
         destination->failures++;
-        bool blameless = !(was_up && parcel->outpaced);
+        bool blameless = !(was_up && parcel->passed_by > 0);
         int64_t backoff_ns = blameless ? weir_retry_backoff_ns(&destination->retry,
                                                                destination->failures, answer->unit)
                                        : 0;
@@ -182,13 +183,16 @@ static void back_off(struct weir_destination *destination, const struct weir_par
  */
 static bool gives_up(const struct weir_destination *destination, const struct weir_parcel *parcel)
 {
-    return parcel->outpaced || !destination->hold_on_outage;
+    bool is_poison = parcel->passed_by >= EVIDENCE && !destination->others_fail;
+    return is_poison || !destination->hold_on_outage;
 }
 
 static void hold(struct weir_parcel *parcel)
 {
     weir_retry_reset(&parcel->retry);
     parcel->held = true;
+    parcel->passed_by = 0;
+    parcel->singled_out = false;
 }
 
 static enum weir_batch_fate fail_retryable(struct weir_destination *destination,
@@ -230,13 +234,14 @@ static enum weir_batch_fate fail_blocked(struct weir_destination *destination,
 }
 
 /* Books a failure on the parcel, and finds out whether it is to blame itself. */
-static void note_failure(const struct weir_destination *destination, struct weir_parcel *parcel,
+static void note_failure(struct weir_destination *destination, struct weir_parcel *parcel,
                          bool blocked)
 {
     if (parcel->failures > 0 && destination->taken > parcel->taken_then) {
-        parcel->outpaced = true;
-        parcel->singled_out |= blocked && parcel->blocked;
+        parcel->passed_by++;
+        parcel->singled_out |= blocked && parcel->blocked && parcel->passed_by >= EVIDENCE;
     }
+    destination->others_fail |= parcel->passed_by < EVIDENCE;
     parcel->blocked = blocked;
     parcel->failures++;
     parcel->taken_then = destination->taken;
@@ -255,6 +260,7 @@ enum weir_batch_fate weir_destination_answer(struct weir_destination *destinatio
     case WEIR_OUTCOME_DELIVERED:
     case WEIR_OUTCOME_PARTIAL:
         destination->taken++;
+        destination->others_fail = false;
         reached(destination);
         return WEIR_FATE_DONE;
     case WEIR_OUTCOME_RETRYABLE:
@@ -291,7 +297,7 @@ struct weir_parcel *weir_destination_expired(struct weir_destination *destinatio
     return NULL;
 }
 
-int64_t weir_destination_wakeup_ns(const struct weir_destination *destination, int64_t now_ns)
+int64_t weir_destination_wakeup_ns(const struct weir_destination *destination)
 {
     bool up = destination->state == WEIR_DESTINATION_UP;
     bool room = destination->in_flight < (up ? destination->in_flight_max : 1);
@@ -299,7 +305,7 @@ int64_t weir_destination_wakeup_ns(const struct weir_destination *destination, i
     for (const struct weir_parcel *parcel = destination->waiting.first; parcel != NULL;
          parcel = parcel->next) {
         int64_t deadline = weir_retry_deadline_ns(&parcel->retry, &destination->retry);
-        int64_t ready = parcel->retry.attempts == 0 ? now_ns : parcel->retry.next_ns;
+        int64_t ready = parcel->retry.next_ns; /* also after a reset, which keeps it */
         if (!up && ready < destination->probe_ns) {
             ready = destination->probe_ns;
         }

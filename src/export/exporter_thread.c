@@ -58,7 +58,7 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
     for (const struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
          own = next_own(thread, own)) {
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
-        wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine, now_ns));
+        wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
         if (own->options->type != WEIR_DESTINATION_OTLP_HTTP && own->flying[0] != NULL) {
             wakeup = earlier(wakeup, now_ns + WRITE_WAIT_NS);
         }

@@ -108,7 +108,7 @@ static enum weir_deadletter_reason refusal_reason(const struct weir_response *re
 
 static enum weir_deadletter_reason expiry_reason(const struct weir_export_parcel *parcel)
 {
-    return parcel->base.outpaced ? WEIR_DEADLETTER_EXPIRED : WEIR_DEADLETTER_OUTAGE;
+    return parcel->base.passed_by > 0 ? WEIR_DEADLETTER_EXPIRED : WEIR_DEADLETTER_OUTAGE;
 }
 
 /* Cuts a parcel that is too large, or finds what its answer comes to when that cannot be done. */
