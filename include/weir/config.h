@@ -17,8 +17,7 @@
  *
  * A message is one line with its place, the key's path, what is wrong and what to do:
  *
- *   weir.yaml:12:11: destinations[0].endpoint: not a URL: "collector:4318"
- *   (write http://collector:4318)
+ *   weir.yaml:12:11: destinations[0].endpoint: not a URL: "otlp:4318" (write http://otlp:4318)
  *
  * All mistakes are told, not only the first, up to WEIR_CONFIG_MESSAGES_MAX. What a key is called,
  * what it takes and what it means stands once, in the tables of src/app/config_schema.c; reading,

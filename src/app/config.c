@@ -2,8 +2,10 @@
 /*
  * The configuration's entry points, its memory and its report.
  *
- *   weir_config_load ──► file ──► weir_config_parse ──► defaults ──► yaml ──► check ──►
- * configuration └──► no file ──────────────────────► defaults ──────────► check ──► configuration
+ *   weir_config_load ─┬─► file ──► weir_config_parse ──► defaults ──► yaml ──► check ──┐
+ *                     └─► no file ─────────────────────► defaults ───────────► check ──┤
+ *                                                                                      ▼
+ *                                                                                configuration
  *
  *   I1  every pointer of a configuration is into its own blocks, or constant
  *   I2  blocks are wiped before they are freed: they hold keys and tokens
@@ -11,7 +13,7 @@
  *   I4  memory_bytes <= MEMORY_MAX, whatever aliases multiply
  *
  *   memory ─► [next | size | bytes ...] ─► [next | size | bytes ...]     one block an allocation; a
- * configuration has some hundreds
+ *                                                            configuration has some hundreds
  *
  * Messages are kept in the order they come while reading and sorted by place at the end. Past
  * WEIR_CONFIG_MESSAGES_MAX they are only counted.
@@ -82,8 +84,8 @@ static void message_put(struct weir_config_message *message, const char *file, c
     message->text[text.size] = 0;
 }
 
-/* A message's slot, or NULL when there are too many. An error takes the place of the last warning.
- */
+/* A message's slot, or NULL when there are too many. An error takes the place of
+ * the last warning. */
 static struct weir_config_message *message_new(struct weir_config_report *report, bool warning)
 {
     if (report->count < WEIR_CONFIG_MESSAGES_MAX) {

@@ -4,16 +4,19 @@
  * and the values that are derived: default destinations, URLs, keys from files.
  *
  *   memory_limit ─┬─ 1/2    intake   >= 2.5 x body_limit    (staging + inflated + half again for
- * rebuilt points) ├─ 3/10   queued   >= 1.5 x body_limit    follows from the line above ├─ 3/20
- * export   >= 3 x buffer.size for each destination   (encoded, compressed, the next) └─ 1/20   the
- * rest
+ *                 │                                         rebuilt points)
+ *                 ├─ 3/10   queued   >= 1.5 x body_limit    follows from the line above
+ *                 ├─ 3/20   export   >= 3 x buffer.size for each destination
+ *                 │                                         (encoded, compressed, the next)
+ *                 └─ 1/20   the rest
  *
  * A limit that was written and does not fit is an error. One that is a default is lowered with a
  * warning, so that Weir starts with its defaults on a machine of any size.
  *
  *   I1  after the checks of a good configuration every destination has its URL or path, every key
- * its bytes I2  a door without a lock is only where `access_keys: none` is written, or on loopback
- * where there is no file
+ *       its bytes
+ *   I2  a door without a lock is only where `access_keys: none` is written, or on loopback where
+ *       there is no file
  *
  * Main thread.
  */

@@ -4,7 +4,7 @@
  *
  *   no destinations ──OTEL_EXPORTER_OTLP_* set──► "otlp", as they say
  *                   └─else──────────────────────► "stdout", every second unless an interval is
- * written
+ *                                                 written
  *
  * Sizes of batches: see config_check.c. Main thread.
  */

@@ -4,7 +4,7 @@
  *
  *   ${env:NAME}             the variable's value; not set is a mistake
  *   ${env:NAME:-default}    ... or the default, when it is not set or empty; taken as it is up to
- * the first }
+ *                           the first }
  *   $$                      one $
  *
  * Expansion is done once, after parsing: a value that holds ${ or YAML itself stays what it is.
@@ -156,8 +156,8 @@ static void put_decoded(struct weir_buf *out, struct weir_bytes text)
     }
 }
 
-/* One "key=value" of HEADERS as "Key: value" in the configuration's memory; NULL when it is none.
- */
+/* One "key=value" of HEADERS as "Key: value" in the configuration's memory; NULL
+ * when it is none. */
 static const char *otel_header(struct weir_config *config, struct weir_bytes pair,
                                struct weir_buf *why)
 {

@@ -7,15 +7,17 @@
 /*
  * What the files of the configuration share: the tables, the report, memory, and the values' texts.
  *
- *   config.c         entry points, memory, report
- *   config_schema.c  the tables: every key there is
- *   config_defaults.c  what is not written
- *   config_yaml.c    libyaml's document to structs, by the tables; config_leaf.c: their values
- *   config_value.c   sizes, durations, times: text to value and back
- *   config_valid.c   what a text must look like: addresses, URLs, names, headers
- *   config_env.c     ${env:NAME}, and OTEL_EXPORTER_OTLP_*
- *   config_check.c   what no single key can know; config_destinations.c: that of destinations
- *   config_print.c   the effective configuration as YAML
+ *   config.c               entry points, memory, report
+ *   config_schema.c        the tables: every key there is
+ *   config_defaults.c      what is not written
+ *   config_yaml.c          libyaml's document to structs, by the tables
+ *   config_leaf.c          the values that stand in it
+ *   config_value.c         sizes, durations, times: text to value and back
+ *   config_valid.c         what a text must look like: addresses, URLs, names, headers
+ *   config_env.c           ${env:NAME}, and OTEL_EXPORTER_OTLP_*
+ *   config_check.c         what no single key can know
+ *   config_destinations.c  the same for destinations
+ *   config_print.c         the effective configuration as YAML
  */
 enum { WEIR_SCHEMA_KEYS_MAX = 16, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
 
@@ -66,8 +68,8 @@ const char *weir_schema_takes(const struct weir_schema *key);
 struct weir_config_place weir_schema_place(const struct weir_config_mapping *at,
                                            const struct weir_schema *table, const char *name);
 
-/* Zeroed memory that lives as long as the configuration; NULL past its bound, with memory_out set.
- */
+/* Zeroed memory that lives as long as the configuration; NULL past its bound, with
+ * memory_out set. */
 void *weir_config_alloc(struct weir_config *config, size_t size);
 const char *weir_config_text(struct weir_config *config, struct weir_bytes text);
 

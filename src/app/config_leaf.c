@@ -3,12 +3,12 @@
  * The values that hold no further keys: texts and lists of them, numbers with units, choices,
  * headers.
  *
- *   node ──► text (expanded, checked) ──► parsed by the row's kind ──► within min..max ──► memcpy
- * to the field
+ *   node ──► text (expanded, checked) ──► parsed by the row's kind ──► within min..max
+ *                                                                  ──► memcpy to the field
  *
  *   I1  a field is written only with a value that was good
  *   I2  what is quoted in a message is no secret: rows with WEIR_SCHEMA_SECRET and headers are
- * never quoted
+ *       never quoted
  *
  * Fields are written with memcpy, since the tables know them by offset and size and not by type;
  * the kinds in config_internal.h say which type each has.

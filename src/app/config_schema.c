@@ -4,8 +4,9 @@
  * takes and what it means.
  *
  *   table ──► reader   config_yaml.c    (in the table's order, so `buffer` is known when
- * `destinations` inherit it) ──► printer  config_print.c   (`weir check`) ──► walker config_print.c
- * (docs/configuration.md's test, `weir check --keys`)
+ *                                       `destinations` inherit it)
+ *         ──► printer  config_print.c   (`weir check`)
+ *         ──► walker   config_print.c   (docs/configuration.md's test, `weir check --keys`)
  *
  *   I1  a table has at most WEIR_SCHEMA_KEYS_MAX keys; its last row has no name
  *   I2  the first member of a struct that a table fills is struct weir_config_mapping

@@ -2,9 +2,10 @@
 /*
  * Sizes, durations, counts and times: text to value, value to text.
  *
- *   size      digits [unit]        B KB MB GB TB (powers of 1000) KiB MiB GiB TiB (powers of 1024);
- * any case duration  digits unit | 0      ms s m h d time      RFC 3339 2026-12-31T00:00:00Z,
- * 2026-12-31T01:00:00.5+01:00; 1970 to 2261
+ *   size      digits [unit]     B KB MB GB TB (powers of 1000) KiB MiB GiB TiB (powers of 1024);
+ *                               any case
+ *   duration  digits unit | 0   ms s m h d
+ *   time      RFC 3339          2026-12-31T00:00:00Z, 2026-12-31T01:00:00.5+01:00; 1970 to 2261
  *
  *   I1  what is put here parses back to the same value
  *   I2  no value wraps: every product and sum is checked

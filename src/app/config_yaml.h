@@ -23,8 +23,8 @@ void weir_config_reader_error(struct weir_config_reader *reader, const yaml_node
 bool weir_config_reader_is(struct weir_config_reader *reader, const yaml_node_t *node,
                            yaml_node_type_t type, const char *takes);
 
-/* A scalar's text, expanded, in the configuration's memory; NULL when something was wrong and told.
- */
+/* A scalar's text, expanded, in the configuration's memory; NULL when something was
+ * wrong and told. */
 const char *weir_config_reader_text(struct weir_config_reader *reader, const yaml_node_t *node);
 
 /* The name that was probably meant, or NULL. */

@@ -9,9 +9,11 @@
  * Edges of the destination, and who takes them:
  *   UP       -> PROBING   fail_retryable       a retryable answer
  *   BLOCKED  -> PROBING   fail_retryable       the credential or URL was mended, the backend is
- * still down UP, PROBING -> BLOCKED  fail_blocked       401 and its like, from a batch that is not
- * itself to blame PROBING, BLOCKED -> UP  reached            delivered, refused or too large:
- * somebody is there and works
+ *                                              still down
+ *   UP, PROBING -> BLOCKED  fail_blocked       401 and its like, from a batch that is not itself
+ *                                              to blame
+ *   PROBING, BLOCKED -> UP  reached            delivered, refused or too large: somebody is there
+ *                                              and works
  *
  * Who probes (rank): an attempted parcel other than the one that failed last, so that no further
  * window begins to run; but each only PROBES_EACH times, then one that was never attempted takes
@@ -179,8 +181,8 @@ static void back_off(struct weir_destination *destination, const struct weir_par
     destination->last_failed = parcel;
 }
 
-/* Whether the window's end is the batch's own fault, or nobody wants to wait for the destination.
- */
+/* Whether the window's end is the batch's own fault, or nobody wants to wait for
+ * the destination. */
 static bool gives_up(const struct weir_destination *destination, const struct weir_parcel *parcel)
 {
     bool is_poison = parcel->passed_by >= EVIDENCE && !destination->others_fail;

@@ -3,8 +3,8 @@
  * What the outside sees of a destination: series, published state, and the log's account of it.
  *
  *   owner thread ──counts──► series (weir/metrics.h)          ──► /metrics
- *                └─stores──► published (relaxed atomics)      ──► status page, weir serve's last
- *                words
+ *                └─stores──► published (relaxed atomics)      ──► status page,
+ *                                                                 weir serve's last words
  *
  * Series ids are resolved once, by the thread that will count. Logged: every change of state,
  * every refusal and partial success, every batch given up (deadletter.c), each with the first

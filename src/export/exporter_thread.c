@@ -6,13 +6,15 @@
  *            ─► for each destination that is ours: gather, send and expire, publish
  *   sleep: in the transport, until the network, the bell or the nearest of all times says so
  *
- *   running ──draining, and nothing left of ours──► lingering ──all destinations of all threads
- *   closed──► end
- *      └─────draining, and the deadline──► discarding ─┘
+ *   running ──draining, and nothing left of ours──► lingering ──all closed, of all threads──► end
+ *      └──────draining, and the deadline──► discarding ──┘
  *
- * Edges: running -> lingering: close_drained; running -> discarding -> lingering: discard_all; the
- * end: weir_exporter_thread_run. A lingering thread still encodes for the others, which is why
- * nobody ends before all have closed.
+ * Edges:
+ *   running -> lingering                close_drained
+ *   running -> discarding -> lingering  discard_all
+ *   lingering -> end                    weir_exporter_thread_run
+ *
+ * A lingering thread still encodes for the others, which is why nobody ends before all have closed.
  *
  *   I1  the bell is silenced before the queues are looked at, so what comes later rings again
  *   I2  what a turn leaves undone sets has_more, and the next sleep is none
@@ -172,8 +174,8 @@ static void end_flights(struct weir_exporter_thread *thread)
     }
 }
 
-/* The deadline has come: gives up what is ours, and goes on until what is out at encoders is back.
- * */
+/* The deadline has come: gives up what is ours, and goes on until what is out at
+ * encoders is back. */
 static void discard_all(struct weir_exporter_thread *thread)
 {
     end_flights(thread);

@@ -88,8 +88,8 @@ static size_t charge_for(const struct weir_export_destination *destination, size
     return weir_region_capacity(most);
 }
 
-/* Closes the open batch and hands it out. False when there is no memory for it now; it stays open.
- * */
+/* Closes the open batch and hands it out. False when there is no memory for it now;
+ * it stays open. */
 static bool close_batch(struct weir_export_destination *destination,
                         enum weir_buffer_trigger trigger)
 {

@@ -2,13 +2,15 @@
 /*
  * From a transport's reply to an outcome, a reason and words for the log.
  *
- *   reply ──not answered──► failure table ─┐
- *     └────status─► 2xx: ExportMetricsServiceResponse ─┤
- *                   also_on, then the status table ────┴─► outcome, reason;  message from the body
+ *   reply ─┬─ not answered ──► failure table ──────────────────┐
+ *          └─ status ─┬─ 2xx ─► ExportMetricsServiceResponse ──┤
+ *                     └─ else ─► also_on, the status table ────┴─► outcome, reason; message from
+ *                                                                  the body
  *
  *   I1  a 2xx is DELIVERED or PARTIAL, whatever its body, unless the body says that all points were
- * rejected I2  the message is terminated, well-formed UTF-8 without control characters, whatever
- * the body I3  the reason is a static string of a closed list: it may become a metric's label
+ *       rejected
+ *   I2  the message is terminated, well-formed UTF-8 without control characters, whatever the body
+ *   I3  the reason is a static string of a closed list: it may become a metric's label
  *
  * A body that does not parse is not an error: backends behind proxies answer with HTML, Prometheus
  * with plain text. For a failure such text is the best message there is, so it is used when it is
@@ -142,8 +144,8 @@ static void read_success(struct weir_response *response, struct weir_bytes body,
     response->rejected = rejected > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)rejected;
 }
 
-/* Takes the words of a failure: google.rpc.Status's message, or the body itself where it is text.
- */
+/* Takes the words of a failure: google.rpc.Status's message, or the body itself
+ * where it is text. */
 static void read_failure_message(struct weir_response *response, struct weir_bytes body)
 {
     struct excerpt excerpt = {.size = 0};

@@ -3,8 +3,8 @@
  * The transport over libcurl's multi interface.
  *
  *   send ──► flight (easy handle, header list, body so far) ──► multi ──► done ──► reply ──► idle
- * list ▲                                                                             │
- *                └────────────────────────── reused, with its easy handle ─────────────────────┘
+ *               ▲                                                                              │
+ *               └────────────────────────── reused, with its easy handle ──────────────────────┘
  *
  * Connections belong to the multi handle and outlive the flights, so keep-alive works across
  * requests.

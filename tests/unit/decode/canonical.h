@@ -78,8 +78,8 @@ static inline struct weir_pb_field canonical_field(struct weir_bytes message, ui
     return found;
 }
 
-/* Every KeyValue in fields `number` of a message; the dimensions' own list comes out as *ret_list.
- */
+/* Every KeyValue in fields `number` of a message; the dimensions' own list comes
+ * out as *ret_list. */
 static inline void canonical_attributes(struct weir_bytes message, uint32_t number,
                                         struct canonical_pairs *pairs, struct weir_bytes *ret_list)
 {
