@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracles: a record is its lines, decoded whole or one by one; what is written passes the OTLP check. */
+/* Oracles: a record is its lines, whole or one by one; what is written passes the OTLP check. */
 #include "../../tests/support/guard.h"
 #include "../../tests/unit/decode/fixture.h"
 #include "weir/cwjson.h"

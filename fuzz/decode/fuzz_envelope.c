@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracle: round trip. Whatever is read as an envelope, written again plainly, reads as the same records and id. */
+/* Oracle: round trip. What is read as an envelope, written again plainly, reads as the same. */
 #include "../../tests/support/guard.h"
 #include "weir/base64.h"
 #include "weir/buf.h"

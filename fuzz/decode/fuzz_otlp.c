@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracle: a second opinion. What the decoder accepts, nanopb (which knows the schema) accepts with as many points; what it
- * refuses leaves nothing behind. Points written anew from 0.7 pass the decoder's own check as 1.0. */
+/* Oracle: a second opinion. What the decoder accepts, nanopb accepts with as many points; what it
+ * refuses leaves nothing behind. */
 #include "../../tests/support/guard.h"
 #include "../../tests/unit/decode/fixture.h"
 #include "otlp.pb.h"

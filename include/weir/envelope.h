@@ -36,6 +36,7 @@ struct weir_envelope {
     size_t error_offset;
 };
 
+/* Begins at the body's first byte. The buffer must live as long as the records are used. */
 void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t size,
                         struct weir_envelope_limits limits);
 

@@ -5,7 +5,7 @@
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
  *          ─► recent[]                     metric ─► place: a point costs one compare, not one hash
- *          ─► block ⇄ block ⇄ block        1024 points each, and their times beside them
+ *          ─► block ⇄ block ⇄ block        512 points each, and their times beside them
  *
  *   finish:  count each place's points ─► offsets ─► copy every point to its place's next slot
  *
@@ -30,7 +30,9 @@
 #include "weir/intern.h"
 #include "weir/panic.h"
 
-#define BLOCK_POINTS 1024
+/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
+ * few regions each. */
+#define BLOCK_POINTS 512
 #define RECENT       256
 
 struct block {

@@ -42,6 +42,16 @@ static void put_fixed64(struct weir_buf *buf, uint32_t number, uint64_t bits)
     }
 }
 
+static uint8_t *write_varint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 /* KeyValue with a string. */
 static size_t string_attribute_size(struct weir_bytes key, struct weir_bytes value)
 {
@@ -49,13 +59,37 @@ static size_t string_attribute_size(struct weir_bytes key, struct weir_bytes val
            weir_pbw_bytes_size(2, weir_pbw_bytes_size(1, value.size));
 }
 
+/* Writes a string field of a number below 16 at `at`, and gives the place after it. */
+static uint8_t *write_string(uint8_t *at, uint32_t number, struct weir_bytes text)
+{
+    *at++ = (uint8_t)(number << 3 | WEIR_PB_BYTES);
+    at = write_varint(at, text.size);
+    if (text.size > 0) {
+        memcpy(at, text.data, text.size);
+    }
+    return at + text.size;
+}
+
+/* The room for the whole attribute is reserved at once: attributes are most of what a point is, and a
+ * checked write for each of its eight parts took a tenth of the time of a line of JSON. */
 static void put_string_attribute(struct weir_buf *buf, uint32_t number, struct weir_bytes key,
                                  struct weir_bytes value)
 {
-    weir_pbw_begin(buf, number, string_attribute_size(key, value));
-    weir_pbw_bytes(buf, 1, key);
-    weir_pbw_begin(buf, 2, weir_pbw_bytes_size(1, value.size));
-    weir_pbw_bytes(buf, 1, value);
+    size_t size = string_attribute_size(key, value);
+    size_t whole = weir_pbw_bytes_size(number, size);
+    uint8_t *start = weir_buf_reserve(buf, whole);
+    if (start == NULL) {
+        return;
+    }
+    uint8_t *at = start;
+    *at++ = (uint8_t)(number << 3 | WEIR_PB_BYTES);
+    at = write_varint(at, size);
+    at = write_string(at, 1, key);
+    *at++ = 2 << 3 | WEIR_PB_BYTES;
+    at = write_varint(at, weir_pbw_bytes_size(1, value.size));
+    at = write_string(at, 1, value);
+    WEIR_ASSERT(at == start + whole);
+    buf->size += whole;
 }
 
 /* KeyValueList of the dimensions. */

@@ -3,6 +3,7 @@
 #include "weir/panic.h"
 
 #define SLOTS_FIRST 64
+#define GROWTH      4 /* few steps, since the arena has few regions for what is large */
 
 static void place(struct weir_intern *intern, uint64_t hash, void *item)
 {
@@ -16,8 +17,8 @@ static void place(struct weir_intern *intern, uint64_t hash, void *item)
 
 static enum weir_status grow(struct weir_intern *intern, struct weir_arena *arena)
 {
-    WEIR_ASSERT(intern->slots < UINT32_C(1) << 30);
-    uint32_t slots = intern->slots == 0 ? SLOTS_FIRST : intern->slots * 2;
+    WEIR_ASSERT(intern->slots < UINT32_C(1) << 29);
+    uint32_t slots = intern->slots == 0 ? SLOTS_FIRST : intern->slots * GROWTH;
     size_t bytes = slots * sizeof(struct weir_intern_slot);
     struct weir_intern_slot *table =
         weir_arena_alloc(arena, bytes, _Alignof(struct weir_intern_slot));

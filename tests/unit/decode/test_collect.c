@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -90,7 +91,7 @@ static void test_runs_by_resource_and_namespace_in_order(void **state)
     assert_ptr_equal(runs.runs[0].arena, fixture->arena);
 }
 
-/* One metric whose points change namespace each time: the shortcut must not go by the metric alone. */
+/* One metric whose points change namespace each time: the metric alone is no shortcut. */
 static void test_one_metric_in_two_namespaces(void **state)
 {
     struct fixture *fixture = *state;
@@ -116,12 +117,12 @@ static void test_nothing_makes_no_runs(void **state)
     assert_int_equal(runs.points, 0);
 }
 
-/* Back over several blocks, to a block's edge, and to nothing; what is added after takes their place. */
+/* Back over several blocks, to an edge, and to nothing; what is added after takes their place. */
 static void test_rollback(void **state)
 {
     struct fixture *fixture = *state;
     struct weir_collect *collect = fixture->collect;
-    const uint32_t marks[] = {0, 1, 1023, 1024, 1025, 2048, 4100};
+    const uint32_t marks[] = {0, 1, 511, 512, 513, 1024, 4100};
     const struct weir_metric *metric = metric_of(collect, "r", "m");
     static uint8_t content[8192];
     for (size_t m = 0; m < sizeof(marks) / sizeof(marks[0]); m++) {
@@ -144,6 +145,25 @@ static void test_rollback(void **state)
     for (uint32_t i = 0; i < 2500; i++) {
         assert_int_equal(runs.runs[0].points[i].size, i);
     }
+}
+
+/* What a body at its limit can hold must not run out of the arena's regions. */
+static void test_as_many_as_a_body_can_hold(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    struct weir_runs runs;
+    for (uint32_t i = 0; i < 200000; i++) {
+        char *head = weir_arena_alloc(fixture->arena, 8, 1);
+        assert_non_null(head);
+        snprintf(head, 8, "%07u", i / 4);
+        const struct weir_metric *metric = metric_of(collect, "r", head);
+        weir_collect_point(collect, metric, weir_bytes_of(head, 4), WEIR_BYTES("x"), 1);
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_int_equal(runs.points, 200000);
+    assert_int_equal(runs.count, 50);
+    assert_true(weir_runs_validate(&runs));
 }
 
 static void roll_forward(void *argument)
@@ -201,6 +221,8 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_nothing_makes_no_runs, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_rollback, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(test_as_many_as_a_body_can_hold, open_fixture,
+                                        close_fixture),
         cmocka_unit_test_setup_teardown(test_rolling_forward_is_our_bug, open_fixture,
                                         close_fixture),
         cmocka_unit_test(test_a_full_arena_is_sticky),
