@@ -21,9 +21,9 @@
  * last if there is another. An outage is not a poison batch: docs/design/0001-probe-and-poison.md.
  *
  *   I1  a parcel is in `waiting`, in flight, or the caller's
- *   I2  with hold_on_outage a parcel expires only on evidence against it: it failed again after others
- *       were taken, twice in its window, and no parcel without such evidence has failed since the
- *       last delivery; without hold_on_outage, also when its window just ends
+ *   I2  with hold_on_outage a parcel expires only on evidence against it: it failed again after
+ *       others were taken, twice in its window, and no parcel without such evidence has failed
+ *       since the last delivery; without hold_on_outage, also when its window just ends
  *   I3  while BLOCKED no window runs but that of a batch that alone is forbidden (`singled_out`)
  */
 enum weir_destination_state {

@@ -13,9 +13,10 @@
  * Random backends against the state machine, in simulated time. A backend goes through phases (up,
  * down, forbidden, flaky), has poison parcels, and answers late. Whatever it does:
  *
- *   every parcel ends exactly once; none is sent twice at a time; while not UP, what is begun is begun alone;
- *   no attempt but the first begins at or after its window's end; with hold and a backend that is either up or
- *   down for all, nothing is lost; and once the backend is up for good, everything ends.
+ *   every parcel ends exactly once; none is sent twice at a time; while not UP, what is begun is
+ *   begun alone; no attempt but the first begins at or after its window's end; with hold and a
+ *   backend that is either up or down for all, nothing is lost; and once the backend is up for
+ *   good, everything ends.
  */
 enum { PARCELS = 60, ROUNDS = 300, STEPS_MAX = 200000, PHASES = 12 };
 

@@ -3,12 +3,13 @@
 #define BACKEND_H
 
 /*
- * A backend played in memory, behind the transport's table, and an exporter with a real router before it.
+ * A backend played in memory, behind the transport's table, and an exporter with a real router
+ * before it.
  *
  *   publish ─► router ─► exporter threads ─► played transports ─► backend: judge() says the status
  *
- * The backend reads every request (gzip or not) and counts each point's number where it said 2xx. Include
- * after cmocka.h and run_fixture.h.
+ * The backend reads every request (gzip or not) and counts each point's number where it said 2xx.
+ * Include after cmocka.h and run_fixture.h.
  */
 #include "weir/clock.h"
 #include "weir/exporter.h"
@@ -168,7 +169,8 @@ struct scene {
     size_t share;
 };
 
-/* A scene with one destination: batches of one point, gzip, a window of 400 ms. Change it, then scene_start. */
+/* A scene with one destination: batches of one point, gzip, a window of 400 ms. Change it, then
+ * scene_start. */
 static inline void scene_set(struct scene *scene, int (*judge)(const struct arrival *))
 {
     static const char *const urls[] = {"http://b/0", "http://b/1", "http://b/2", "http://b/3"};
@@ -210,9 +212,9 @@ static inline struct weir_exporter_options scene_options(struct scene *scene)
     };
 }
 
-static inline void scene_start(struct scene *scene)
+/* Makes exporter and router, and starts nothing. */
+static inline void scene_make(struct scene *scene, struct weir_exporter_options options)
 {
-    struct weir_exporter_options options = scene_options(scene);
     assert_int_equal(weir_exporter_new(&options, &scene->exporter), WEIR_OK);
     struct weir_route_destination routes[DESTINATIONS_MAX] = {0};
     for (uint32_t i = 0; i < scene->destination_count; i++) {
@@ -231,6 +233,11 @@ static inline void scene_start(struct scene *scene)
         .regions = scene->fixture.regions,
     };
     assert_int_equal(weir_router_new(&router, &scene->router), WEIR_OK);
+}
+
+static inline void scene_start(struct scene *scene)
+{
+    scene_make(scene, scene_options(scene));
     scene->backend.begun_ns = weir_clock_mono_ns();
     assert_int_equal(weir_exporter_start(scene->exporter, scene->router), WEIR_OK);
 }
@@ -252,7 +259,8 @@ static inline bool scene_publish(struct scene *scene, uint64_t from, uint64_t to
     return fits;
 }
 
-/* Drains within `seconds`, ends everything, checks that all memory is back. Returns the points left. */
+/* Drains within `seconds`, ends everything, checks that all memory is back. Returns the points
+ * left. */
 static inline uint64_t scene_end(struct scene *scene, double seconds)
 {
     uint64_t left = UINT64_MAX;

@@ -280,7 +280,8 @@ static int down_for_400_ms(const struct arrival *arrival)
     return arrival->now_ns < 400 * MS ? 503 : 200;
 }
 
-/* With little export credit and queued room, an outage fills both; the rest is refused at the door. */
+/* With little export credit and queued room, an outage fills both; the rest is refused at the
+ * door. */
 static void backpressure_reaches_the_reservation_and_loses_nothing(void **state)
 {
     (void)state;
@@ -361,10 +362,10 @@ static void a_start_that_fails_leaves_no_thread(void **state)
     scene_set(&scene, always_200);
     struct weir_exporter_options options = scene_options(&scene);
     options.transport = second_fails;
-    struct weir_exporter *exporter = NULL;
-    assert_int_equal(weir_exporter_new(&options, &exporter), WEIR_OK);
-    assert_int_equal(weir_exporter_start(exporter, NULL), WEIR_ENOMEM);
-    weir_exporter_free(exporter);
+    scene_make(&scene, options);
+    assert_int_equal(weir_exporter_start(scene.exporter, scene.router), WEIR_ENOMEM);
+    weir_router_free(scene.router);
+    weir_exporter_free(scene.exporter);
     weir_exporter_free(NULL);
     weir_namespaces_free(scene.namespaces);
     fixture_close(&scene.fixture);

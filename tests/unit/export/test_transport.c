@@ -190,8 +190,7 @@ static void retry_after_is_read_in_seconds_and_as_a_date(void **state)
     (void)state;
     static const char *const answers[] = {
         "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 429 Slow\r\nRetry-After: Fri, 31 Dec 2060 23:59:59 GMT\r\nContent-Length: "
-        "0\r\n\r\n",
+        "HTTP/1.1 429 S\r\nRetry-After: Fri, 31 Dec 2060 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 429 Slow\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n"};
     struct scene scene;
     set(&scene, answers, 3);
