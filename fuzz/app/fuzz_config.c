@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration. Oracle: what is accepted prints to a text that reads back and prints the same; what is refused has a
- * message with a place. Files that the text names are not looked at. */
+/* The configuration. Oracle: what is accepted prints to a text that reads back and prints the same;
+ * what is refused has a message with a place. Files that the text names are not looked at. */
 #include "weir/config.h"
 #include "weir/mem.h"
 #include "weir/panic.h"

@@ -7,15 +7,19 @@
 /*
  * `weir serve`: builds every room in order, waits for signals, and takes everything down in order.
  *
- *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──time, no connection, second signal──► DRAINING ──► stopped
+ *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──┐
+ *                                                               │ time, no connection, 2nd signal
+ *                                     stopped ◄── DRAINING ◄────┘
  *
- * Readiness (/readyz, /healthz on the ingest port) is true in READY only. In GRACE requests are still taken, so that a
- * balancer can move them away; in DRAINING requests in flight are answered and every batch is sent. A signal
- * while DRAINING ends the process at once with 1. SIGHUP is logged: this version does not reload.
+ * Readiness (/readyz, /healthz on the ingest port) is true in READY only. In GRACE requests are
+ * still taken, so that a balancer can move them away; in DRAINING requests in flight are answered
+ * and every batch is sent. A signal while DRAINING ends the process at once with 1. SIGHUP is
+ * logged: this version does not reload.
  */
 
-/* Runs until a signal has stopped it. Returns the exit code: 0, or 1 when it could not start (logged) or points were left. Blocks SIGTERM, SIGINT and
- * SIGHUP, ignores SIGPIPE. Once in a process, on the main thread; `config` outlives the call. */
+/* Runs until a signal has stopped it. Returns the exit code: 0, or 1 when it could not start
+ * (logged) or points were left. Blocks SIGTERM, SIGINT and SIGHUP, ignores SIGPIPE. Once in a
+ * process, on the main thread; `config` outlives the call. */
 int weir_lifecycle_serve(const struct weir_config *config);
 
 #endif

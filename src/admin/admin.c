@@ -4,22 +4,28 @@
  *
  *   weir_admin_start (main thread)        the admin thread
  *     bind, listen ──► sockets ──start──►   register, loop, context, accept ... answer ... accept
- *     weir_admin_stop ──► bell ─────────►   stop accepting, shut what is open, let it close, dispose
+ *     weir_admin_stop ──► bell ─────────►   stop accepting, shut what is open, let it close,
+ *                                           dispose
  *
- * Everything of libh2o is made, used and disposed of on the admin thread: its buffers recycle through per-thread lists.
+ * Everything of libh2o is made, used and disposed of on the admin thread: its buffers recycle
+ * through per-thread lists.
  *
- *   I1  a slot of `open` holds a socket exactly while its connection is open; there are at most CONNECTIONS_MAX
- *   I2  the bell and the listeners belong to libh2o's sockets once the thread runs, and are closed by them
+ *   I1  a slot of `open` holds a socket exactly while its connection is open; there are at most
+ *       CONNECTIONS_MAX
+ *   I2  the bell and the listeners belong to libh2o's sockets once the thread runs, and are closed
+ *       by them
  *   I3  nothing here changes anything: every path is GET and HEAD only
  *
- * Settings that matter (reasons: h2o 2.2.5's own faults): HTTP/2 off, also by upgrade; requests of at most
- * ENTITY_MAX bytes; no file-backed buffers; no Server header; TCP_USER_TIMEOUT against readers that stop reading.
- * Past CONNECTIONS_MAX a connection is closed at once. When the process has no descriptor left, accept would fail and
- * the listener stay readable for ever; so one descriptor is kept in reserve, given up to accept and close one connection.
+ * Settings that matter (reasons: h2o 2.2.5's own faults): HTTP/2 off, also by upgrade; requests of
+ * at most ENTITY_MAX bytes; no file-backed buffers; no Server header; TCP_USER_TIMEOUT against
+ * readers that stop reading. Past CONNECTIONS_MAX a connection is closed at once. When the process
+ * has no descriptor left, accept would fail and the listener stay readable for ever; so one
+ * descriptor is kept in reserve, given up to accept and close one connection.
  *
- * An exposition is built whole in memory (EXPOSITION_MAX at most, else 500) and copied once more by libh2o: the price of
- * a second's work every fifteen seconds. Deliberately no TLS, no password, no compression, and never a secret in a body: the
- * listener is for loopback or a cluster's inner network.
+ * An exposition is built whole in memory (EXPOSITION_MAX at most, else 500) and copied once more by
+ * libh2o: the price of a second's work every fifteen seconds. Deliberately no TLS, no password, no
+ * compression, and never a secret in a body: the listener is for loopback or a cluster's inner
+ * network.
  */
 #include "weir/admin.h"
 #include "admin_listen.h"
@@ -80,7 +86,7 @@ struct handler {
     struct weir_admin *admin;
 };
 
-/* -- answers ------------------------------------------------------------------------------------ */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 struct answer {
     int status;
@@ -225,7 +231,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *request)
     return 0;
 }
 
-/* -- connections -------------------------------------------------------------------------------- */
+/* -- connections ------------------------------------------------------------------------------- */
 
 static void on_closed(void *data)
 {
@@ -236,8 +242,8 @@ static void on_closed(void *data)
     slot->admin->open_count--;
 }
 
-/* No descriptor is left: accepts one connection on the reserved one and closes it, or the listener would stay readable for
- * ever. */
+/* No descriptor is left: accepts one connection on the reserved one and closes it, or the listener
+ * would stay readable for ever. */
 static void refuse_one(struct weir_admin *admin, h2o_socket_t *listener)
 {
     (void)close(admin->reserve_fd);
@@ -289,7 +295,8 @@ static void on_bell(h2o_socket_t *bell, const char *error)
 }
 
 #ifdef WEIR_ASAN
-/* What libh2o keeps for a thread and never gives back: a list of pool chunks, and the lock of its queue. Once in a process. */
+/* What libh2o keeps for a thread and never gives back: a list of pool chunks, and the lock of its
+ * queue. Once in a process. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
@@ -298,7 +305,7 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-/* -- the thread --------------------------------------------------------------------------------- */
+/* -- the thread -------------------------------------------------------------------------------- */
 
 static void open_loop(struct weir_admin *admin)
 {
@@ -329,8 +336,8 @@ static void open_loop(struct weir_admin *admin)
     admin->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Gives back the input buffers that libh2o keeps for this thread: all are taken out, then returned to a list that keeps
- * none. */
+/* Gives back the input buffers that libh2o keeps for this thread: all are taken out, then returned
+ * to a list that keeps none. */
 static void drop_kept_buffers(void)
 {
     enum { KEPT_MAX = 16 };
@@ -346,8 +353,9 @@ static void drop_kept_buffers(void)
     }
 }
 
-/* Ends what is open: a connection whose socket is shut reads its end and is closed by libh2o itself, which frees all it holds.
- * Not h2o_context_request_shutdown: it arms a timer of HTTP/2 that h2o_context_dispose then finds and asserts on. */
+/* Ends what is open: a connection whose socket is shut reads its end and is closed by libh2o
+ * itself, which frees all it holds. Not h2o_context_request_shutdown: it arms a timer of HTTP/2
+ * that h2o_context_dispose then finds and asserts on. */
 static void close_loop(struct weir_admin *admin)
 {
     for (uint32_t i = 0; i < admin->count; i++) {
@@ -392,7 +400,7 @@ static void run(void *argument)
     weir_rcu_thread_stop();
 }
 
-/* -- start and stop ----------------------------------------------------------------------------- */
+/* -- start and stop ---------------------------------------------------------------------------- */
 
 static enum weir_status open_address(struct weir_admin *admin, const char *address)
 {

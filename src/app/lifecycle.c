@@ -4,18 +4,24 @@
  *
  *   STARTING ─► READY      serve, when weir_service_build is done
  *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on
- *   GRACE ─► DRAINING      spend_grace: the time is over, no ingest connection is open, or a second signal
- *   DRAINING ─► stopped    drain: ingest answers what it has, then the exporter sends what is queued
+ *   GRACE ─► DRAINING      spend_grace: the time is over, no ingest connection is open, or a second
+ *                          signal
+ *   DRAINING ─► stopped    drain: ingest answers what it has, then the exporter sends what is
+ *                          queued
  *   DRAINING ─► killed     on_second_signal: _exit(1)
  *
- * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no handler until DRAINING, when
- * main is busy inside the rooms and the only thing left to want is the end.
+ * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no
+ * handler until DRAINING, when main is busy inside the rooms and the only thing left to want is the
+ * end.
  *
- * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their own, shorter limits), the
- * exporter what is left. What is not delivered then is counted, logged, and the exit code is 1.
+ * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
+ * own, shorter limits), the exporter what is left. What is not delivered then is counted, logged,
+ * and the exit code is 1.
  *
- *   I1  nothing is published after weir_ingest_drain; so weir_exporter_drain sees all there will ever be
- *   I2  the admin thread reads the service until weir_service_done stops it: /metrics works while draining
+ *   I1  nothing is published after weir_ingest_drain; so weir_exporter_drain sees all there will
+ *       ever be
+ *   I2  the admin thread reads the service until weir_service_done stops it: /metrics works while
+ *       draining
  *
  * Main thread.
  */
@@ -50,7 +56,8 @@ static sigset_t handled_signals(void)
     return set;
 }
 
-/* Signals, descriptors, file modes: what is the process's and not a room's. Before any thread is started. */
+/* Signals, descriptors, file modes: what is the process's and not a room's. Before any thread is
+ * started. */
 static void prepare_process(void)
 {
     sigset_t set = handled_signals();

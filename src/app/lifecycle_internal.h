@@ -13,7 +13,8 @@
 #include "weir/region.h"
 #include "weir/route.h"
 
-/* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_gauges.c keeps gauges; service_status.c writes /status. */
+/* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_gauges.c keeps
+ * gauges; service_status.c writes /status. */
 enum weir_phase { WEIR_PHASE_STARTING, WEIR_PHASE_READY, WEIR_PHASE_DRAINING };
 
 /* Everything that runs. Half-built while it starts: what is NULL was not made. */
@@ -36,10 +37,12 @@ struct weir_service {
     struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
 };
 
-/* Makes and starts every room. On failure it is logged, and the service good for weir_service_done only. */
+/* Makes and starts every room. On failure it is logged, and the service good for weir_service_done
+ * only. */
 WEIR_MUST_USE enum weir_status weir_service_build(struct weir_service *service);
 
-/* Frees everything that was made, in reverse. Ingest must be drained and the exporter's threads ended, where they ran. */
+/* Frees everything that was made, in reverse. Ingest must be drained and the exporter's threads
+ * ended, where they ran. */
 void weir_service_done(struct weir_service *service);
 
 /* What the listeners ask. Any thread. */

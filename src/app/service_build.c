@@ -2,13 +2,16 @@
 /*
  * From the configuration to running rooms, bottom to top, and back.
  *
- *   namespaces ─ regions ─ credits ─ exporter ─ router ─ pipeline ─ keys ─ exporter's threads ─ ingest ─ admin
+ *   namespaces ─ regions ─ credits ─ exporter ─ router ─ pipeline ─ keys ─ exporter's threads
+ *                                                                       ─ ingest ─ admin
  *
- * Each room gets its options from the configuration here and nowhere else: no lower room knows it. The exporter is made
- * before the router, since it owns the doorbells that the router rings, and started after it, since it drains it.
+ * Each room gets its options from the configuration here and nowhere else: no lower room knows it.
+ * The exporter is made before the router, since it owns the doorbells that the router rings, and
+ * started after it, since it drains it.
  *
  *   I1  weir_service_done takes the same way back, and skips what was not made
- *   I2  ingest listens when all that a request needs is there; admin last, so that /readyz never tells a half truth
+ *   I2  ingest listens when all that a request needs is there; admin last, so that /readyz never
+ *       tells a half truth
  *
  * Main thread.
  */

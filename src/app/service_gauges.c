@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gauges that nobody keeps current: read from the rooms whenever the exposition is written. The admin thread. */
+/* Gauges that nobody keeps current: read from the rooms whenever the exposition is written. The
+ * admin thread. */
 #include "lifecycle_internal.h"
 #include "weir/log.h"
 #include "weir/machine.h"

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /status: what is going on, as one JSON document laid out for people who look at it with curl, and stable enough for
- * scripts. docs/configuration.md shows one. No secrets: names, numbers, URLs without their query.
+ * /status: what is going on, as one JSON document laid out for people who look at it with curl, and
+ * stable enough for scripts. docs/configuration.md shows one. No secrets: names, numbers, URLs
+ * without their query.
  *
  *   {"version", "state", "uptime_seconds", "config", "listen": {...}, "requests": {"200": n, ...},
  *    "memory": {"limit_bytes", "intake": {...}, ...}, "destinations": [...], "namespaces": [...]}
  *
- * Requests by code come from the exposition, since only the registry knows which codes there have been: the text is
- * written and its lines summed. That is a page's work for a page that few look at.
+ * Requests by code come from the exposition, since only the registry knows which codes there have
+ * been: the text is written and its lines summed. That is a page's work for a page that few look
+ * at.
  *
- * The admin thread; what it reads of the rooms is relaxed, so numbers may disagree by what happened in between.
+ * The admin thread; what it reads of the rooms is relaxed, so numbers may disagree by what happened
+ * in between.
  */
 #include "lifecycle_internal.h"
 #include "weir/clock.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a good configuration becomes; the defaults; the printed form; the environment; the documentation. */
+/* What a good configuration becomes; the defaults; the printed form; the environment; the
+ * documentation. */
 #include "support.h"
 #include "weir/clock.h"
 #include "weir/config.h"
