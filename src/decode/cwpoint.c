@@ -70,8 +70,8 @@ static uint8_t *write_string(uint8_t *at, uint32_t number, struct weir_bytes tex
     return at + text.size;
 }
 
-/* The room for the whole attribute is reserved at once: attributes are most of a point, and a checked
- * write for each of their eight parts took a tenth of the time of a line of JSON. */
+/* The room for the whole attribute is reserved at once: attributes are most of a point, and a
+ * checked write for each of their eight parts took a tenth of the time of a line of JSON. */
 static void put_string_attribute(struct weir_buf *buf, uint32_t number, struct weir_bytes key,
                                  struct weir_bytes value)
 {
