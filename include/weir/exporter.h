@@ -11,13 +11,12 @@
  * send them, and act on the answers.
  *
  *   rings ─► drainer of destination d (thread d mod K): batcher ─► closed batch
- *        ─► any thread: encode, compress ─► parcel ─► back to d's thread: queue, windows, state ─►
- *        transport ─► answer
+ *         ─► any thread: encode, compress ─► parcel
+ *         ─► back to d's thread: queue, windows, state ─► transport ─► answer
  *
- * Everything about one destination's queue and state belongs to its drainer's thread; other
- * threads only encode and send for it. A destination waits for no other. When a destination's
- * export credit is used up its drainer stops draining: the rings hold, then the reservation says
- * no (503).
+ * Everything about one destination's queue and state belongs to its drainer's thread; the others
+ * only encode for it. A destination waits for no other. When a destination's export credit is used
+ * up its drainer stops draining: the rings hold, then the reservation says no (503).
  */
 enum weir_destination_type {
     WEIR_DESTINATION_OTLP_HTTP,
@@ -50,7 +49,7 @@ struct weir_exporter_options {
     size_t export_bytes;        /* memory for encoded batches, split evenly over the destinations */
     struct weir_credit *queued; /* who pays for copies of sparse runs */
     struct weir_regions *regions;
-    /* Makes a transport on each exporter thread; NULL is weir_transport_curl. */
+    /* Makes a transport for each exporter thread, at start; NULL is weir_transport_curl. */
     enum weir_status (*transport)(void *argument, struct weir_transport *ret);
     void *transport_argument;
 };
@@ -64,7 +63,7 @@ struct weir_destination_status {
     char reason[32]; /* of the last failure; empty when UP */
     uint32_t waiting_batches;
     uint32_t in_flight;
-    size_t memory_bytes;        /* of its part of export_bytes */
+    size_t memory_bytes; /* of its part of export_bytes */
     uint64_t points_delivered;
     uint64_t points_lost;         /* rejected, refused, expired: with reasons in the metrics */
     int64_t window_remaining_ns;  /* the oldest window's rest; -1 when none runs */
@@ -72,7 +71,7 @@ struct weir_destination_status {
 };
 
 /* Makes the exporter and the doorbells; weir_exporter_wake gives a destination's, for the router.
- * WEIR_ENOMEM, WEIR_EIO. */
+ * WEIR_ENOMEM, WEIR_EIO; a file destination that cannot be opened: WEIR_EDENIED, WEIR_EIO. */
 WEIR_MUST_USE enum weir_status weir_exporter_new(const struct weir_exporter_options *options,
                                                  struct weir_exporter **ret);
 struct weir_wake *weir_exporter_wake(struct weir_exporter *exporter, uint32_t destination);

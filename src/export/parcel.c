@@ -4,11 +4,13 @@
  * world.
  *
  *   machine ─next─► send ─┬─ HTTP: transport ──reply──┐
- *                         └─ file: written in steps ──┴─► answered ─► WAITS    back in the machine
- *                                                                  ─► DONE     counted, freed
- *                                                                  ─► SPLIT    halves in its place
- *                                                                  ─► REFUSED  dead letter
- *                                                                  ─► EXPIRED  dead letter
+ *                         └─ file: written in steps ──┴─► answered
+ *
+ *   answered ─► WAITS    back in the machine
+ *               DONE     counted, freed
+ *               SPLIT    two halves take its place
+ *               REFUSED  dead letter
+ *               EXPIRED  dead letter
  *
  *   I1  a parcel that the machine has in flight is in `flying`, and the transport or the file
  *       knows its body

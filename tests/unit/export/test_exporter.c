@@ -82,6 +82,30 @@ static void a_503_for_a_while_then_200_gets_each_point_once(void **state)
     assert_once(&scene, 0, 30);
 }
 
+static void a_warm_exporter_allocates_nothing(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_set(&scene, always_200);
+    weir_regions_free(scene.fixture.regions);
+    assert_int_equal(weir_regions_new((size_t)64 << 20, &scene.fixture.regions), WEIR_OK);
+    scene_start(&scene);
+    for (uint64_t i = 0; i < 640; i += 64) { /* more at once than later */
+        assert_true(scene_publish(&scene, i, i + 64, 100));
+    }
+    uint64_t sent = 640;
+    uint64_t before = 0;
+    assert_true(await(&scene, 0, sent, 10));
+    for (int i = 0; i < 40; i++, sent += 4) {
+        before = i == 20 ? weir_mem_calls() : before;
+        assert_true(scene_publish(&scene, sent, sent + 4, 100));
+        assert_true(await(&scene, 0, sent + 4, 10));
+    }
+    assert_int_equal(weir_mem_calls() - before, 0);
+    assert_int_equal(scene_end(&scene, 10), 0);
+    assert_once(&scene, 0, sent);
+}
+
 static int poison_13(const struct arrival *arrival)
 {
     return holds(arrival, 13) ? 503 : 200;
@@ -377,6 +401,7 @@ int main(void)
         cmocka_unit_test(every_point_arrives_once),
         cmocka_unit_test(a_point_larger_than_a_batch_goes_alone),
         cmocka_unit_test(a_503_for_a_while_then_200_gets_each_point_once),
+        cmocka_unit_test(a_warm_exporter_allocates_nothing),
         cmocka_unit_test(poison_does_not_hold_up_the_others),
         cmocka_unit_test(an_outage_past_the_window_loses_nothing),
         cmocka_unit_test(an_outage_to_the_dead_letter_when_told_so),
