@@ -2,17 +2,20 @@
 /*
  * From libyaml's document to structs, by the tables of config_schema.c.
  *
- *   mapping node ──► for each pair: its row in the table ──► node of each row     (unknown, twice:
- * told) ──► for each row, in the table's order: read the node by its kind  ──► target + offset
+ *   mapping node ──► for each pair: its row in the table ──► node of each row    (unknown, twice:
+ *                                                                                told)
+ *                ──► for each row, in the table's order: read the node by its kind
+ *                                                        ──► target + offset
  *
  * Everything that is wrong is told and reading goes on with the next value, so that one run tells
  * all mistakes; a value that is wrong leaves its default in place. The report's owner sees from its
  * count that there were errors.
  *
  *   I1  recursion is as deep as the tables are nested (4), whatever the document does: also an
- * alias that contains itself I2  what aliases multiply is bounded by the configuration's memory
- * (weir_config_alloc) I3  a scalar's text is expanded (config_env.c) once, then checked: no NUL, no
- * control character I4  a secret is in no message
+ *       alias that contains itself
+ *   I2  what aliases multiply is bounded by the configuration's memory (weir_config_alloc)
+ *   I3  a scalar's text is expanded (config_env.c) once, then checked: no NUL, no control character
+ *   I4  a secret is in no message
  *
  * A plain empty scalar, ~ and null mean "not written", so that a mapping whose keys are all
  * commented out is its defaults. Not understood on purpose: merge keys (<<), tags, several
@@ -134,8 +137,8 @@ done:
     return copy;
 }
 
-/* How many letters must be put in, taken out or changed to make `b` of `a`; both at most 31 bytes.
- */
+/* How many letters must be put in, taken out or changed to make `b` of `a`; both at
+ * most 31 bytes. */
 static size_t distance(struct weir_bytes a, const char *b)
 {
     enum { MAX = 32 };
@@ -174,20 +177,31 @@ const char *weir_config_reader_nearest(struct weir_bytes text, const char *const
     return best;
 }
 
+/* A key as it may stand in a path: what is not a plain letter becomes a question mark. */
+static void key_text(const yaml_node_t *key, char *ret, size_t size)
+{
+    struct weir_bytes text = scalar_of(key);
+    size_t length = text.size < size - 1 ? text.size : size - 1;
+    for (size_t i = 0; i < length; i++) {
+        ret[i] = text.data[i] > 0x20 && text.data[i] < 0x7f ? (char)text.data[i] : '?';
+    }
+    ret[length] = 0;
+}
+
 static void unknown_key(struct weir_config_reader *reader, const yaml_node_t *key,
                         const struct weir_schema *table)
 {
     const char *names[WEIR_SCHEMA_KEYS_MAX + 1];
     size_t count = 0;
     char text[400];
+    char name[40];
     struct weir_buf what = weir_buf_fixed(text, sizeof text - 1);
-    weir_buf_put(&what, WEIR_BYTES("unknown key "));
-    weir_buf_put_json_string(&what, scalar_of(key), 60);
     for (const struct weir_schema *row = table; row->name != NULL; row++) {
         WEIR_ASSERT(count < WEIR_SCHEMA_KEYS_MAX);
         names[count++] = row->name;
     }
     names[count] = NULL;
+    weir_buf_put(&what, WEIR_BYTES("unknown key"));
     const char *near = weir_config_reader_nearest(scalar_of(key), names);
     if (near != NULL) {
         weir_buf_printf(&what, " (did you mean %s?)", near);
@@ -199,7 +213,10 @@ static void unknown_key(struct weir_config_reader *reader, const yaml_node_t *ke
         weir_buf_put(&what, WEIR_BYTES(")"));
     }
     text[what.size] = 0;
+    key_text(key, name, sizeof name);
+    size_t before = path_push(reader, name, 0);
     weir_config_reader_error(reader, key, text);
+    path_pop(reader, before);
 }
 
 /* Finds each row's value node; tells what is unknown and what is there twice. */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `weir check`: validates a configuration, prints what it comes to, and tries the destinations.
+ *
+ *   stdout   the effective configuration as YAML (secrets as ***), then how memory is shared, as comments:
+ *            so the output is itself a configuration
+ *   stderr   errors and warnings; with --connect one line a destination
+ *
+ * --connect sends an ExportMetricsServiceRequest without metrics, which is zero bytes and which every OTLP receiver
+ * takes, to each OTLP destination: it shows that name, TLS, path and token are right without leaving a trace.
+ *
+ * Main thread.
+ */
+#include "commands_internal.h"
+#include "weir/clock.h"
+#include "weir/mem.h"
+#include "weir/response.h"
+#include "weir/transport.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+const char weir_cmd_check_help[] =
+    "weir check [-c FILE] [--connect] [--keys]: checks a configuration\n"
+    "\n"
+    "  -c, --config FILE   the configuration; without one: the defaults\n"
+    "      --connect       sends an empty request to each OTLP destination and tells the answer\n"
+    "      --keys          lists every key there is, with what it takes and means\n"
+    "\n"
+    "Prints the effective configuration, secrets as ***, and how memory is shared.\n"
+    "Exit codes: 0 good, 1 not good or a destination refused, 2 usage.\n";
+
+enum { WAIT_STEP_MS = 200 };
+
+static void print_key(void *argument, const char *path, const char *takes, const char *help)
+{
+    (void)argument;
+    (void)printf("%s\n    %s: %s\n", path, takes, help);
+}
+
+static void put_share(struct weir_buf *out, const char *name, size_t bytes, const char *meaning)
+{
+    weir_buf_printf(out, "#   %-8s %5.1f MiB  %s\n", name, (double)bytes / (1 << 20), meaning);
+}
+
+static int print_config(const struct weir_config *config)
+{
+    struct weir_config_shares shares = weir_config_shares(config);
+    struct weir_buf out = weir_buf_grow_init((size_t)64 << 20);
+    weir_config_print(config, &out);
+    weir_buf_put(&out, WEIR_BYTES("\n# memory_limit is shared so:\n"));
+    put_share(&out, "intake", shares.intake, "request bodies while they are read and decoded");
+    put_share(&out, "queued", shares.queued, "data points that wait");
+    put_share(&out, "export", shares.export_bytes, "encoded batches");
+    put_share(&out, "idle", shares.idle, "at most kept for the next request");
+    bool printed = weir_commands_print(&out);
+    weir_buf_done(&out);
+    return printed ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;
+}
+
+/* Sends one request and waits for its reply. */
+static enum weir_status exchange(const struct weir_transport *transport,
+                                 const struct weir_transport_target *target,
+                                 struct weir_transport_reply *ret)
+{
+    struct weir_transport_request request = {.target = target};
+    WEIR_TRY(transport->send(transport->self, &request));
+    enum weir_status status = transport->reply(transport->self, ret);
+    while (status == WEIR_EEND) {
+        WEIR_TRY(transport->wait(transport->self, -1, WAIT_STEP_MS));
+        status = transport->reply(transport->self, ret);
+    }
+    return status;
+}
+
+static bool tell_reply(const char *name, const struct weir_transport_reply *reply)
+{
+    struct weir_response response = weir_response_read(reply, 0, NULL);
+    bool good = response.outcome == WEIR_OUTCOME_DELIVERED;
+    int64_t ms = reply->duration_ns / WEIR_NS_PER_MS;
+    if (reply->failure == WEIR_TRANSPORT_ANSWERED) {
+        (void)fprintf(stderr, "%s: %s: %d in %" PRId64 " ms%s%s\n", name, good ? "ok" : "failed",
+                      reply->status, ms, response.message[0] == 0 ? "" : ": ", response.message);
+    } else {
+        (void)fprintf(stderr, "%s: failed: %s after %" PRId64 " ms\n", name,
+                      response.message[0] == 0 ? response.reason : response.message, ms);
+    }
+    return good;
+}
+
+static bool connect_one(const struct weir_transport *transport,
+                        const struct weir_config_destination *destination)
+{
+    size_t count = 0;
+    while (destination->headers[count] != NULL) {
+        count++;
+    }
+    const char **headers = weir_mem_zalloc(count + 2, sizeof *headers);
+    if (headers == NULL) {
+        return false;
+    }
+    memcpy(headers, destination->headers, count * sizeof *headers);
+    headers[count] = "Content-Type: application/x-protobuf";
+    struct weir_transport_target target = {
+        .url = destination->url,
+        .ca_file = destination->tls.ca_file,
+        .proxy = destination->proxy,
+        .headers = headers,
+        .timeout_ns = destination->timeout_ns,
+    };
+    struct weir_transport_reply reply;
+    enum weir_status status = exchange(transport, &target, &reply);
+    bool good = status == WEIR_OK && tell_reply(destination->name, &reply);
+    if (status != WEIR_OK) {
+        (void)fprintf(stderr, "%s: failed: %s\n", destination->name, weir_status_text(status));
+    }
+    weir_mem_free(headers);
+    return good;
+}
+
+static int connect_all(const struct weir_config *config)
+{
+    const struct weir_config_destination *destinations = config->destinations.items;
+    struct weir_transport transport;
+    bool good = true;
+    if (weir_transport_curl_global() != WEIR_OK || weir_transport_curl(&transport) != WEIR_OK) {
+        return weir_commands_failed("check", "out of memory");
+    }
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        if (destinations[i].type == WEIR_DESTINATION_OTLP_HTTP) {
+            good = connect_one(&transport, &destinations[i]) && good;
+        }
+    }
+    transport.free(transport.self);
+    return good ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;
+}
+
+int weir_cmd_check(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"connect", no_argument, NULL, 'o'},
+                                            {"keys", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    const char *path = NULL;
+    bool connects = false;
+    int option;
+    while ((option = weir_commands_option(argc, argv, "c:h", options, weir_cmd_check_help)) != -1) {
+        switch (option) {
+        case 'c': path = optarg; break;
+        case 'o': connects = true; break;
+        case 'k': weir_config_keys(print_key, NULL); return WEIR_EXIT_DONE;
+        default: return WEIR_EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        return weir_commands_usage("check", "takes no arguments: %.60s (write -c %.60s)",
+                                   argv[optind], argv[optind]);
+    }
+    struct weir_config_report report;
+    struct weir_config *config = NULL;
+    enum weir_status status = weir_config_load(path, &report, &config);
+    int code = weir_commands_tell_report("check", &report);
+    if (status == WEIR_OK) {
+        code = print_config(config);
+        code = connects && code == WEIR_EXIT_DONE ? connect_all(config) : code;
+    }
+    weir_config_free(config);
+    return code;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of commands, and what they share: options, messages, reading files.
+ *
+ *   weir COMMAND [options] [arguments]
+ *     └─► commands[] ──► weir_cmd_<name>(argc, argv) ──► exit code
+ *
+ * Messages are "weir COMMAND: what is wrong" on standard error; a mistake in the usage also says where help is. Results go to
+ * standard output, so that they can be piped. An output that cannot be written (a closed pipe, a full disk) is a
+ * failure: exit code 1.
+ *
+ * Main thread.
+ */
+#include "weir/commands.h"
+#include "commands_internal.h"
+#include "weir/file.h"
+#include "weir/gzip.h"
+#include "weir/mem.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char help_text[] =
+    "Weir " WEIR_VERSION ": a gateway from Amazon CloudWatch Metric Streams to OTLP\n"
+    "\n"
+    "  weir serve [-c FILE]             takes Firehose's requests and exports their data points\n"
+    "  weir check [-c FILE] [--connect] checks a configuration, prints what it comes to\n"
+    "  weir decode [--as FORM] FILE...  shows what a Firehose body or a record holds\n"
+    "  weir send URL FILE...            delivers files as Firehose would\n"
+    "  weir version                     prints the version\n"
+    "\n"
+    "weir COMMAND --help says more. Without a file, serve listens on 127.0.0.1:8080 and prints "
+    "what\n"
+    "arrives, or sends it where OTEL_EXPORTER_OTLP_ENDPOINT says.\n"
+    "Exit codes: 0 done, 1 failed, 2 usage.\n";
+
+static const char version_help[] = "weir version: prints the version\n";
+
+static int run_version(int argc, char **argv)
+{
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+    if (weir_commands_option(argc, argv, "h", options, version_help) != -1) {
+        return WEIR_EXIT_USAGE;
+    }
+    if (optind < argc) {
+        return weir_commands_usage("version", "takes no arguments");
+    }
+    return printf("weir " WEIR_VERSION "\n") < 0 ? WEIR_EXIT_FAILED : WEIR_EXIT_DONE;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", weir_cmd_serve, weir_cmd_serve_help},
+    {"check", weir_cmd_check, weir_cmd_check_help},
+    {"decode", weir_cmd_decode, weir_cmd_decode_help},
+    {"send", weir_cmd_send, weir_cmd_send_help},
+    {"version", run_version, version_help},
+};
+
+static int run_help(int argc, char **argv)
+{
+    const char *text = help_text;
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
+        text = strcmp(argv[1], commands[i].name) == 0 ? commands[i].help : text;
+    }
+    return fputs(text, stdout) < 0 ? WEIR_EXIT_FAILED : WEIR_EXIT_DONE;
+}
+
+static int run_command(int argc, char **argv)
+{
+    const char *name = argv[0];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return commands[i].run(argc, argv);
+        }
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        return run_help(argc, argv);
+    }
+    if (strcmp(name, "--version") == 0) {
+        return printf("weir " WEIR_VERSION "\n") < 0 ? WEIR_EXIT_FAILED : WEIR_EXIT_DONE;
+    }
+    (void)fprintf(stderr, "weir: no such command: %.60s (weir --help lists them)\n", name);
+    return WEIR_EXIT_USAGE;
+}
+
+int weir_commands_run(int argc, char **argv)
+{
+    if (argc < 2) {
+        (void)fputs(help_text, stderr);
+        return WEIR_EXIT_USAGE;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    optind = 1;
+    int code = run_command(argc - 1, argv + 1);
+    if (fflush(stdout) != 0 && code == WEIR_EXIT_DONE) {
+        code = WEIR_EXIT_FAILED;
+    }
+    return code;
+}
+
+int weir_commands_option(int argc, char **argv, const char *letters, const struct option *options,
+                         const char *help)
+{
+    opterr = 0;
+    int option = getopt_long(argc, argv, letters, options, NULL);
+    if (option == 'h') {
+        (void)fputs(help, stdout);
+        exit(fflush(stdout) == 0 ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED);
+    }
+    if (option == '?') {
+        (void)weir_commands_usage(argv[0], "unknown option, or one without its value: %.60s",
+                                  argv[optind - 1]);
+    }
+    return option;
+}
+
+__attribute__((format(printf, 2, 0))) static void tell(const char *command, const char *format,
+                                                       va_list arguments)
+{
+    char text[1024];
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    (void)fprintf(stderr, "weir %s: %s\n", command, text);
+}
+
+int weir_commands_usage(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tell(command, format, arguments);
+    va_end(arguments);
+    (void)fprintf(stderr, "weir %s --help says more\n", command);
+    return WEIR_EXIT_USAGE;
+}
+
+int weir_commands_failed(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tell(command, format, arguments);
+    va_end(arguments);
+    return WEIR_EXIT_FAILED;
+}
+
+int weir_commands_tell_report(const char *command, const struct weir_config_report *report)
+{
+    for (uint32_t i = 0; i < report->count; i++) {
+        const struct weir_config_message *message = &report->messages[i];
+        (void)fprintf(stderr, "%s%s\n", message->warning ? "warning: " : "", message->text);
+    }
+    if (report->dropped > 0) {
+        (void)fprintf(stderr, "... and %" PRIu32 " more\n", report->dropped);
+    }
+    if (report->errors == 0) {
+        return WEIR_EXIT_DONE;
+    }
+    return weir_commands_failed(command, "%" PRIu32 " error%s in the configuration", report->errors,
+                                report->errors == 1 ? "" : "s");
+}
+
+bool weir_commands_print(const struct weir_buf *buf)
+{
+    return !buf->failed && fflush(stdout) == 0 &&
+           weir_file_write(STDOUT_FILENO, weir_buf_view(buf)) == WEIR_OK;
+}
+
+/* Inflates into memory of its own, twice as much each time it did not fit. */
+static enum weir_status inflate(struct weir_bytes input, uint8_t **ret_data, size_t *ret_size)
+{
+    struct weir_inflater *inflater = NULL;
+    size_t capacity;
+    WEIR_TRY(weir_gzip_size_hint(input, WEIR_COMMAND_FILE_MAX, &capacity));
+    WEIR_TRY(weir_inflater_new(&inflater));
+    enum weir_status status = WEIR_EFULL;
+    uint8_t *data = NULL;
+    while (status == WEIR_EFULL) {
+        weir_mem_free(data);
+        data = weir_mem_alloc(capacity + 1);
+        status = data == NULL ? WEIR_ENOMEM
+                              : weir_gzip_inflate(inflater, input, data, capacity, ret_size);
+        if (status == WEIR_EFULL && capacity >= WEIR_COMMAND_FILE_MAX) {
+            status = WEIR_ELIMIT;
+        }
+        capacity = capacity > WEIR_COMMAND_FILE_MAX / 2 ? WEIR_COMMAND_FILE_MAX : capacity * 2;
+    }
+    weir_inflater_free(inflater);
+    if (status != WEIR_OK) {
+        weir_mem_free(data);
+        return status;
+    }
+    *ret_data = data;
+    return WEIR_OK;
+}
+
+bool weir_commands_read(const char *command, const char *path, uint8_t **ret_data, size_t *ret_size)
+{
+    uint8_t *data = NULL;
+    size_t size = 0;
+    errno = 0;
+    enum weir_status status = weir_file_read(path, WEIR_COMMAND_FILE_MAX, &data, &size);
+    if (status != WEIR_OK) {
+        const char *words = errno == 0 ? weir_status_text(status) : strerrordesc_np(errno);
+        (void)weir_commands_failed(command, "%.200s: %s", path, words);
+        return false;
+    }
+    if (size >= 2 && data[0] == 0x1f && data[1] == 0x8b) {
+        uint8_t *whole = NULL;
+        status = inflate(weir_bytes_of(data, size), &whole, &size);
+        weir_mem_free(data);
+        if (status != WEIR_OK) {
+            (void)weir_commands_failed(command, "%.200s: not gzip, although it begins so: %s", path,
+                                       weir_status_text(status));
+            return false;
+        }
+        data = whole;
+    }
+    *ret_data = data;
+    *ret_size = size;
+    return true;
+}
