@@ -7,14 +7,14 @@
 /*
  * `weir serve`: builds every room in order, waits for signals, and takes everything down in order.
  *
- *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──┐
- *                                                               │ time, no connection, 2nd signal
- *                                     stopped ◄── DRAINING ◄────┘
+ *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──► DRAINING ──► stopped
+ *                                     the time is over, no connection, second signal
  *
  * Readiness (/readyz, /healthz on the ingest port) is true in READY only. In GRACE requests are
  * still taken, so that a balancer can move them away; in DRAINING requests in flight are answered
- * and every batch is sent. A signal while DRAINING ends the process at once with 1. SIGHUP is
- * logged: this version does not reload.
+ * and every batch is sent. A SIGINT while DRAINING ends the process at once with 1: a person asks.
+ * A further SIGTERM there changes nothing: supervisors send them twice, and what was answered 200
+ * must not be lost for that. SIGHUP is logged: this version does not reload.
  */
 
 /* Runs until a signal has stopped it. Returns the exit code: 0, or 1 when it could not start

@@ -298,10 +298,16 @@ static void on_bell(h2o_socket_t *bell, const char *error)
 /* What libh2o keeps for a thread and never gives back: a list of pool chunks, and the lock of its
  * queue. Once in a process. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_options(void);
 
 const char *__lsan_default_suppressions(void)
 {
     return "leak:h2o_mem_alloc_recycle\nleak:h2o_multithread_create_queue\n";
+}
+
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0"; /* standard error is the log's */
 }
 #endif
 

@@ -9,7 +9,7 @@ const char weir_cmd_serve_help[] =
     "                      loopback, to standard output or where OTEL_EXPORTER_OTLP_* say\n"
     "\n"
     "SIGTERM or SIGINT: stops taking requests, sends what is queued, ends. A further one while it\n"
-    "waits for connections cuts the wait; once it drains, ends at once.\n"
+    "waits for connections to go cuts that wait; a SIGINT while it drains ends it at once.\n"
     "Exit codes: 0 stopped with everything delivered, 1 not started or points left, 2 usage.\n";
 
 int weir_cmd_serve(int argc, char **argv)

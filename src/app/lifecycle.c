@@ -8,11 +8,12 @@
  *                          signal
  *   DRAINING ─► stopped    drain: ingest answers what it has, then the exporter sends what is
  *                          queued
- *   DRAINING ─► killed     on_second_signal: _exit(1)
+ *   DRAINING ─► killed     on_interrupt: a SIGINT, _exit(1)
  *
  * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no
  * handler until DRAINING, when main is busy inside the rooms and the only thing left to want is the
- * end.
+ * end. That is for a person at a terminal: a second SIGTERM was tried as the end too, but
+ * supervisors send it twice (to the process and to its group), and cut short a drain that went well.
  *
  * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
  * own, shorter limits), the exporter what is left. What is not delivered then is counted, logged,
@@ -44,7 +45,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GRACE_STEP_NS (50 * WEIR_NS_PER_MS)
+/* How often is looked whether anyone is connected; also the least that a grace takes, so that a connection that the kernel has
+ * taken and no loop yet is not overlooked. */
+#define GRACE_STEP_NS (250 * WEIR_NS_PER_MS)
 
 static sigset_t handled_signals(void)
 {
@@ -121,7 +124,8 @@ static void spend_grace(const struct weir_service *service)
 {
     int64_t end_ns = weir_clock_mono_ns() + service->config->drain.grace_ns;
     int64_t left_ns = service->config->drain.grace_ns;
-    while (left_ns > 0 && weir_ingest_connections(service->ingest) > 0) {
+    bool connected = true;
+    while (left_ns > 0 && connected) {
         int signal_ = next_signal(left_ns < GRACE_STEP_NS ? left_ns : GRACE_STEP_NS);
         if (signal_ == SIGTERM || signal_ == SIGINT) {
             return;
@@ -130,27 +134,26 @@ static void spend_grace(const struct weir_service *service)
             refuse_reload();
         }
         left_ns = end_ns - weir_clock_mono_ns();
+        connected = weir_ingest_connections(service->ingest) > 0;
     }
 }
 
-static void on_second_signal(int signal_)
+static void on_interrupt(int signal_)
 {
-    static const char text[] = "weir: a further signal, ending at once; what was queued is lost\n";
+    static const char text[] = "weir: interrupted again, ending at once; what was queued is lost\n";
     (void)signal_;
     ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
     (void)ignored;
     _exit(1);
 }
 
-/* From here on a SIGTERM or SIGINT is the end. Only the main thread has them unblocked. */
-static void arm_second_signal(void)
+/* From here on a SIGINT is the end. Only the main thread has it unblocked. */
+static void arm_interrupt(void)
 {
-    struct sigaction action = {.sa_handler = on_second_signal};
+    struct sigaction action = {.sa_handler = on_interrupt};
     sigset_t set;
     (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
-    (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -194,7 +197,7 @@ static int run_service(struct weir_service *service)
     log_ready(service);
     wait_for_stop(service);
     spend_grace(service);
-    arm_second_signal();
+    arm_interrupt();
     uint64_t left = drain(service);
     weir_log(left == 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stopped",
              WEIR_LOG_INT("points_delivered", weir_service_delivered(service)),
