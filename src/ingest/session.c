@@ -84,14 +84,24 @@ static void request_reset(struct weir_session *session)
     session->linger = false;
 }
 
+static struct weir_bytes copy_into(char *memory, size_t capacity, struct weir_bytes text)
+{
+    WEIR_ASSERT(text.size <= capacity);
+    if (text.size > 0) {
+        memcpy(memory, text.data, text.size);
+    }
+    return weir_bytes_of(memory, text.size);
+}
+
 static void on_answered(struct weir_submission *submission, const struct weir_answer *answer)
 {
     struct weir_session *session =
         (struct weir_session *)(void *)((char *)submission -
                                         offsetof(struct weir_session, submission));
     WEIR_ASSERT(session->state == SESSION_SUBMITTED);
-    if (session->submission.request_id.size == 0) {
-        session->submission.request_id = submission->result.request_id;
+    if (submission->request_id.size == 0) { /* the result's view ends with this call */
+        submission->request_id = copy_into(session->request_id, sizeof(session->request_id),
+                                           submission->result.request_id);
     }
     if (session->conn == NULL) { /* the peer did not wait: the request counts all the same */
         weir_session_count(session, answer->code, answer->reason);
@@ -100,15 +110,6 @@ static void on_answered(struct weir_submission *submission, const struct weir_an
         return;
     }
     weir_session_answer(session, answer->code, answer->reason, answer->message);
-}
-
-static struct weir_bytes copy_into(char *memory, size_t capacity, struct weir_bytes text)
-{
-    WEIR_ASSERT(text.size <= capacity);
-    if (text.size > 0) {
-        memcpy(memory, text.data, text.size);
-    }
-    return weir_bytes_of(memory, text.size);
 }
 
 /* The common attributes can be 66 KiB, so they live in memory that intake credit pays for. */

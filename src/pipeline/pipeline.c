@@ -15,7 +15,7 @@
  *
  * Invariants
  *   I1  `answered` is called exactly once for each submit, and nothing of the submission is touched
- *       after it
+ *       after it; until it returns, what the result views is there
  *   I2  nothing is visible to an exporter before the commit said WEIR_OK
  *   I3  the staging buffer is read-only from submit until the commit is over, then given back
  *       before publishing
@@ -107,13 +107,15 @@ void weir_worker_free(struct weir_worker *worker)
     weir_mem_free(worker);
 }
 
-/* The end of every submission. */
+/* The end of every submission. The arena goes last: the result, the body's request id above all, is
+ * a view of it, and the submitter may look at it while it is told. */
 static void answer(struct weir_submission *submission, const struct weir_answer *what)
 {
+    struct weir_arena *arena = submission->arena;
     weir_intake_release(&submission->intake);
-    weir_arena_unref(submission->arena, 0);
     submission->arena = NULL;
     submission->answered(submission, what);
+    weir_arena_unref(arena, 0);
 }
 
 static void refuse(struct weir_submission *submission, int code, const char *reason,

@@ -192,6 +192,31 @@ static void test_chunked_bodies(void **state)
     end();
 }
 
+/* The body's id is a view of the request's arena, which nobody else holds when nothing was
+ * published. */
+static void test_an_id_that_only_the_body_has_is_repeated(void **state)
+{
+    (void)state;
+    begin((struct flow_options){0}, NULL);
+    static const char head[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 47\r\n\r\n";
+    static const char body[] = "{\"requestId\":\"only-in-the-body\",\"records\":[]}  ";
+    char answer[1024] = "";
+    int fd = peer();
+    peer_send(fd, head, sizeof(head) - 1);
+    peer_send(fd, body, sizeof(body) - 1);
+    size_t size = 0;
+    while (strchr(answer, '}') == NULL) {
+        ssize_t got = recv(fd, answer + size, sizeof(answer) - 1 - size, 0);
+        assert_true(got > 0);
+        size += (size_t)got;
+        answer[size] = 0;
+    }
+    assert_non_null(strstr(answer, "HTTP/1.1 200"));
+    assert_non_null(strstr(answer, "{\"requestId\":\"only-in-the-body\","));
+    assert_int_equal(close(fd), 0);
+    end();
+}
+
 static void test_slow_peers_end_in_their_time(void **state)
 {
     (void)state;
@@ -276,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_an_early_answer_survives_a_large_body),
         cmocka_unit_test(test_no_credit_is_503_before_the_body),
         cmocka_unit_test(test_chunked_bodies),
+        cmocka_unit_test(test_an_id_that_only_the_body_has_is_repeated),
         cmocka_unit_test(test_slow_peers_end_in_their_time),
         cmocka_unit_test(test_a_peer_that_leaves_midway_costs_nothing),
         cmocka_unit_test(test_a_peer_that_ends_with_its_request_is_answered),
