@@ -71,6 +71,8 @@ class Stop(WeirCase):
     def test_draining_is_seen_by_balancers(self):
         weir = self.weir(self.receiver(), drain={"grace": "2s"})
         client = self.client(weir)
+        client.post(envelope([points.as_json(points.series(1))]))
+        self.assertTrue(weir.wait_metric(lambda: weir.metric("weir_connections") >= 1))
         weir.signal()
         time.sleep(0.5)
         self.assertEqual(weir.admin("/readyz")[0], 503)

@@ -75,7 +75,7 @@ class Weir:
     """A running `weir serve`."""
 
     def __init__(self, config, folder, **extra_environment):
-        self.log, self.ports = [], {}
+        self.log, self.ports, self.signalled = [], {}, False
         self.changed = threading.Condition()
         path = write_configuration(os.path.join(folder, "weir.yaml"), config)
         self.process = subprocess.Popen(
@@ -181,12 +181,14 @@ class Weir:
         return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
     def signal(self, number=signal.SIGTERM):
-        """Sends a signal."""
+        """Sends a signal; `stop` then sends none, because a second one means: at once."""
+        self.signalled = True
         self.process.send_signal(number)
 
     def stop(self, seconds=60):
-        """SIGTERM, and the exit code; an AssertionError when it does not end in time."""
-        if not self.ended():
+        """SIGTERM (unless it has had a signal), and the exit code; an AssertionError when it does
+        not end in time."""
+        if not self.ended() and not self.signalled:
             self.signal()
         try:
             code = self.process.wait(seconds)
