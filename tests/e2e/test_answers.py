@@ -189,7 +189,8 @@ class Malformed(AnswersCase):
                 ("folded line", b"user-agent: ", b"user-agent: a\r\n b"),
                 ("bare line feed", b"\r\nuser-agent", b"\nuser-agent"),
                 ("control character", b"user-agent: ", b"user-agent: \x01"),
-                ("unknown transfer coding", b"content-length:", b"transfer-encoding: gzip\r\nx-length:"),
+                ("unknown transfer coding", b"content-length:",
+                 b"transfer-encoding: gzip\r\nx-length:"),
                 ("HTTP/2 preface", good, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")):
             with self.subTest(what):
                 response = self.raw(good.replace(old, new, 1))
