@@ -111,10 +111,10 @@ class Commands(WeirCase):
         weir = self.weir(receiver)
         url = f"http://127.0.0.1:{weir.port}/"
         path = self.file("body", envelope([points.as_json(sent)]))
-        code, _, err = self.run_weir("send", "--key", program.KEY, url, path)
+        code, _, err = self.run_weir("send", url, path, WEIR_ACCESS_KEY=program.KEY)
         self.assertEqual(code, 0, err)
         self.assert_arrived(receiver, sent)
-        code, out, err = self.run_weir("send", "--key", "wrong", url, path)
+        code, out, err = self.run_weir("send", url, path, WEIR_ACCESS_KEY="wrong")
         self.assertEqual(code, 1)
         self.assertIn("401", out + err)
         self.assertEqual(self.run_weir("send", "http://127.0.0.1:9/", path)[0], 1)
