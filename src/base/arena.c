@@ -13,10 +13,11 @@
  *   I4  references >= 1 for as long as anybody has the pointer
  *
  * An allocation that does not fit the chunk begins a new one if it is small, or gets a region of
- * its own if it is larger than half a chunk; the chunk then stays the one that is bumped. A trimmed
- * region of its own offers its tail for bumping if that is longer than what the chunk has left.
- * Chunks grow with the arena (an eighth of what it has), so that WEIR_ARENA_REGIONS_MAX regions are
- * enough for any size at an eighth of slack.
+ * its own if it is larger than half of what a new chunk would be; the chunk then stays the one that
+ * is bumped. A trimmed region of its own offers its tail for bumping if that is longer than what
+ * the chunk has left. Chunks grow with the arena (an eighth of what it has), and what counts as
+ * large grows with them: so each region adds at least a sixteenth, and WEIR_ARENA_REGIONS_MAX of
+ * them hold at least forty times the first, which is the body, whatever the sizes.
  *
  * Threads: one owner allocates. Publishing the arena to other threads goes through a ring or a
  * queue, whose release/acquire also covers everything here that is not atomic; after it nothing of
@@ -128,8 +129,9 @@ void *weir_arena_alloc(struct weir_arena *arena, size_t size, size_t alignment)
     WEIR_DCHECK(atomic_load_explicit(&arena->references, memory_order_relaxed) == 1);
     size_t offset = 0;
     if (!fits(arena, size, alignment, &offset)) {
-        bool is_big = size > arena->chunk_size / 2;
-        if (!add_region(arena, is_big ? (size == 0 ? 1 : size) : next_chunk_size(arena))) {
+        size_t chunk_size = next_chunk_size(arena);
+        bool is_big = size > chunk_size / 2;
+        if (!add_region(arena, is_big ? size : chunk_size)) {
             return NULL;
         }
         unsigned newest = arena->region_count - 1;

@@ -175,11 +175,31 @@ static void test_regions_are_bounded(void **state)
     struct fixture fixture;
     set_up(&fixture, (size_t)1 << 30, 4 * kib);
     for (int i = 0; i < WEIR_ARENA_REGIONS_MAX; i++) {
-        assert_non_null(weir_arena_alloc(fixture.arena, 4 * kib, 1));
+        size_t charged = weir_arena_size(fixture.arena);
+        assert_non_null(weir_arena_alloc(fixture.arena, 4 * kib + charged / 15, 1));
     }
-    assert_null(weir_arena_alloc(fixture.arena, 4 * kib, 1));
+    assert_null(weir_arena_alloc(fixture.arena, weir_arena_size(fixture.arena) / 8, 1));
     weir_arena_validate(fixture.arena);
     tear_down(&fixture);
+}
+
+/* Data points of thirty dimensions, as long as CloudWatch allows, in one body. */
+static void test_a_full_budget_of_middling_pieces_fits_the_regions(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {33 * 1024, 39 * 1024, 100 * 1024, 400 * 1024};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct fixture fixture;
+        set_up(&fixture, (size_t)1 << 30, 0);
+        assert_non_null(weir_arena_alloc(fixture.arena, 5 * 1024 * kib, 1));
+        for (size_t taken = 0; taken < 60 * 1024 * kib; taken += sizes[i] + 100) {
+            assert_non_null(weir_arena_alloc(fixture.arena, 100, 8));
+            assert_non_null(weir_arena_alloc(fixture.arena, sizes[i], 1));
+        }
+        assert_true(weir_arena_size(fixture.arena) < 100 * 1024 * kib);
+        weir_arena_validate(fixture.arena);
+        tear_down(&fixture);
+    }
 }
 
 static void test_chunks_grow_so_that_small_pieces_can_be_many(void **state)
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_a_trimmed_tail_is_used_again),
         cmocka_unit_test(test_a_refused_charge_changes_nothing),
         cmocka_unit_test(test_regions_are_bounded),
+        cmocka_unit_test(test_a_full_budget_of_middling_pieces_fits_the_regions),
         cmocka_unit_test(test_chunks_grow_so_that_small_pieces_can_be_many),
         cmocka_unit_test(test_a_warm_arena_asks_the_allocator_for_nothing),
         cmocka_unit_test(test_reset_gives_everything_back),
