@@ -2,12 +2,13 @@
 /*
  * `weir check`: validates a configuration, prints what it comes to, and tries the destinations.
  *
- *   stdout   the effective configuration as YAML (secrets as ***), then how memory is shared, as comments:
- *            so the output is itself a configuration
+ *   stdout   the effective configuration as YAML (secrets as ***), then how memory is shared, as
+ *            comments: so the output is itself a configuration
  *   stderr   errors and warnings; with --connect one line a destination
  *
- * --connect sends an ExportMetricsServiceRequest without metrics, which is zero bytes and which every OTLP receiver
- * takes, to each OTLP destination: it shows that name, TLS, path and token are right without leaving a trace.
+ * --connect sends an ExportMetricsServiceRequest without metrics, which is zero bytes and which
+ * every OTLP receiver takes, to each OTLP destination: it shows that name, TLS, path and token
+ * are right without leaving a trace.
  *
  * Main thread.
  */

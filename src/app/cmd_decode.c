@@ -2,11 +2,12 @@
 /*
  * `weir decode`: what a file holds, decoded exactly as the service decodes it.
  *
- *   file ─(gzip off)─► a Firehose body ──► weir_body_decode ──► runs ─┬─► points      one line of JSON each
- *                  └─► a bare record ───► weir_record_decode ─► runs ─┴─► otlp-json   one request, through the batcher
+ *   file ─(gzip off)─┬─► a Firehose body ─► weir_body_decode ───► runs ─┬─► points: a line of JSON each
+ *                    └─► a bare record ───► weir_record_decode ─► runs ─┴─► otlp-json: one request
  *
- * What is a body: text whose first letter is { and that names "records". All else is one record, as Firehose would carry
- * it: newline-delimited JSON, or delimited OTLP of either version. What is quarantined is told on standard error with its reason.
+ * What is a body: text whose first letter is { and that names "records". All else is one record,
+ * as Firehose would carry it: newline-delimited JSON, or delimited OTLP of either version. What
+ * is quarantined is told on standard error with its reason.
  *
  *   I1  memory has no budget here: whoever decodes a file on a desk wants all of it
  *   I2  nothing is printed of a body that is damaged; the exit code is 1 then

@@ -2,16 +2,17 @@
 /*
  * `weir send`: delivers files as Firehose would.
  *
- *   file ─► firehose_body.c: a body under a fresh id ─(gzip)─► POST with Firehose's headers ─► 200: done
- *                                                                ▲                        └─► else: failed
- *                                                                └── the window is open ─────────┘
+ *   file ─► firehose_body.c: a body under a fresh id ─(gzip)─► POST with Firehose's headers
+ *                                                              ▲         ├─► 200: done
+ *                                                              └─ retry ─┴─► else: failed
  *
- * Retries follow the same model as the exporter's and as Firehose's own (weir/retry_window.h: 1 s, doubled, 15 % jitter, at
- * most 120 s), for as long as --retry says; by default there is one attempt, since whoever tries something out wants the
- * answer. As for Firehose, only 200 is success, and 413 ends it.
+ * Retries follow the same model as the exporter's and as Firehose's own (weir/retry_window.h: 1
+ * s, doubled, 15 % jitter, at most 120 s), for as long as --retry says; by default there is one
+ * attempt, since whoever tries something out wants the answer. As for Firehose, only 200 is
+ * success, and 413 ends it.
  *
- * The access key is better not an argument, which every user of the machine can read: --key-file, or WEIR_ACCESS_KEY. The memory
- * that holds it is wiped.
+ * The access key is better not an argument, which every user of the machine can read:
+ * --key-file, or WEIR_ACCESS_KEY. The memory that holds it is wiped.
  *
  * Main thread.
  */
@@ -77,7 +78,8 @@ static void make_id(char *ret, size_t size)
                    b[14], b[15]);
 }
 
-/* The errorMessage of an answer, in the reply's memory or as a copy in `memory`; "" when there is none. */
+/* The errorMessage of an answer, in the reply's memory or as a copy in `memory`; "" when there
+ * is none. */
 static const char *error_message(struct weir_bytes body, char *memory, size_t size)
 {
     uint8_t text[WEIR_TRANSPORT_BODY_MAX];

@@ -5,9 +5,9 @@
  *   weir COMMAND [options] [arguments]
  *     └─► commands[] ──► weir_cmd_<name>(argc, argv) ──► exit code
  *
- * Messages are "weir COMMAND: what is wrong" on standard error; a mistake in the usage also says where help is. Results go to
- * standard output, so that they can be piped. An output that cannot be written (a closed pipe, a full disk) is a
- * failure: exit code 1.
+ * Messages are "weir COMMAND: what is wrong" on standard error; a mistake in the usage also says
+ * where help is. Results go to standard output, so that they can be piped. An output that cannot
+ * be written (a closed pipe, a full disk) is a failure: exit code 1.
  *
  * Main thread.
  */

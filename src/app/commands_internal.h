@@ -22,8 +22,9 @@ extern const char weir_cmd_check_help[];
 extern const char weir_cmd_decode_help[];
 extern const char weir_cmd_send_help[];
 
-/* The next option, or -1 after the last: short name, or the long one's value. -h prints `help` and exits the process; an option that
- * is none tells so and gives '?'. `options` ends in a zeroed row. */
+/* The next option, or -1 after the last: short name, or the long one's value. -h prints `help`
+ * and exits the process; an option that is none tells so and gives '?'. `options` ends in a
+ * zeroed row. */
 int weir_commands_option(int argc, char **argv, const char *letters, const struct option *options,
                          const char *help);
 
@@ -35,13 +36,15 @@ int weir_commands_usage(const char *command, const char *format, ...)
 int weir_commands_failed(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Tells a configuration's messages on standard error; WEIR_EXIT_FAILED when there are errors among them. */
+/* Tells a configuration's messages on standard error; WEIR_EXIT_FAILED when there are errors
+ * among them. */
 int weir_commands_tell_report(const char *command, const struct weir_config_report *report);
 
 /* Writes a whole buffer to standard output; false when it could not. */
 bool weir_commands_print(const struct weir_buf *buf);
 
-/* Reads a file ("-": standard input) and takes gzip off; the caller frees *ret_data with weir_mem_free. Tells what failed. */
+/* Reads a file ("-": standard input) and takes gzip off; the caller frees *ret_data with
+ * weir_mem_free. Tells what failed. */
 bool weir_commands_read(const char *command, const char *path, uint8_t **ret_data,
                         size_t *ret_size);
 

@@ -11,9 +11,10 @@
  *   DRAINING ─► killed     on_interrupt: a SIGINT, _exit(1)
  *
  * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no
- * handler until DRAINING, when main is busy inside the rooms and the only thing left to want is the
- * end. That is for a person at a terminal: a second SIGTERM was tried as the end too, but
- * supervisors send it twice (to the process and to its group), and cut short a drain that went well.
+ * handler until DRAINING, when main is busy inside the rooms and the only thing left to want is
+ * the end. That is for a person at a terminal: a second SIGTERM was tried as the end too, but
+ * supervisors send it twice (to the process and to its group), and cut short a drain that went
+ * well.
  *
  * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
  * own, shorter limits), the exporter what is left. What is not delivered then is counted, logged,
@@ -45,8 +46,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often is looked whether anyone is connected; also the least that a grace takes, so that a connection that the kernel has
- * taken and no loop yet is not overlooked. */
+/* How often is looked whether anyone is connected; also the least that a grace takes, so that a
+ * connection that the kernel has taken and no loop yet is not overlooked. */
 #define GRACE_STEP_NS (250 * WEIR_NS_PER_MS)
 
 static sigset_t handled_signals(void)

@@ -2,15 +2,17 @@
 /*
  * A data point for people and scripts: one JSON object a line, keys in order.
  *
- *   {"attributes": {"Dimensions": {...}, "MetricName": ..., "Namespace": ...}, "count": 3, "end": ns, "name": ...,
- *    "quantiles": [[0.0, 1.5], [1.0, 9.0]], "resource": {...}, "start": ns, "sum": 20.0, "unit": "s"}
+ *   {"attributes": {"Dimensions": {...}, "MetricName": ..., "Namespace": ...}, "count": 3,
+ *    "end": ns, "name": ..., "quantiles": [[0.0, 1.5], [1.0, 9.0]], "resource": {...},
+ *    "start": ns, "sum": 20.0, "unit": "s"}
  *
- * A Gauge or Sum has "value" in place of count, sum and quantiles; a histogram has no quantiles. Attributes are
- * sorted by key, so that two points that mean the same print the same. What comes here has been checked by the
- * decoder; a field that would not parse all the same is left out.
+ * A Gauge or Sum has "value" in place of count, sum and quantiles; a histogram has no quantiles.
+ * Attributes are sorted by key, so that two points that mean the same print the same. What comes
+ * here has been checked by the decoder; a field that would not parse all the same is left out.
  *
  *   I1  one line a point, whatever the point holds (weir_buf_put_json_string escapes line breaks)
- *   I2  recursion is at most DEPTH_MAX deep, a list of attributes at most PAIRS_MAX long; what is more is left out
+ *   I2  recursion is at most DEPTH_MAX deep, a list of attributes at most PAIRS_MAX long; what is
+ *       more is left out
  *
  * Pure; any thread.
  */

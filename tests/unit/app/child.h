@@ -2,8 +2,8 @@
 #ifndef WEIR_TEST_APP_CHILD_H
 #define WEIR_TEST_APP_CHILD_H
 
-/* Runs something in a child process whose standard output and error the test reads: for code that ends the process, handles
- * signals, or must be the only one of its kind. */
+/* Runs something in a child process whose standard output and error the test reads: for code
+ * that ends the process, handles signals, or must be the only one of its kind. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,7 +23,8 @@ struct child {
     char err[CHILD_TEXT_MAX];
 };
 
-/* Starts `body(argument)`, whose result is the exit code; nothing is flushed or checked for leaks at its end. */
+/* Starts `body(argument)`, whose result is the exit code; nothing is flushed or checked for
+ * leaks at its end. */
 static inline bool child_start(struct child *child, int (*body)(void *argument), void *argument)
 {
     int out[2];
@@ -64,7 +65,8 @@ static inline void child_read(struct child *child, int which)
     }
 }
 
-/* Reads until `wanted` stands in standard error (NULL: until both ends); false when it does not come. */
+/* Reads until `wanted` stands in standard error (NULL: until both ends); false when it does not
+ * come. */
 static inline bool child_await(struct child *child, const char *wanted)
 {
     while (wanted == NULL || strstr(child->err, wanted) == NULL) {
@@ -84,7 +86,8 @@ static inline bool child_await(struct child *child, const char *wanted)
     return true;
 }
 
-/* Reads to the end and gives the exit code; 128 and the signal's number when one ended it, -1 when it had to be killed. */
+/* Reads to the end and gives the exit code; 128 and the signal's number when one ended it, -1
+ * when it had to be killed. */
 static inline int child_end(struct child *child)
 {
     bool ended = child_await(child, NULL);

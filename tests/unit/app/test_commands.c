@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line, each command in a child process: exit codes, what is on standard output, what on standard error. */
+/* The command line, each command in a child process: exit codes, what is on standard output,
+ * what on standard error. */
 #include "child.h"
 #include "weir/commands.h"
 #include <arpa/inet.h>
