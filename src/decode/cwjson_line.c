@@ -14,7 +14,8 @@
  *   I2  quantiles end up strictly ascending, min (0) first, max (1) last
  *
  * The line's limits (dimensions, statistics) are far above CloudWatch's; a line over them is
- * refused, not cut.
+ * refused, not cut. Once it is bad its names are no longer compared, so that a megabyte of them
+ * costs no more than to read.
  */
 #include "cwjson_line.h"
 #include "weir/json.h"
@@ -110,15 +111,15 @@ static void read_timestamp(struct reader *reader)
 static void read_dimension(struct reader *reader, struct weir_bytes key)
 {
     struct weir_cwpoint *point = &reader->line->point;
+    if (reader->bad || point->dimension_count == WEIR_CWPOINT_DIMENSIONS_MAX ||
+        weir_json_peek(&reader->json) != WEIR_JSON_STRING) {
+        skip_bad(reader);
+        return;
+    }
     for (uint32_t i = 0; i < point->dimension_count; i++) {
         if (weir_bytes_eq(point->dimensions[i].key, key)) {
             reader->bad = true;
         }
-    }
-    if (point->dimension_count == WEIR_CWPOINT_DIMENSIONS_MAX ||
-        weir_json_peek(&reader->json) != WEIR_JSON_STRING) {
-        skip_bad(reader);
-        return;
     }
     point->dimensions[point->dimension_count++] =
         (struct weir_cwpoint_dimension){key, weir_json_string(&reader->json)};
@@ -144,7 +145,7 @@ static void add_quantile(struct reader *reader, double quantile, double value)
 {
     struct weir_cwpoint *point = &reader->line->point;
     uint32_t at = point->quantile_count;
-    if (at > WEIR_CWJSON_VALUES_MAX) {
+    if (reader->bad || at > WEIR_CWJSON_VALUES_MAX) {
         reader->bad = true;
         return;
     }
@@ -163,14 +164,14 @@ static void add_quantile(struct reader *reader, double quantile, double value)
 static void add_extra(struct reader *reader, struct weir_bytes key, double value)
 {
     struct weir_cwjson_line *line = reader->line;
+    if (reader->bad || line->extra_count == WEIR_CWJSON_VALUES_MAX) {
+        reader->bad = true;
+        return;
+    }
     for (uint32_t i = 0; i < line->extra_count; i++) {
         if (weir_bytes_eq(line->extra[i].key, key)) {
             reader->bad = true;
         }
-    }
-    if (line->extra_count == WEIR_CWJSON_VALUES_MAX) {
-        reader->bad = true;
-        return;
     }
     line->extra[line->extra_count++] = (struct weir_cwjson_value){key, value};
 }
