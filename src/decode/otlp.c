@@ -165,28 +165,34 @@ static bool walk_data(struct walk *walk, const struct data_kind *kind, struct we
     return true;
 }
 
-/* A data member that comes twice is one message in two parts: joined, as protobuf merges it. */
-static bool join_data(struct walk *walk, struct weir_bytes *data, struct weir_bytes more)
+/* Joins the members of a metric's data field `number`, `size` bytes in all, in the arena. */
+static struct weir_bytes join_data(struct weir_collect *collect, struct weir_bytes metric,
+                                   uint32_t number, size_t size)
 {
-    if (data->size == 0 || more.size == 0) {
-        *data = more.size == 0 ? *data : more;
-        return true;
+    uint8_t *joined = weir_arena_alloc(collect->arena, size, 1);
+    if (joined == NULL) {
+        collect->full = true;
+        return (struct weir_bytes){NULL, 0};
     }
-    uint8_t *both = weir_arena_alloc(walk->collect->arena, data->size + more.size, 1);
-    if (both == NULL) {
-        walk->collect->full = true;
-        return true;
+    struct weir_cursor cursor = weir_cursor_of(metric);
+    struct weir_pb_field field;
+    size_t at = 0;
+    while (weir_pb_next(&cursor, &field)) {
+        if (field.number == number && field.bytes.size > 0) {
+            memcpy(joined + at, field.bytes.data, field.bytes.size);
+            at += field.bytes.size;
+        }
     }
-    memcpy(both, data->data, data->size);
-    memcpy(both + data->size, more.data, more.size);
-    *data = weir_bytes_of(both, data->size + more.size);
-    return true;
+    WEIR_ASSERT(at == size);
+    return weir_bytes_of(joined, size);
 }
 
+/* A data member that comes twice is one message in two parts: joined, as protobuf merges it. */
 static bool walk_metric(struct walk *walk, struct weir_bytes metric)
 {
     struct weir_bytes head;
     struct weir_bytes data = {NULL, 0};
+    size_t size = 0; /* of all members together */
     const struct data_kind *kind = NULL;
     if (!take_head(walk, WEIR_OTLP_METRIC, metric, &head)) {
         return false;
@@ -205,9 +211,11 @@ static bool walk_metric(struct walk *walk, struct weir_bytes metric)
             return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
         }
         kind = find_data_kind(field.number);
-        if (!join_data(walk, &data, field.bytes)) {
-            return false;
-        }
+        data = field.bytes.size > 0 ? field.bytes : data;
+        size += field.bytes.size;
+    }
+    if (data.size < size) {
+        data = join_data(walk->collect, metric, (uint32_t)kind->data, size);
     }
     return kind == NULL || walk_data(walk, kind, head, data);
 }
