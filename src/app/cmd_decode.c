@@ -2,8 +2,8 @@
 /*
  * `weir decode`: what a file holds, decoded exactly as the service decodes it.
  *
- *   file ─(gzip off)─┬─► a Firehose body ─► weir_body_decode ───► runs ─┬─► points: a line of JSON each
- *                    └─► a bare record ───► weir_record_decode ─► runs ─┴─► otlp-json: one request
+ *   file ─(gzip off)─┬─► a body ───► weir_body_decode ───► runs ─┬─► points: a JSON line each
+ *                    └─► a record ─► weir_record_decode ─► runs ─┴─► otlp-json: one request
  *
  * What is a body: text whose first letter is { and that names "records". All else is one record,
  * as Firehose would carry it: newline-delimited JSON, or delimited OTLP of either version. What
