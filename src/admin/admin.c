@@ -12,7 +12,7 @@
  *
  *   I1  a slot of `open` holds a socket exactly while its connection is open; there are at most
  *       CONNECTIONS_MAX
- *   I2  the bell and the listeners belong to libh2o's sockets once the thread runs, and are closed
+ *   I2  `heard_fd` and the listeners belong to libh2o's sockets once the thread runs, and are closed
  *       by them
  *   I3  nothing here changes anything: every path is GET and HEAD only
  *
@@ -67,7 +67,8 @@ struct weir_admin {
     uint32_t count; /* of addresses */
     int fds[ADDRESSES_MAX];
     uint16_t ports[ADDRESSES_MAX];
-    int bell_fd; /* the stopper's to write, the admin thread's to close */
+    int bell_fd;  /* the stopper writes to it, and closes it when the thread is gone */
+    int heard_fd; /* the same bell, for libh2o, which closes what it is given */
 
     /* The admin thread's own. */
     h2o_globalconf_t config;
@@ -330,7 +331,7 @@ static void open_loop(struct weir_admin *admin)
     h2o_context_init(&admin->context, h2o_evloop_create(), &admin->config);
     admin->accept = (h2o_accept_ctx_t){.ctx = &admin->context, .hosts = admin->config.hosts};
     admin->bell =
-        h2o_evloop_socket_create(admin->context.loop, admin->bell_fd, H2O_SOCKET_FLAG_DONT_READ);
+        h2o_evloop_socket_create(admin->context.loop, admin->heard_fd, H2O_SOCKET_FLAG_DONT_READ);
     admin->bell->data = admin;
     h2o_socket_read_start(admin->bell, on_bell);
     for (uint32_t i = 0; i < admin->count; i++) {
@@ -427,7 +428,23 @@ static void abandon(struct weir_admin *admin)
     if (admin->bell_fd >= 0) {
         (void)close(admin->bell_fd);
     }
+    if (admin->heard_fd >= 0) {
+        (void)close(admin->heard_fd);
+    }
     weir_mem_free(admin);
+}
+
+static enum weir_status start_thread(struct weir_admin *admin)
+{
+    admin->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (admin->bell_fd < 0) {
+        return WEIR_EIO;
+    }
+    admin->heard_fd = fcntl(admin->bell_fd, F_DUPFD_CLOEXEC, 0);
+    if (admin->heard_fd < 0) {
+        return WEIR_EIO;
+    }
+    return weir_thread_start(WEIR_ROLE_ADMIN, "weir-admin", run, admin, &admin->thread);
 }
 
 enum weir_status weir_admin_start(const struct weir_admin_options *options, struct weir_admin **ret,
@@ -440,6 +457,7 @@ enum weir_status weir_admin_start(const struct weir_admin_options *options, stru
     }
     admin->options = *options;
     admin->bell_fd = -1;
+    admin->heard_fd = -1;
     enum weir_status status = WEIR_OK;
     const char *const *address = options->addresses;
     while (*address != NULL && status == WEIR_OK) {
@@ -448,10 +466,7 @@ enum weir_status weir_admin_start(const struct weir_admin_options *options, stru
     }
     *ret_address = *address;
     if (status == WEIR_OK && admin->count > 0) {
-        admin->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        status = admin->bell_fd < 0
-                     ? WEIR_EIO
-                     : weir_thread_start(WEIR_ROLE_ADMIN, "weir-admin", run, admin, &admin->thread);
+        status = start_thread(admin);
     }
     if (status != WEIR_OK) {
         abandon(admin);
@@ -477,6 +492,7 @@ void weir_admin_stop(struct weir_admin *admin)
         ssize_t wrote = write(admin->bell_fd, &one, sizeof one);
         WEIR_ASSERT(wrote == (ssize_t)sizeof one);
         weir_thread_join(admin->thread);
+        (void)close(admin->bell_fd);
     }
     weir_mem_free(admin);
 }

@@ -110,6 +110,16 @@ static void post_point(void)
     assert_int_equal(close(fd), 0);
 }
 
+/* The exit code; what was said on the way is shown when it is another than `wanted`. */
+static void ends_with(int wanted)
+{
+    int code = child_end(&child);
+    if (code != wanted) {
+        print_error("%s\n", child.err);
+    }
+    assert_int_equal(code, wanted);
+}
+
 static void signal_child(int number)
 {
     assert_int_equal(kill(child.pid, number), 0);
@@ -124,7 +134,7 @@ static void starts_and_stops(void **state)
     post_point();
     int64_t before_ns = weir_clock_mono_ns();
     signal_child(SIGTERM);
-    assert_int_equal(child_end(&child), 0);
+    ends_with(0);
     assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
     assert_non_null(strstr(child.err, "\"points_delivered\":1,\"points_left\":0"));
     assert_non_null(strstr(child.out, "amazonaws.com/AWS/EC2/CPU"));
@@ -144,7 +154,7 @@ static void metrics_and_status_are_whole(void **state)
     assert_non_null(strstr(text, "\"url\": \"http://127.0.0.1:9/x\""));
     assert_null(strstr(text, "hunter2"));
     signal_child(SIGINT);
-    assert_int_equal(child_end(&child), 0);
+    ends_with(0);
 }
 
 static void reload_is_refused_without_dying(void **state)
@@ -155,7 +165,7 @@ static void reload_is_refused_without_dying(void **state)
     assert_true(child_await(&child, "reload refused"));
     assert_int_equal(strncmp(get(port_of("admin"), "/readyz"), "HTTP/1.1 200", 12), 0);
     signal_child(SIGTERM);
-    assert_int_equal(child_end(&child), 0);
+    ends_with(0);
 }
 
 static void grace_serves_on_and_a_second_signal_cuts_it(void **state)
@@ -171,7 +181,7 @@ static void grace_serves_on_and_a_second_signal_cuts_it(void **state)
     assert_non_null(strstr(get(port_of("admin"), "/readyz"), "not ready: draining"));
     post_point();
     signal_child(SIGTERM);
-    assert_int_equal(child_end(&child), 0);
+    ends_with(0);
     assert_int_equal(close(fd), 0);
 }
 
@@ -182,7 +192,7 @@ static void points_left_are_told(void **state)
                 "destinations: [{name: away, endpoint: 'http://127.0.0.1:9'}]\n");
     post_point();
     signal_child(SIGTERM);
-    assert_int_equal(child_end(&child), 1);
+    ends_with(1);
     assert_non_null(strstr(child.err, "\"points_delivered\":0,\"points_left\":1"));
 }
 
@@ -201,7 +211,7 @@ static void an_interrupt_while_draining_is_the_end(void **state)
     }
     int64_t before_ns = weir_clock_mono_ns();
     signal_child(SIGINT);
-    assert_int_equal(child_end(&child), 1);
+    ends_with(1);
     assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
     assert_non_null(strstr(child.err, "ending at once"));
 }
@@ -215,7 +225,7 @@ static void check_taken(const char *kind, const char *ingest_port, const char *a
                    "admin: {listen: ['127.0.0.1:%s']}\n",
                    ingest_port, admin_port);
     assert_true(child_start(&child, serve, text));
-    assert_int_equal(child_end(&child), 1);
+    ends_with(1);
     assert_non_null(strstr(child.err, "start failed"));
     assert_non_null(strstr(child.err, "the address is in use"));
     assert_non_null(strstr(child.err, kind));
