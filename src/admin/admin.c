@@ -12,8 +12,8 @@
  *
  *   I1  a slot of `open` holds a socket exactly while its connection is open; there are at most
  *       CONNECTIONS_MAX
- *   I2  `heard_fd` and the listeners belong to libh2o's sockets once the thread runs, and are closed
- *       by them
+ *   I2  `heard_fd` and the listeners belong to libh2o's sockets once the thread runs, and are
+ *       closed by them
  *   I3  nothing here changes anything: every path is GET and HEAD only
  *
  * Settings that matter (reasons: h2o 2.2.5's own faults): HTTP/2 off, also by upgrade; requests of
