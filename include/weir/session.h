@@ -13,6 +13,7 @@
  */
 struct weir_session_limits {
     size_t head_bytes;       /* 128 KiB */
+    size_t waiting_bytes;    /* input that waits in libh2o's buffers: see weir_session_context */
     size_t body_bytes;       /* as sent, before inflating; the same as the inflated limit */
     int64_t head_timeout_ns; /* from a request's first byte to the end of its head */
     int64_t idle_timeout_ns; /* between requests, and before the first */
@@ -33,7 +34,8 @@ struct weir_session_context {
     struct weir_session_limits limits;
     bool (*ready)(void *argument); /* for /healthz; any thread */
     void *argument;
-    bool draining;                 /* new requests get 503, answers end their connections */
+    bool draining;  /* new requests get 503, answers end their connections */
+    size_t waiting; /* bytes of unfinished heads and of what was sent ahead, of all sessions */
     struct weir_session *sessions; /* all open ones */
     uint32_t session_count;
 };

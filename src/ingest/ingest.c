@@ -91,6 +91,7 @@ static enum weir_status loop_open(struct ingest_loop *loop)
                                                   .limits = options->limits,
                                                   .ready = options->ready,
                                                   .argument = options->argument};
+    loop->context.limits.waiting_bytes /= loop->ingest->loop_count;
     WEIR_TRY(weir_metrics_thread_start());
     WEIR_TRY(weir_pool_new(weir_session_size(), SESSIONS_IDLE_MAX, weir_session_done,
                            &loop->context.pool));

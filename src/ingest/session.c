@@ -25,7 +25,8 @@
  *   I1  no byte of a body is read before its key was good and, where its length is declared, its
  *       whole credit was taken
  *   I2  memory held for a connection: its session, the kernel's and libh2o's buffer, and what
- *       intake credit pays for
+ *       intake credit pays for; libh2o's buffers hold at most waiting_bytes for all sessions of the
+ *       loop together, beside WEIR_WAITING_SMALL for each: anybody can fill them without a key
  *   I3  while SUBMITTED or REPLY nothing is read: a peer that pipelines waits in its own buffers
  *   I4  a session that is SUBMITTED outlives its connection: the request owns the buffers, not the
  *       socket
@@ -53,6 +54,7 @@ struct weir_session_limits weir_session_limits_default(void)
 {
     return (struct weir_session_limits){
         .head_bytes = (size_t)128 << 10,
+        .waiting_bytes = (size_t)16 << 20,
         .body_bytes = (size_t)96 << 20,
         .head_timeout_ns = 10 * WEIR_NS_PER_S,
         .idle_timeout_ns = 75 * WEIR_NS_PER_S, /* above the 60 s of AWS's load balancers */
@@ -184,6 +186,29 @@ static void judge(struct weir_session *session, const struct weir_http_head *hea
     }
 }
 
+/* What a peer sent behind its request stays in its buffer until that is answered; where there is
+ * too much of it, it is forgotten, and the connection ends with the answer. */
+static void keep_what_is_ahead(struct weir_session *session)
+{
+    size_t size = weir_conn_input(session->conn).size;
+    if (!weir_session_wait(session, size)) {
+        session->keep_alive = false;
+        session->linger = true;
+        weir_conn_consume(session->conn, size);
+        (void)weir_session_wait(session, 0);
+    }
+}
+
+/* The head goes on: true where that was refused. */
+static bool wait_for_more(struct weir_session *session, size_t size)
+{
+    if (weir_session_wait(session, size)) {
+        return false;
+    }
+    weir_session_refuse(session, 503, "memory_intake", "no memory for this request now, try again");
+    return true;
+}
+
 /* One step in HEAD: true when the state changed. */
 static bool read_head(struct weir_session *session)
 {
@@ -196,7 +221,7 @@ static bool read_head(struct weir_session *session)
         return true;
     }
     if (status == WEIR_EAGAIN) {
-        return false;
+        return wait_for_more(session, input.size);
     }
     struct weir_http_head head;
     const char *why = "this is not an HTTP/1.1 request";
@@ -209,6 +234,7 @@ static bool read_head(struct weir_session *session)
     }
     judge(session, &head);
     weir_conn_consume(session->conn, size);
+    (void)weir_session_wait(session, 0);
     return true;
 }
 
@@ -244,6 +270,7 @@ static bool read_body(struct weir_session *session)
                      session->submission.intake.size);
     weir_session_enter(session, SESSION_SUBMITTED);
     weir_conn_read_stop(session->conn);
+    keep_what_is_ahead(session);
     weir_pipeline_submit(session->context->worker, &session->submission);
     return false; /* the session may be gone, or wait for its answer */
 }
@@ -263,8 +290,11 @@ static void session_advance(struct weir_session *session)
             break;
         case SESSION_HEAD: again = read_head(session); break;
         case SESSION_BODY: again = read_body(session); break;
-        case SESSION_SUBMITTED:
-        case SESSION_REPLY: again = false; break;
+        case SESSION_REPLY:
+            keep_what_is_ahead(session);
+            again = false;
+            break;
+        case SESSION_SUBMITTED: again = false; break;
         }
     }
 }
@@ -290,6 +320,7 @@ static void on_written(void *user)
         return;
     }
     weir_session_release_attributes(session);
+    (void)weir_session_wait(session, 0);
     request_reset(session);
     weir_session_enter(session, SESSION_IDLE);
     weir_conn_read_start(session->conn);
@@ -316,6 +347,7 @@ void weir_session_open(struct weir_session_context *context, struct weir_conn *c
     session->attributes = (struct weir_region){NULL, 0};
     session->writing = false;
     session->reply_size = 0;
+    session->waiting = 0;
     request_reset(session);
     weir_session_enter(session, SESSION_IDLE);
     weir_conn_attach(conn, &events, session);

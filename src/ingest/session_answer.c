@@ -85,6 +85,14 @@ void weir_session_answer_health(struct weir_session *session)
     weir_session_write(session);
 }
 
+bool weir_session_wait(struct weir_session *session, size_t size)
+{
+    struct weir_session_context *context = session->context;
+    context->waiting = context->waiting - session->waiting + size;
+    session->waiting = size;
+    return size <= WEIR_WAITING_SMALL || context->waiting <= context->limits.waiting_bytes;
+}
+
 void weir_session_release_attributes(struct weir_session *session)
 {
     if (session->attributes.capacity > 0) {
@@ -101,6 +109,7 @@ void weir_session_end(struct weir_session *session, uint32_t linger_ms)
     WEIR_ASSERT(session->state != SESSION_SUBMITTED);
     weir_intake_release(&session->submission.intake);
     weir_session_release_attributes(session);
+    (void)weir_session_wait(session, 0);
     if (session->conn != NULL) {
         weir_conn_close(session->conn, linger_ms);
         session->conn = NULL;

@@ -11,7 +11,8 @@
  * it and ends connections, session_clock.c applies the timeouts. The state machine is drawn in
  * session.c.
  */
-#define WEIR_LINGER_MS 5000u
+#define WEIR_LINGER_MS     5000u
+#define WEIR_WAITING_SMALL ((size_t)4 << 10) /* about what libh2o's smallest buffer costs anyway */
 
 enum session_state { SESSION_IDLE, SESSION_HEAD, SESSION_BODY, SESSION_SUBMITTED, SESSION_REPLY };
 
@@ -24,6 +25,7 @@ struct weir_session {
     int64_t since_ns;    /* when the state was entered */
     int64_t received_ns; /* when the request's first byte was seen */
     size_t scanned;      /* of the head */
+    size_t waiting;      /* this session's part of context->waiting */
     struct weir_http_body body;
     struct weir_submission submission;
     struct weir_region attributes; /* the common attributes' copy */
@@ -57,6 +59,10 @@ void weir_session_write(struct weir_session *session);
 
 /* Counts a request that got no answer because its peer is gone. */
 void weir_session_count(const struct weir_session *session, int code, const char *reason);
+
+/* Counts `size` bytes of this session's input as waiting, in place of what was; false when all
+ * sessions together have more than they may, and this one is not small. */
+bool weir_session_wait(struct weir_session *session, size_t size);
 
 /* Gives back the copy of the common attributes and its credit. */
 void weir_session_release_attributes(struct weir_session *session);

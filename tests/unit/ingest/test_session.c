@@ -277,6 +277,76 @@ static void test_a_peer_that_ends_with_its_request_is_answered(void **state)
     end();
 }
 
+/* Nobody needs a key to make us keep half a head. */
+static void test_unfinished_heads_are_bounded_together(void **state)
+{
+    (void)state;
+    struct weir_session_limits limits = weir_session_limits_default();
+    limits.waiting_bytes = (size_t)512 << 10;
+    begin((struct flow_options){0}, &limits);
+    static char filler[100 << 10];
+    memset(filler, 'a', sizeof(filler));
+    static const char start[] = "POST / HTTP/1.1\r\nHost: h\r\nX: ";
+    int fds[20];
+    int refused = 0;
+    for (size_t i = 0; i < 20; i++) {
+        fds[i] = peer();
+        peer_send(fds[i], start, sizeof(start) - 1);
+        peer_send(fds[i], filler, sizeof(filler));
+        const struct timeval patience = {.tv_usec = 100000};
+        assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)),
+                         0);
+        int code = peer_answer(fds[i]);
+        assert_true(code == 0 || code == 503);
+        refused += code == 503;
+    }
+    assert_int_equal(refused, 15);
+    /* a request in one piece is served all the same, and what was held is given back */
+    struct weir_bytes request = good_request();
+    int fd = peer();
+    peer_send(fd, request.data, request.size);
+    assert_int_equal(peer_answer(fd), 200);
+    for (size_t i = 0; i < 20; i++) {
+        assert_int_equal(close(fds[i]), 0);
+    }
+    peer_send(fd, start, sizeof(start) - 1);
+    peer_send(fd, filler, sizeof(filler));
+    static const char rest[] = "\r\n\r\n";
+    peer_send(fd, rest, sizeof(rest) - 1);
+    assert_int_equal(peer_answer(fd), 400); /* no body */
+    assert_int_equal(close(fd), 0);
+    drop(request);
+    end();
+}
+
+static void test_requests_sent_ahead_are_bounded_together(void **state)
+{
+    (void)state;
+    struct weir_session_limits limits = weir_session_limits_default();
+    limits.waiting_bytes = (size_t)8 << 10;
+    begin((struct flow_options){.slots = 1024}, &limits);
+    struct weir_bytes request = good_request();
+    struct weir_buf buf = weir_buf_grow_init((size_t)1 << 20);
+    for (int i = 0; i < 500; i++) {
+        weir_buf_put(&buf, request);
+    }
+    int fd = peer();
+    (void)send(fd, buf.data, buf.size, MSG_NOSIGNAL);
+    uint32_t answered = 0;
+    int code = 0;
+    while ((code = peer_answer(fd)) == 200) {
+        answered++;
+    }
+    assert_int_equal(code, 0);
+    assert_true(answered >= 1);
+    assert_true(answered < 500);
+    assert_int_equal(flow_drain(&flow), answered);
+    assert_int_equal(close(fd), 0);
+    weir_buf_done(&buf);
+    drop(request);
+    end();
+}
+
 static void test_a_head_over_the_limit_is_400(void **state)
 {
     (void)state;
@@ -306,6 +376,8 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_leaves_midway_costs_nothing),
         cmocka_unit_test(test_a_peer_that_ends_with_its_request_is_answered),
         cmocka_unit_test(test_a_head_over_the_limit_is_400),
+        cmocka_unit_test(test_unfinished_heads_are_bounded_together),
+        cmocka_unit_test(test_requests_sent_ahead_are_bounded_together),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
