@@ -315,7 +315,7 @@ static void on_written(void *user)
     if (session->state != SESSION_REPLY) {
         return;
     }
-    if (!session->keep_alive) {
+    if (!session->keep_alive || session->context->draining) { /* the drain saw it busy */
         weir_session_end(session, session->linger ? WEIR_LINGER_MS : 1);
         return;
     }
