@@ -46,6 +46,29 @@ enum weir_record_format weir_record_sniff(struct weir_bytes record)
     return at == record.size || record.data[at] == '{' ? WEIR_RECORD_JSON : WEIR_RECORD_OTLP_10;
 }
 
+static uint64_t quarantined_so_far(const struct weir_tally *tally)
+{
+    uint64_t sum = 0;
+    for (int reason = 0; reason < WEIR_QUARANTINE_REASONS; reason++) {
+        sum += tally->quarantined[reason];
+    }
+    return sum;
+}
+
+/* Delimited messages; a record of nothing but empty ones holds no metric either, and says so. */
+static enum weir_record_format decode_otlp(struct weir_collect *collect, struct weir_bytes record,
+                                           uint32_t record_index)
+{
+    uint32_t points = collect->points;
+    uint64_t quarantined = quarantined_so_far(collect->tally);
+    enum weir_record_format format = weir_otlp_decode(collect, record, record_index);
+    if (collect->points == points && !collect->full &&
+        quarantined_so_far(collect->tally) == quarantined) {
+        weir_tally_quarantine(collect->tally, WEIR_QUARANTINE_OTLP_NO_POINTS, record_index, record);
+    }
+    return format;
+}
+
 void weir_record_decode(struct weir_collect *collect, struct weir_cwjson_context context,
                         struct weir_bytes record, uint32_t record_index)
 {
@@ -54,7 +77,7 @@ void weir_record_decode(struct weir_collect *collect, struct weir_cwjson_context
     case WEIR_RECORD_EMPTY: break;
     case WEIR_RECORD_JSON: weir_cwjson_decode(collect, context, record, record_index); break;
     case WEIR_RECORD_OTLP_10:
-    case WEIR_RECORD_OTLP_07: format = weir_otlp_decode(collect, record, record_index); break;
+    case WEIR_RECORD_OTLP_07: format = decode_otlp(collect, record, record_index); break;
     case WEIR_RECORD_UNKNOWN:
         weir_tally_quarantine(collect->tally, WEIR_QUARANTINE_GZIP, record_index, record);
         break;

@@ -85,6 +85,21 @@ static void test_each_record_is_counted_by_its_format(void **state)
     weir_buf_done(&buf);
 }
 
+/* Nothing but empty messages: no metric in it, and it must not vanish without a word. */
+static void test_a_record_of_empty_messages_is_quarantined(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    static const uint8_t zeros[50];
+    weir_record_decode(fixture.collect, context, weir_bytes_of(zeros, sizeof(zeros)), 3);
+    const struct weir_tally *tally = fixture.collect->tally;
+    assert_int_equal(tally->quarantined[WEIR_QUARANTINE_OTLP_NO_POINTS], 1);
+    assert_int_equal(tally->kept[0].record, 3);
+    assert_int_equal(tally->kept[0].whole.size, sizeof(zeros));
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +107,7 @@ int main(void)
         cmocka_unit_test(test_a_message_of_123_bytes),
         cmocka_unit_test(test_white_space_in_front),
         cmocka_unit_test(test_each_record_is_counted_by_its_format),
+        cmocka_unit_test(test_a_record_of_empty_messages_is_quarantined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
