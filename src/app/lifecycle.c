@@ -4,8 +4,8 @@
  *
  *   STARTING ─► READY      serve, when weir_service_build is done
  *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on
- *   GRACE ─► DRAINING      spend_grace: the time is over, no ingest connection is open, or a second
- *                          signal
+ *   GRACE ─► DRAINING      spend_grace: the time is over, or a second signal; at once after SIGINT,
+ *                          for no balancer sends that
  *   DRAINING ─► stopped    drain: ingest answers what it has, then the exporter sends what is
  *                          queued
  *   DRAINING ─► killed     on_interrupt: a SIGINT, _exit(1)
@@ -45,10 +45,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/* How often is looked whether anyone is connected; also the least that a grace takes, so that a
- * connection that the kernel has taken and no loop yet is not overlooked. */
-#define GRACE_STEP_NS (250 * WEIR_NS_PER_MS)
 
 static sigset_t handled_signals(void)
 {
@@ -105,8 +101,8 @@ static void refuse_reload(void)
              WEIR_LOG_STR("reason", "reload is not supported by this version yet"));
 }
 
-/* Until SIGTERM or SIGINT. */
-static void wait_for_stop(struct weir_service *service)
+/* Until SIGTERM or SIGINT; which of them it was. */
+static int wait_for_stop(struct weir_service *service)
 {
     int signal_ = next_signal(-1);
     while (signal_ == SIGHUP) {
@@ -118,16 +114,17 @@ static void wait_for_stop(struct weir_service *service)
     weir_log(WEIR_LOG_INFO, "stopping", WEIR_LOG_STR("signal", signal_name(signal_)),
              WEIR_LOG_INT("grace_ms", service->config->drain.grace_ns / WEIR_NS_PER_MS),
              WEIR_LOG_INT("deadline_ms", service->config->drain.deadline_ns / WEIR_NS_PER_MS));
+    return signal_;
 }
 
-/* Requests are taken while balancers find out; over early when nobody is connected. */
+/* Requests are taken while balancers find out. That nobody is connected now does not end it: a
+ * balancer that has not looked yet would send its next connection to a closed port. */
 static void spend_grace(const struct weir_service *service)
 {
     int64_t end_ns = weir_clock_mono_ns() + service->config->drain.grace_ns;
     int64_t left_ns = service->config->drain.grace_ns;
-    bool connected = true;
-    while (left_ns > 0 && connected) {
-        int signal_ = next_signal(left_ns < GRACE_STEP_NS ? left_ns : GRACE_STEP_NS);
+    while (left_ns > 0) {
+        int signal_ = next_signal(left_ns);
         if (signal_ == SIGTERM || signal_ == SIGINT) {
             return;
         }
@@ -135,7 +132,6 @@ static void spend_grace(const struct weir_service *service)
             refuse_reload();
         }
         left_ns = end_ns - weir_clock_mono_ns();
-        connected = weir_ingest_connections(service->ingest) > 0;
     }
 }
 
@@ -196,8 +192,9 @@ static int run_service(struct weir_service *service)
     /* relaxed: partner is weir_service_ready */
     atomic_store_explicit(&service->phase, WEIR_PHASE_READY, memory_order_relaxed);
     log_ready(service);
-    wait_for_stop(service);
-    spend_grace(service);
+    if (wait_for_stop(service) == SIGTERM) {
+        spend_grace(service);
+    }
     arm_interrupt();
     uint64_t left = drain(service);
     weir_log(left == 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stopped",

@@ -133,7 +133,7 @@ static void starts_and_stops(void **state)
     assert_int_equal(strncmp(get(port_of("ingest"), "/healthz"), "HTTP/1.1 200", 12), 0);
     post_point();
     int64_t before_ns = weir_clock_mono_ns();
-    signal_child(SIGTERM);
+    signal_child(SIGINT);
     ends_with(0);
     assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
     assert_non_null(strstr(child.err, "\"points_delivered\":1,\"points_left\":0"));
@@ -164,7 +164,7 @@ static void reload_is_refused_without_dying(void **state)
     signal_child(SIGHUP);
     assert_true(child_await(&child, "reload refused"));
     assert_int_equal(strncmp(get(port_of("admin"), "/readyz"), "HTTP/1.1 200", 12), 0);
-    signal_child(SIGTERM);
+    signal_child(SIGINT);
     ends_with(0);
 }
 
