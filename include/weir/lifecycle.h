@@ -8,7 +8,7 @@
  * `weir serve`: builds every room in order, waits for signals, and takes everything down in order.
  *
  *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──► DRAINING ──► stopped
- *                                     the time is over, no connection, second signal
+ *                                     the time is over, 2nd signal, or SIGINT
  *
  * Readiness (/readyz, /healthz on the ingest port) is true in READY only. In GRACE requests are
  * still taken, so that a balancer can move them away; in DRAINING requests in flight are answered
