@@ -77,6 +77,8 @@ struct weir_run {
     uint32_t namespace_id; /* weir/namespace.h; set by the router */
     size_t bytes;          /* sum of the points' encoded sizes, tags and lengths included */
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
+    struct weir_run *next; /* the request's next run with the same namespace_id; the router's */
+    bool is_first;         /* of those; the router's */
 };
 
 /* What a request decodes to. */

@@ -15,10 +15,16 @@
  *   dest. 0    [ring]        [ring]              [ring]      <- drainer 0, fair over its row
  *   dest. 1    [ring]        (excluded)          [ring]      <- drainer 1
  *
+ * A request's runs with one namespace id are a chain, and a slot of a ring holds a chain. So a
+ * request needs one slot in each ring, however many accounts or names it brings:
+ *
+ *   slot ──► run ─next─► run ─next─► run     one request, one namespace id; one destination may
+ *                                            skip some of those that share the last ring
+ *
  * A request reserves first: queued memory for its arena, a share for each destination, a credit in
- * every ring for every run that goes there. All or nothing, nothing waits, nothing is visible yet.
+ * every ring that any of its runs enters. All or nothing, nothing waits, nothing is visible yet.
  * Then, once it is committed, it publishes; that cannot fail. A run in a ring holds one arena
- * reference with its bytes live.
+ * reference with its bytes live. A run without points enters none.
  *
  *   I1  a destination's queued bytes = the bytes of the runs reserved for or in its rings
  *   I2  only the drainer of a destination takes from its row
@@ -40,7 +46,7 @@ struct weir_router_options {
     /* Copied; strings, lists and wakes stay the caller's and outlive the router. */
     const struct weir_route_destination *destinations;
     uint32_t destination_count; /* 1..WEIR_DESTINATIONS_MAX */
-    uint32_t ring_slots;        /* power of two; runs a ring can hold */
+    uint32_t ring_slots;        /* power of two; requests a ring can hold */
     struct weir_credit *queued; /* what arenas are charged to while in rings and batches */
     struct weir_namespaces *namespaces;
     struct weir_regions *regions; /* for copies of sparse arenas */
@@ -56,28 +62,29 @@ WEIR_MUST_USE enum weir_status weir_router_new(const struct weir_router_options 
  * using it. NULL is nothing. */
 void weir_router_free(struct weir_router *router);
 
-/* Sets each run's arena and namespace_id, moves the arena's charge to the queued budget, and takes
- * shares and ring credits for all runs. WEIR_EFULL or WEIR_ENOMEM (a ring could not be made):
+/* Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
+ * takes shares and ring credits for all runs. WEIR_EFULL or WEIR_ENOMEM (a ring could not be made):
  * nothing is held but perhaps the arena's charge (which goes when the arena does). A request that
- * no destination wants is WEIR_OK. Any RCU-registered thread. */
+ * no destination wants is WEIR_OK, and its charge stays where it was. O(runs) for each destination.
+ * Any RCU-registered thread. */
 WEIR_MUST_USE enum weir_status
 weir_router_reserve(struct weir_router *router, struct weir_arena *arena, struct weir_runs *runs);
 
 /* Gives a reservation back: the commit failed. Any RCU-registered thread. */
 void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs);
 
-/* Pushes every run into its rings, each with a reference of its own, and rings the drainers' bells;
- * the caller's reference stays the caller's. The runs must be those reserved. Cannot fail. Any
- * RCU-registered thread with a metrics slab. */
+/* Pushes every chain into its rings, each run with a reference of its own for each, and rings the
+ * drainers' bells; the caller's reference stays the caller's. The runs must be those reserved, and
+ * are not written to any more. Cannot fail. Any RCU-registered thread with a metrics slab. */
 void weir_router_publish(struct weir_router *router, struct weir_runs *runs);
 
 /* The next run for destination `index`, or NULL when all its rings are empty. Deficit round robin
  * by bytes: a namespace with a hundred times the data gets no more than its turn while others have
  * something. The caller owns the run's arena reference (weir_arena_unref(run->arena, run->bytes)).
- * That destination's drainer only; O(namespaces known) at worst. */
+ * That destination's drainer only; O(namespaces known + runs skipped) at worst. */
 struct weir_run *weir_router_take(struct weir_router *router, uint32_t index);
 
-/* Looks through the rings of destination `index` for runs whose arena has become sparse
+/* Looks through the rings of destination `index` for chains whose arena has become sparse
  * (weir_arena_is_sparse) and replaces each by a copy in an arena of its own size, so that a rare
  * point does not pin megabytes. A copy that the budget has no room for is left for later. Returns
  * the bytes of the runs copied. The drainer only; O(runs in the rings). */

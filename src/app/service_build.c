@@ -25,7 +25,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { RING_SLOTS = 2048, THREADS_MAX = 64, ADDRESS_SIZE = 80 };
+enum { RING_SLOTS = 1024, THREADS_MAX = 64, ADDRESS_SIZE = 80 };
 
 static const struct weir_envelope_limits envelope_limits = {
     .records = 10000, .record_bytes = 1024000, .depth = 32};

@@ -12,6 +12,12 @@
  *
  *   I1  is_granted says whether the ring at `turn` has had this turn's quantum
  *   I2  an empty ring's deficit is 0 after its turn, so nobody saves up while idle
+ *   I3  what a slot holds of a chain begins with a run that the row takes and that was not taken
+ *       yet; so the chain's arena is there as long as the slot holds any of it
+ *
+ * A slot holds a request's chain of runs. Taking one leaves the rest of the chain in the slot,
+ * which is the drainer's to write to until it pops; the last run taken pops it. The links
+ * themselves are shared with the other rows and only read.
  *
  * When a whole round serves nobody, every run at a head is dearer than its ring's deficit. Instead
  * of walking the row once for each quantum still missing (a run of 4 MiB is 64 of them), the rounds
@@ -34,12 +40,32 @@ static struct weir_ring *ring_at(struct weir_route_row *row, uint32_t id)
     return atomic_load_explicit(&row->rings[id], memory_order_acquire);
 }
 
+/* The first slot of a namespace's ring, or NULL when that is empty. */
+static void **slot_of(struct weir_route_row *row, uint32_t id)
+{
+    struct weir_ring *ring = ring_at(row, id);
+    return ring == NULL ? NULL : weir_ring_at(ring, 0);
+}
+
 /* The run at the head of a namespace's ring, or NULL. */
 static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
 {
-    struct weir_ring *ring = ring_at(row, id);
-    void **slot = ring == NULL ? NULL : weir_ring_at(ring, 0);
+    void **slot = slot_of(row, id);
     return slot == NULL ? NULL : *slot;
+}
+
+/* Removes the run at the head of a ring that is not empty. */
+static void advance(struct weir_route_row *row, uint32_t id)
+{
+    void **slot = slot_of(row, id);
+    const struct weir_run *run = *slot;
+    struct weir_run *rest = weir_route_wanted(row, run->next);
+    if (rest != NULL) {
+        *slot = rest;
+        return;
+    }
+    void *popped = weir_ring_pop(ring_at(row, id));
+    WEIR_ASSERT(popped == run);
 }
 
 /* The namespace after `id`, when `known` have names; the shared ring stands last. */
@@ -68,8 +94,7 @@ static struct weir_run *serve(struct weir_route_row *row)
         return NULL;
     }
     row->deficits[id] -= run->bytes;
-    void *popped = weir_ring_pop(ring_at(row, id));
-    WEIR_ASSERT(popped == run);
+    advance(row, id);
     return run;
 }
 
@@ -132,9 +157,9 @@ struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
     return run;
 }
 
-/* Replaces the run in a slot by a copy, if that is worth it and there is room. Returns the bytes
+/* Replaces the chain in a slot by a copy, if that is worth it and there is room. Returns the bytes
  * copied. */
-static size_t compact_slot(struct weir_router *router, void **slot)
+static size_t compact_slot(struct weir_router *router, struct weir_route_row *row, void **slot)
 {
     struct weir_run *run = *slot;
     if (!weir_arena_is_sparse(run->arena)) {
@@ -142,12 +167,19 @@ static size_t compact_slot(struct weir_router *router, void **slot)
     }
     struct weir_run *copy;
     size_t size_max = weir_arena_size(run->arena) / 2; /* else the copy would not free much */
-    if (weir_run_copy(run, size_max, router->regions, router->queued, &copy) != WEIR_OK) {
+    if (weir_run_copy(router, row, run, size_max, &copy) != WEIR_OK) {
         return 0;
     }
     *slot = copy;
-    weir_arena_unref(run->arena, copy->bytes);
-    return copy->bytes;
+    size_t copied = 0;
+    while (run != NULL) {
+        struct weir_run *next = weir_route_wanted(row, run->next);
+        size_t bytes = run->bytes;
+        weir_arena_unref(run->arena, bytes); /* the run may be gone with the last of these */
+        copied += bytes;
+        run = next;
+    }
+    return copied;
 }
 
 size_t weir_router_compact(struct weir_router *router, uint32_t index)
@@ -159,7 +191,7 @@ size_t weir_router_compact(struct weir_router *router, uint32_t index)
         struct weir_ring *ring = ring_at(row, id);
         void **slot = NULL;
         for (uint32_t i = 0; ring != NULL && (slot = weir_ring_at(ring, i)) != NULL; i++) {
-            copied += compact_slot(router, slot);
+            copied += compact_slot(router, row, slot);
         }
     }
     return copied;

@@ -2,7 +2,7 @@
 /*
  * The producers' side of the router: see weir/route.h. The drainers' side is drain.c.
  *
- *   reserve   arena's charge ─► queued budget
+ *   reserve   ids, chains; arena's charge ─► queued budget
  *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what was taken is
  *             row 1: ...                                                    │ given back when a
  *                                                                           ┘ later row says no
@@ -11,10 +11,16 @@
  *
  *   I1  a decision, once known, never changes: names of ids are for ever and globs do not change
  *   I2  reserve, publish and cancel see the same decisions, so what is taken is what is given back
- *   I3  a ring's credits out = runs reserved and not yet published or cancelled
+ *   I3  a ring's credits out = requests reserved for it and not yet published or cancelled
+ *   I4  chains are the same for all rows, and nobody writes to a run once it is published
+ *
+ * One slot for a request and not for a run, because the number of runs is the sender's choice (an
+ * account or a name more is a run more), and a request with more of them than a ring has slots
+ * would be refused for ever.
  *
  * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, so its globs are matched
- * for each run again.
+ * for each run again, and a row that does not want all of a chain goes past some: what it reserves,
+ * retains, counts, takes and gives back are the runs that weir_route_wanted finds.
  *
  * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
  * compare-and-swap keeps the first; the loser frees its own. Full is WEIR_EFULL and leaves
@@ -60,30 +66,6 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     return WEIR_OK;
 }
 
-static void free_ring(struct weir_ring *ring)
-{
-    struct weir_run *run = NULL;
-    while (ring != NULL && (run = weir_ring_pop(ring)) != NULL) {
-        weir_arena_unref(run->arena, run->bytes);
-    }
-    weir_ring_free(ring);
-}
-
-void weir_router_free(struct weir_router *router)
-{
-    if (router == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i < router->row_count; i++) {
-        for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
-            /* acquire: pairs with the release in ring_of */
-            free_ring(atomic_load_explicit(&router->rows[i].rings[id], memory_order_acquire));
-        }
-    }
-    weir_mem_free(router->rows);
-    weir_mem_free(router);
-}
-
 static bool fits_any(const char *const *globs, struct weir_bytes name)
 {
     for (; globs != NULL && *globs != NULL; globs++) {
@@ -105,6 +87,9 @@ static bool is_wanted(const struct weir_route_destination *destination, struct w
 static bool takes(struct weir_route_row *row, const struct weir_run *run)
 {
     uint32_t id = run->namespace_id;
+    if (run->count == 0) {
+        return false;
+    }
     if (id == WEIR_NAMESPACE_OVERFLOW) {
         return is_wanted(&row->options, run->name);
     }
@@ -114,6 +99,50 @@ static bool takes(struct weir_route_row *row, const struct weir_run *run)
         atomic_store_explicit(&row->decisions[id], decision, memory_order_relaxed);
     }
     return decision == WEIR_ROUTE_YES;
+}
+
+struct weir_run *weir_route_wanted(struct weir_route_row *row, struct weir_run *run)
+{
+    while (run != NULL && !takes(row, run)) {
+        run = run->next;
+    }
+    return run;
+}
+
+/* Gives back the references of what a row takes of a chain. */
+static void drop_chain(struct weir_route_row *row, struct weir_run *run)
+{
+    run = weir_route_wanted(row, run);
+    while (run != NULL) {
+        struct weir_run *next = weir_route_wanted(row, run->next); /* it may go with this one */
+        weir_arena_unref(run->arena, run->bytes);
+        run = next;
+    }
+}
+
+static void free_ring(struct weir_route_row *row, struct weir_ring *ring)
+{
+    struct weir_run *run = NULL;
+    while (ring != NULL && (run = weir_ring_pop(ring)) != NULL) {
+        drop_chain(row, run);
+    }
+    weir_ring_free(ring);
+}
+
+void weir_router_free(struct weir_router *router)
+{
+    if (router == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < router->row_count; i++) {
+        struct weir_route_row *row = &router->rows[i];
+        for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
+            /* acquire: pairs with the release in ring_of */
+            free_ring(row, atomic_load_explicit(&row->rings[id], memory_order_acquire));
+        }
+    }
+    weir_mem_free(router->rows);
+    weir_mem_free(router);
 }
 
 /* The ring of a namespace, made if there is none yet. */
@@ -157,14 +186,27 @@ static enum weir_status take_share(struct weir_route_row *row, size_t bytes)
     return WEIR_OK;
 }
 
-/* Gives back what the first `count` runs hold in a row: credits and share. */
+/* Bytes that a row takes of a chain. */
+static size_t wanted_bytes(struct weir_route_row *row, struct weir_run *first)
+{
+    size_t bytes = 0;
+    struct weir_run *run = weir_route_wanted(row, first);
+    for (; run != NULL; run = weir_route_wanted(row, run->next)) {
+        bytes += run->bytes;
+    }
+    return bytes;
+}
+
+/* Gives back what the chains that begin among the first `count` runs hold in a row: credits and
+ * share. */
 static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs, uint32_t count)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (takes(row, &runs->runs[i])) {
-            weir_ring_cancel(reserved_ring(row, &runs->runs[i]), 1);
-            bytes += runs->runs[i].bytes;
+        struct weir_run *first = &runs->runs[i];
+        if (first->is_first && weir_route_wanted(row, first) != NULL) {
+            weir_ring_cancel(reserved_ring(row, first), 1);
+            bytes += wanted_bytes(row, first);
         }
     }
     /* relaxed: a counter */
@@ -172,29 +214,31 @@ static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs,
     WEIR_ASSERT(queued >= bytes);
 }
 
-static enum weir_status reserve_run(struct weir_router *router, struct weir_route_row *row,
-                                    const struct weir_run *run)
+static enum weir_status reserve_chain(struct weir_router *router, struct weir_route_row *row,
+                                      struct weir_run *first)
 {
     struct weir_ring *ring;
-    WEIR_TRY(ring_of(router, row, run->namespace_id, &ring));
-    WEIR_TRY(take_share(row, run->bytes));
+    size_t bytes = wanted_bytes(row, first);
+    WEIR_TRY(ring_of(router, row, first->namespace_id, &ring));
+    WEIR_TRY(take_share(row, bytes));
     enum weir_status status = weir_ring_reserve(ring, 1);
     if (status != WEIR_OK) {
         /* relaxed: a counter */
-        atomic_fetch_sub_explicit(&row->queued, run->bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&row->queued, bytes, memory_order_relaxed);
     }
     return status;
 }
 
-/* Share and credits in one row for all runs that go there, or nothing. */
+/* Share and credits in one row for all chains of which something goes there, or nothing. */
 static enum weir_status reserve_row(struct weir_router *router, struct weir_route_row *row,
                                     const struct weir_runs *runs)
 {
     for (uint32_t i = 0; i < runs->count; i++) {
-        if (!takes(row, &runs->runs[i])) {
+        struct weir_run *first = &runs->runs[i];
+        if (!first->is_first || weir_route_wanted(row, first) == NULL) {
             continue;
         }
-        enum weir_status status = reserve_run(router, row, &runs->runs[i]);
+        enum weir_status status = reserve_chain(router, row, first);
         if (status != WEIR_OK) {
             cancel_row(row, runs, i);
             return status;
@@ -203,13 +247,29 @@ static enum weir_status reserve_row(struct weir_router *router, struct weir_rout
     return WEIR_OK;
 }
 
+/* Gives the runs their ids and links those with the same one, in the order they came. */
+static void link_chains(struct weir_router *router, struct weir_arena *arena,
+                        const struct weir_runs *runs)
+{
+    struct weir_run *last[WEIR_NAMESPACE_IDS] = {NULL};
+    for (uint32_t i = 0; i < runs->count; i++) {
+        struct weir_run *run = &runs->runs[i];
+        uint32_t id = weir_namespaces_id(router->namespaces, run->name);
+        run->arena = arena;
+        run->namespace_id = id;
+        run->next = NULL;
+        run->is_first = last[id] == NULL;
+        if (!run->is_first) {
+            last[id]->next = run;
+        }
+        last[id] = run;
+    }
+}
+
 enum weir_status weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                                      struct weir_runs *runs)
 {
-    for (uint32_t i = 0; i < runs->count; i++) {
-        runs->runs[i].arena = arena;
-        runs->runs[i].namespace_id = weir_namespaces_id(router->namespaces, runs->runs[i].name);
-    }
+    link_chains(router, arena, runs);
     WEIR_TRY(weir_arena_charge_to(arena, router->queued));
     for (uint32_t row = 0; row < router->row_count; row++) {
         enum weir_status status = reserve_row(router, &router->rows[row], runs);
@@ -249,6 +309,24 @@ static void retain(struct weir_router *router, const struct weir_runs *runs)
     }
 }
 
+/* Pushes what a row wants of a chain; false when that is nothing. */
+static bool publish_chain(struct weir_router *router, struct weir_route_row *row,
+                          struct weir_run *first)
+{
+    struct weir_run *begin = weir_route_wanted(row, first);
+    if (begin == NULL) {
+        return false;
+    }
+    uint64_t points = 0;
+    for (struct weir_run *run = begin; run != NULL; run = weir_route_wanted(row, run->next)) {
+        points += run->count;
+    }
+    /* relaxed: a gauge; before the push, so it never falls below nothing */
+    atomic_fetch_add_explicit(&router->points[begin->namespace_id], points, memory_order_relaxed);
+    weir_ring_push(reserved_ring(row, begin), begin);
+    return true;
+}
+
 void weir_router_publish(struct weir_router *router, struct weir_runs *runs)
 {
     retain(router, runs);
@@ -256,12 +334,7 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs)
         struct weir_route_row *to = &router->rows[row];
         bool is_published = false;
         for (uint32_t i = 0; i < runs->count; i++) {
-            struct weir_run *run = &runs->runs[i];
-            if (takes(to, run)) {
-                /* relaxed: a gauge; before the push, so it never falls below nothing */
-                atomic_fetch_add_explicit(&router->points[run->namespace_id], run->count,
-                                          memory_order_relaxed);
-                weir_ring_push(reserved_ring(to, run), run);
+            if (runs->runs[i].is_first && publish_chain(router, to, &runs->runs[i])) {
                 is_published = true;
             }
         }

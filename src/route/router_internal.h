@@ -36,4 +36,8 @@ struct weir_router {
     _Atomic uint64_t points[WEIR_NAMESPACE_IDS]; /* in all rings of a namespace */
 };
 
+/* The first run that the row takes, of the chain that goes on with `run`; NULL when there is none.
+ * Any thread that keeps the chain's arena. */
+struct weir_run *weir_route_wanted(struct weir_route_row *row, struct weir_run *run);
+
 #endif
