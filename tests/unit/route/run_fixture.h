@@ -30,6 +30,7 @@ struct fixture_request {
     struct weir_arena *arena;
     struct weir_origin *origin;
     struct weir_runs runs;
+    uint32_t runs_max;
 };
 
 static inline void fixture_open(struct fixture *fixture, size_t queued_limit)
@@ -83,11 +84,11 @@ static inline struct weir_bytes fixture_head(struct weir_arena *arena, const cha
     return weir_buf_view(&buf);
 }
 
-/* A request whose arena is `padding` bytes larger than it need be. */
-static inline struct fixture_request fixture_request(struct fixture *fixture, const char *id,
-                                                     size_t padding)
+/* A request with room for `runs_max` runs, whose arena is `padding` bytes larger than it need be. */
+static inline struct fixture_request fixture_wide_request(struct fixture *fixture, const char *id,
+                                                          size_t padding, uint32_t runs_max)
 {
-    struct fixture_request request = {0};
+    struct fixture_request request = {.runs_max = runs_max};
     assert_int_equal(weir_arena_new(fixture->regions, weir_credit_budget(&fixture->intake), 4096,
                                     &request.arena),
                      WEIR_OK);
@@ -98,8 +99,14 @@ static inline struct fixture_request fixture_request(struct fixture *fixture, co
     request.origin->request_id = fixture_bytes(request.arena, id);
     request.origin->stream = fixture_bytes(request.arena, "stream");
     request.origin->received_ns = 0;
-    request.runs.runs = fixture_alloc(request.arena, FIXTURE_RUNS_MAX * sizeof(struct weir_run));
+    request.runs.runs = fixture_alloc(request.arena, runs_max * sizeof(struct weir_run));
     return request;
+}
+
+static inline struct fixture_request fixture_request(struct fixture *fixture, const char *id,
+                                                     size_t padding)
+{
+    return fixture_wide_request(fixture, id, padding, FIXTURE_RUNS_MAX);
 }
 
 /* One more run, without points. */
@@ -110,7 +117,7 @@ static inline struct weir_run *fixture_run(struct fixture_request *request, cons
     struct weir_resource *resource = fixture_alloc(arena, sizeof(*resource));
     *resource = (struct weir_resource){.head = fixture_head(arena, resource_head)};
     resource->hash = weir_resource_hash(resource->head);
-    assert_true(request->runs.count < FIXTURE_RUNS_MAX);
+    assert_true(request->runs.count < request->runs_max);
     struct weir_run *run = &request->runs.runs[request->runs.count++];
     *run = (struct weir_run){.arena = arena, .resource = resource, .origin = request->origin};
     run->name = fixture_bytes(arena, name);
