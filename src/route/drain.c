@@ -58,6 +58,7 @@ static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
 static void advance(struct weir_route_row *row, uint32_t id)
 {
     void **slot = slot_of(row, id);
+    WEIR_ASSERT(slot != NULL);
     const struct weir_run *run = *slot;
     struct weir_run *rest = weir_route_wanted(row, run->next);
     if (rest != NULL) {
