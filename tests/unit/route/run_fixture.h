@@ -84,7 +84,7 @@ static inline struct weir_bytes fixture_head(struct weir_arena *arena, const cha
     return weir_buf_view(&buf);
 }
 
-/* A request with room for `runs_max` runs, whose arena is `padding` bytes larger than it need be. */
+/* Room for `runs_max` runs, in an arena that is `padding` bytes larger than it need be. */
 static inline struct fixture_request fixture_wide_request(struct fixture *fixture, const char *id,
                                                           size_t padding, uint32_t runs_max)
 {
