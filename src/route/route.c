@@ -266,10 +266,25 @@ static void link_chains(struct weir_router *router, struct weir_arena *arena,
     }
 }
 
+static bool is_routed(struct weir_router *router, const struct weir_runs *runs)
+{
+    for (uint32_t i = 0; i < runs->count; i++) {
+        for (uint32_t row = 0; row < router->row_count; row++) {
+            if (takes(&router->rows[row], &runs->runs[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 enum weir_status weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                                      struct weir_runs *runs)
 {
     link_chains(router, arena, runs);
+    if (!is_routed(router, runs)) {
+        return WEIR_OK; /* nothing will be queued, so there may be no room for it */
+    }
     WEIR_TRY(weir_arena_charge_to(arena, router->queued));
     for (uint32_t row = 0; row < router->row_count; row++) {
         enum weir_status status = reserve_row(router, &router->rows[row], runs);

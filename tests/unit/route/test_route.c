@@ -138,6 +138,24 @@ static void test_no_destination_wants_it(void **state)
     weir_router_free(router);
 }
 
+/* All excluded, or all quarantined, so that there is no run: Firehose is not to send that again. */
+static void test_what_nobody_wants_needs_no_queued_memory(void **state)
+{
+    (void)state;
+    static const char *const ec2[] = {"AWS/EC2", NULL};
+    const struct weir_route_destination destination = a_destination(ec2, NULL);
+    struct weir_router *router = a_router(&destination, 1, 8);
+    assert_true(weir_credit_take(&fixture.queued, 64 * MIB));
+    publish(router, fixture_single(&fixture, "AWS/ECS", 1, 0));
+    publish(router, fixture_request(&fixture, "quarantined", 0));
+    struct fixture_request wanted = fixture_single(&fixture, "AWS/EC2", 2, 0);
+    assert_int_equal(weir_router_reserve(router, wanted.arena, &wanted.runs), WEIR_EFULL);
+    weir_arena_unref(wanted.arena, 0);
+    weir_credit_give(&fixture.queued, 64 * MIB);
+    assert_null(weir_router_take(router, 0));
+    weir_router_free(router);
+}
+
 static void test_counts_and_bells(void **state)
 {
     (void)state;
@@ -385,6 +403,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_to_every_destination_that_wants_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_no_destination_wants_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_nobody_wants_needs_no_queued_memory, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_counts_and_bells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancel_gives_everything_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ring_full_is_all_or_nothing, set_up, tear_down),
