@@ -327,6 +327,7 @@ static void test_unfinished_heads_are_bounded_together(void **state)
     for (size_t i = 0; i < 20; i++) {
         assert_int_equal(close(fds[i]), 0);
     }
+    settle(fd);
     peer_send(fd, start, sizeof(start) - 1);
     peer_send(fd, filler, sizeof(filler));
     static const char rest[] = "\r\n\r\n";
