@@ -20,7 +20,9 @@
  * reference given back at once; weir_batcher_compact does the same for runs whose arenas have
  * become sparse since. So a rare point never pins a large arena. Resource order, metric order and
  * point order are those of first arrival. A batch has at most WEIR_BATCH_POINTS_MAX points,
- * whatever its hints say, so its index is bounded too.
+ * whatever its hints say. Its index of nodes and points, which many tiny points make far larger
+ * than they are, is charged to the budget but for its first 64 KiB; where that says no, the batch
+ * is full early.
  */
 #define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
 
@@ -30,7 +32,7 @@ struct weir_batcher_options {
     struct weir_buffer_hints hints;
     struct weir_pool *batches;       /* of weir_batch_size() bytes, done = weir_batch_done */
     struct weir_regions *regions;    /* for copies; outlives the batches' pool */
-    struct weir_arena_budget budget; /* who pays for copies */
+    struct weir_arena_budget budget; /* who pays for copies and indices; outlives the batches */
 };
 
 struct weir_batcher;
@@ -45,9 +47,9 @@ void weir_batcher_free(struct weir_batcher *batcher);
 /* Adds the points of `run` from *offset on, as many as fit, and moves *offset past them. The caller
  * holds a reference to run->arena with run->bytes live. WEIR_OK: all points are in, and that
  * reference has become the batch's or was given back, so the run is not to be looked at any more.
- * WEIR_EFULL: the batch is full; close it and call again; WEIR_ENOMEM: no memory for more; a later
- * call may pass. After these two the caller still owns its whole reference, also when some points
- * went in. The drainer only. */
+ * WEIR_EFULL: the batch is full, or there is no memory for a larger one; close it and call again.
+ * WEIR_ENOMEM: no memory even for its first point; a later call may pass. After these two the
+ * caller still owns its whole reference, also when some points went in. The drainer only. */
 WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);

@@ -20,17 +20,16 @@
  * arena each time. While one run is added the last pointers are remembered, so points of one metric
  * in a row cost no look-up; not longer, for the next run's arena may lie where this one's lay.
  *
- * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory WEIR_ENOMEM,
- * both without effect. A copy that finds no budget is not made, and the arena stays referenced:
- * pinned memory is better than lost points. Deliberately never sorts and never looks into a point.
+ * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
+ * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
+ * stays referenced: pinned memory is better than lost points. Deliberately never sorts and never
+ * looks into a point.
  */
 #include "batch_internal.h"
-#include "weir/mem.h"
 #include "weir/panic.h"
 #include "weir/pbw.h"
 
-enum { LEVELS = 3 };
-enum { NODES_INITIAL = 64, POINTS_INITIAL = 1024, REFS_INITIAL = 64, SLOTS_INITIAL = 256 };
+enum { LEVELS = WEIR_BATCH_LEVELS };
 
 #define COPY_CHUNK_MIN ((size_t)16 << 10)
 #define COPY_CHUNK_MAX ((size_t)1 << 20)
@@ -57,7 +56,8 @@ size_t weir_batch_node_size(const struct weir_batch_node *node, size_t children)
     return weir_pbw_bytes_size(field, weir_batch_node_content(node, children));
 }
 
-void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints)
+void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
+                     struct weir_arena_budget budget)
 {
     if (hints.points_max == 0 || hints.points_max > WEIR_BATCH_POINTS_MAX) {
         hints.points_max = WEIR_BATCH_POINTS_MAX;
@@ -74,118 +74,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints)
     batch->first_resource = WEIR_BATCH_NONE;
     batch->last_resource = WEIR_BATCH_NONE;
     batch->copies = NULL;
-    if (batch->slot_count > 0) {
-        memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
-    }
-}
-
-/* -- the hash table ------------------------------------------------------------------------ */
-
-static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_node *b)
-{
-    return a->hash == b->hash && a->level == b->level && a->parent == b->parent &&
-           a->field == b->field && weir_bytes_eq(a->head, b->head) &&
-           weir_bytes_eq(a->data_head, b->data_head);
-}
-
-uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
-{
-    if (batch->slot_count == 0) {
-        return WEIR_BATCH_NONE;
-    }
-    uint32_t mask = batch->slot_count - 1;
-    /* Ends: more than half of the slots are empty. */
-    for (uint32_t at = (uint32_t)wanted->hash & mask; batch->slots[at] != 0; at = (at + 1) & mask) {
-        uint32_t index = batch->slots[at] - 1;
-        if (is_equal(&batch->nodes[index], wanted)) {
-            return index;
-        }
-    }
-    return WEIR_BATCH_NONE;
-}
-
-static void insert(struct weir_batch *batch, uint32_t index)
-{
-    uint32_t mask = batch->slot_count - 1;
-    uint32_t at = (uint32_t)batch->nodes[index].hash & mask;
-    while (batch->slots[at] != 0) {
-        at = (at + 1) & mask;
-    }
-    batch->slots[at] = index + 1;
-}
-
-/* Makes the table large enough for `nodes` nodes. */
-static enum weir_status widen(struct weir_batch *batch, uint32_t nodes)
-{
-    uint32_t count = batch->slot_count == 0 ? SLOTS_INITIAL : batch->slot_count;
-    while (nodes >= count / 2) {
-        count *= 2;
-    }
-    if (count == batch->slot_count) {
-        return WEIR_OK;
-    }
-    uint32_t *slots = weir_mem_resize(batch->slots, count, sizeof(*slots));
-    if (slots == NULL) {
-        return WEIR_ENOMEM;
-    }
-    batch->slots = slots;
-    batch->slot_count = count;
-    memset(slots, 0, count * sizeof(*slots));
-    for (uint32_t i = 0; i < batch->node_count; i++) {
-        insert(batch, i);
-    }
-    return WEIR_OK;
-}
-
-/* -- memory of the index ------------------------------------------------------------------- */
-
-/* The array with room for `needed` elements: the old one or a larger one; NULL and the old one as
- * it was. */
-static void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t element)
-{
-    if (needed <= *capacity) {
-        return array;
-    }
-    uint32_t larger = *capacity * 2 > needed ? *capacity * 2 : needed;
-    void *memory = weir_mem_resize(array, larger, element);
-    if (memory != NULL) {
-        *capacity = larger;
-    }
-    return memory;
-}
-
-static uint32_t at_least(uint32_t count, uint32_t least)
-{
-    return count < least ? least : count;
-}
-
-/* Room for one more point and all nodes it may bring. */
-static enum weir_status make_room(struct weir_batch *batch)
-{
-    uint32_t needed = at_least(batch->point_count + 1, POINTS_INITIAL);
-    void *points = grown(batch->points, &batch->point_capacity, needed, sizeof(*batch->points));
-    if (points == NULL) {
-        return WEIR_ENOMEM;
-    }
-    batch->points = points;
-    needed = at_least(batch->node_count + LEVELS, NODES_INITIAL);
-    void *nodes = grown(batch->nodes, &batch->node_capacity, needed, sizeof(*batch->nodes));
-    if (nodes == NULL) {
-        return WEIR_ENOMEM;
-    }
-    batch->nodes = nodes;
-    return widen(batch, batch->node_count + LEVELS);
-}
-
-static enum weir_status make_ref_room(struct weir_batch *batch)
-{
-    uint32_t needed = at_least(batch->ref_count + 1, REFS_INITIAL);
-    void *refs = grown(batch->refs, &batch->ref_capacity, needed, sizeof(*batch->refs));
-    if (refs == NULL) {
-        return WEIR_ENOMEM;
-    }
-    batch->refs = refs;
-    return WEIR_OK;
+    weir_batch_index_open(batch, budget);
 }
 
 /* -- points -------------------------------------------------------------------------------- */
@@ -264,7 +153,7 @@ static void create_node(struct weir_batch *batch, struct path *path, uint32_t le
     }
     *last = index;
     path->nodes[level] = index;
-    insert(batch, index);
+    weir_batch_insert(batch, index);
 }
 
 static void append_point(struct weir_batch *batch, uint32_t metric, const struct weir_point *point)
@@ -288,7 +177,7 @@ static enum weir_status add_point(struct weir_batch *batch, struct path *path,
     if (!weir_buffer_fits(&batch->buffer, bytes, batch->point_count + 1)) {
         return WEIR_EFULL;
     }
-    WEIR_TRY(make_room(batch));
+    WEIR_TRY(weir_batch_make_room(batch));
     for (uint32_t level = 0; level < LEVELS; level++) {
         if (path->nodes[level] == WEIR_BATCH_NONE) {
             create_node(batch, path, level);
@@ -409,7 +298,7 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
                                 const struct weir_batcher_options *options,
                                 const struct weir_run *run, uint32_t *offset, int64_t now_ns)
 {
-    WEIR_TRY(make_ref_room(batch));
+    WEIR_TRY(weir_batch_make_ref_room(batch));
     struct path path = {.metric = NULL};
     struct weir_batch_ref ref = {.points_begin = batch->point_count,
                                  .nodes_begin = batch->node_count};

@@ -5,7 +5,8 @@
 #include "weir/encode.h"
 
 /*
- * The inside of a batch: four growing arrays, which a batch keeps when it goes back to its pool.
+ * The inside of a batch: four growing arrays, which a batch keeps when it goes back to its pool,
+ * unless they are large (batch_index.c).
  *
  *   nodes  [ R1 | S1 | M1 | M2 | S2 | M3 | R2 | ... ]  resources, scopes, metrics as they came
  *            R1 ─first─► S1 ─next─► S2   S1 ─first─► M1 ─next─► M2   M1 ─first─► points
@@ -17,7 +18,19 @@
  */
 #define WEIR_BATCH_NONE UINT32_MAX
 
-enum weir_batch_level { WEIR_BATCH_RESOURCE, WEIR_BATCH_SCOPE, WEIR_BATCH_METRIC };
+enum weir_batch_level {
+    WEIR_BATCH_RESOURCE,
+    WEIR_BATCH_SCOPE,
+    WEIR_BATCH_METRIC,
+    WEIR_BATCH_LEVELS
+};
+
+/* Bytes of arrays that a batch has for nothing, so that there can always be a batch, also when the
+ * budget has nothing left because all of it is in the rings; what is more is charged. */
+#define WEIR_BATCH_INDEX_FREE ((size_t)64 << 10)
+
+/* Bytes of arrays that a batch may take to its pool, where nobody pays for them. */
+#define WEIR_BATCH_INDEX_KEPT ((size_t)1 << 20)
 
 struct weir_batch_node {
     enum weir_batch_level level;
@@ -65,11 +78,17 @@ struct weir_batch {
     uint32_t slot_count; /* a power of two, or 0; more than twice node_count */
     uint32_t first_resource, last_resource;
 
+    struct weir_arena_budget
+        budget;           /* who pays for the arrays while the batch is out of its pool */
+    size_t index_bytes;   /* of the arrays */
+    size_t index_charged; /* of those, to the budget; 0 in the pool */
+
     struct weir_arena *copies; /* what was copied out of sparse arenas; NULL: nothing yet */
 };
 
 /* Makes a batch from the pool, new or used, an open empty one. */
-void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints);
+void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
+                     struct weir_arena_budget budget);
 
 /* See weir_batcher_add, for a run with points left. `options` says where copies come from. */
 WEIR_MUST_USE enum weir_status weir_batch_add(struct weir_batch *batch,
@@ -79,6 +98,28 @@ WEIR_MUST_USE enum weir_status weir_batch_add(struct weir_batch *batch,
 
 /* See weir_batcher_compact. */
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options);
+
+/* batch_index.c */
+
+/* An empty index, its arrays charged to `budget`; where that says no they are given up. */
+void weir_batch_index_open(struct weir_batch *batch, struct weir_arena_budget budget);
+
+/* Ends the charge, and gives up arrays too large to be kept. Any thread. */
+void weir_batch_index_close(struct weir_batch *batch);
+
+/* Gives up the arrays. */
+void weir_batch_index_done(struct weir_batch *batch);
+
+/* Room for one more point and all nodes it may bring, or for one more reference. WEIR_EFULL: there
+ * is no memory, but the batch has points and can be closed; WEIR_ENOMEM: it has none. */
+WEIR_MUST_USE enum weir_status weir_batch_make_room(struct weir_batch *batch);
+WEIR_MUST_USE enum weir_status weir_batch_make_ref_room(struct weir_batch *batch);
+
+/* Adds a node, which is not there yet, to the hash table; room was made. */
+void weir_batch_insert(struct weir_batch *batch, uint32_t index);
+
+/* Whether the sizes of the arrays and what is charged for them agree. */
+bool weir_batch_index_validate(const struct weir_batch *batch);
 
 /* Index of the node that is equal to `wanted`, or NONE. */
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted);

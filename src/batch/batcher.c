@@ -43,7 +43,7 @@ enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct wei
         if (batcher->open == NULL) {
             return WEIR_ENOMEM;
         }
-        weir_batch_open(batcher->open, batcher->options.hints);
+        weir_batch_open(batcher->open, batcher->options.hints, batcher->options.budget);
     }
     return weir_batch_add(batcher->open, &batcher->options, run, offset, now_ns);
 }

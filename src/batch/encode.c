@@ -17,7 +17,6 @@
  */
 #include "weir/encode.h"
 #include "batch_internal.h"
-#include "weir/mem.h"
 #include "weir/panic.h"
 #include "weir/pbw.h"
 
@@ -90,6 +89,7 @@ void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)
     batch->ref_count = 0;
     weir_arena_unref(batch->copies, 0);
     batch->copies = NULL;
+    weir_batch_index_close(batch);
     weir_pool_give(batches, batch);
 }
 
@@ -100,11 +100,7 @@ size_t weir_batch_size(void)
 
 void weir_batch_done(void *batch)
 {
-    struct weir_batch *done = batch;
-    weir_mem_free(done->nodes);
-    weir_mem_free(done->points);
-    weir_mem_free(done->refs);
-    weir_mem_free(done->slots);
+    weir_batch_index_done(batch);
 }
 
 /* -- the check ----------------------------------------------------------------------------- */
@@ -188,5 +184,6 @@ bool weir_batch_validate(const struct weir_batch *batch)
                                                   batch->point_count <= buffer->hints.points_max);
     return tally.is_valid && is_bounded && tally.points == batch->point_count &&
            tally.nodes == batch->node_count && bytes == buffer->bytes &&
-           buffer->points == batch->point_count && refs_are_valid(batch);
+           buffer->points == batch->point_count && refs_are_valid(batch) &&
+           weir_batch_index_validate(batch);
 }
