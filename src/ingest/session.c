@@ -175,11 +175,12 @@ static void judge(struct weir_session *session, const struct weir_http_head *hea
         session->submission.source_arn =
             copy_into(session->source_arn, sizeof(session->source_arn), judgement.source_arn);
     }
+    if (judgement.health || judgement.code != 0) {
+        session->linger = head->framing != WEIR_HTTP_NO_BODY; /* it will not be read */
+    }
     if (judgement.health) {
-        session->keep_alive = session->keep_alive && head->framing == WEIR_HTTP_NO_BODY;
         weir_session_answer_health(session);
     } else if (judgement.code != 0) {
-        session->linger = head->framing != WEIR_HTTP_NO_BODY;
         weir_session_answer(session, judgement.code, judgement.reason, judgement.message);
     } else {
         begin_body(session, head, &judgement);

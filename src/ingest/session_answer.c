@@ -78,7 +78,7 @@ void weir_session_refuse(struct weir_session *session, int code, const char *rea
 void weir_session_answer_health(struct weir_session *session)
 {
     bool ready = !session->context->draining && session->context->ready(session->context->argument);
-    session->keep_alive = session->keep_alive && !session->context->draining;
+    session->keep_alive = session->keep_alive && !session->linger && !session->context->draining;
     session->reply_size = weir_reply_health(ready, session->keep_alive, session->reply);
     weir_session_enter(session, SESSION_REPLY);
     weir_conn_read_stop(session->conn);

@@ -141,21 +141,34 @@ static void test_expect_is_answered_before_the_body_only_when_wanted(void **stat
 }
 
 /* The answer must arrive although the peer goes on sending: closing at once would reset it away. */
-static void test_an_early_answer_survives_a_large_body(void **state)
+static void check_early_answer(const char *head, int code)
 {
-    (void)state;
     begin((struct flow_options){0}, NULL);
-    static const char head[] = "POST /no HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n";
     static const uint8_t megabyte[1 << 20];
     int fd = peer();
-    peer_send(fd, head, sizeof(head) - 1);
+    peer_send(fd, head, strlen(head));
     for (int i = 0; i < 8; i++) {
         peer_send(fd, megabyte, sizeof(megabyte));
     }
-    assert_int_equal(peer_answer(fd), 404);
+    assert_int_equal(peer_answer(fd), code);
+    assert_int_equal(peer_answer(fd), 0);
     assert_int_equal(close(fd), 0);
     assert_int_equal(weir_credit_used(&flow.intake), 0);
     end();
+}
+
+static void test_an_early_answer_survives_a_large_body(void **state)
+{
+    (void)state;
+    check_early_answer("POST /no HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n", 404);
+}
+
+static void test_health_with_a_body_is_not_reset_away(void **state)
+{
+    (void)state;
+    check_early_answer("GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n", 200);
+    check_early_answer("GET /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+                       200);
 }
 
 static void test_no_credit_is_503_before_the_body(void **state)
@@ -279,7 +292,8 @@ static void test_a_peer_that_ends_with_its_request_is_answered(void **state)
     end();
 }
 
-/* Until the loop has seen all that was sent: the kernel has it, and two later requests were served. */
+/* Until the loop has seen all that was sent: the kernel has it, and two later requests were
+ * served. */
 static void settle(int fd)
 {
     static const char health[] = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -388,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_pipelined_requests_are_answered_in_turn),
         cmocka_unit_test(test_expect_is_answered_before_the_body_only_when_wanted),
         cmocka_unit_test(test_an_early_answer_survives_a_large_body),
+        cmocka_unit_test(test_health_with_a_body_is_not_reset_away),
         cmocka_unit_test(test_no_credit_is_503_before_the_body),
         cmocka_unit_test(test_chunked_bodies),
         cmocka_unit_test(test_an_id_that_only_the_body_has_is_repeated),
