@@ -82,8 +82,8 @@ static bool tell_reply(const char *name, const struct weir_transport_reply *repl
         (void)fprintf(stderr, "%s: %s: %d in %" PRId64 " ms%s%s\n", name, good ? "ok" : "failed",
                       reply->status, ms, response.message[0] == 0 ? "" : ": ", response.message);
     } else {
-        (void)fprintf(stderr, "%s: failed: %s after %" PRId64 " ms\n", name,
-                      response.message[0] == 0 ? response.reason : response.message, ms);
+        (void)fprintf(stderr, "%s: failed: %s\n", name,
+                      response.message[0] == 0 ? response.reason : response.message);
     }
     return good;
 }

@@ -199,6 +199,9 @@ static enum weir_status decode_data(struct decoding *decoding, struct weir_bytes
 {
     WEIR_TRY(is_body(data) ? decode_body(decoding, data) : decode_record(decoding, data));
     tell_quarantined(decoding);
+    if (decoding->runs.count == 0) {
+        (void)fprintf(stderr, "%s: no data point in it\n", decoding->path);
+    }
     if (decoding->as_points) {
         put_points(&decoding->runs, out);
         return WEIR_OK;

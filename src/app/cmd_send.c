@@ -30,6 +30,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 const char weir_cmd_send_help[] =
     "weir send [options] URL FILE...: delivers files as Firehose would\n"
@@ -343,6 +344,12 @@ static int run(struct sending *sending, int argc, char **argv)
         return weir_commands_usage("send", "where to, and which file? (weir send URL FILE)");
     }
     sending->url = argv[optind];
+    if (access(sending->url, F_OK) == 0) {
+        return weir_commands_usage("send",
+                                   "%.200s is a file; the URL comes first (weir send URL "
+                                   "FILE)",
+                                   sending->url);
+    }
     if (!weir_config_valid_url(sending->url, &why)) {
         words[why.size] = 0;
         return weir_commands_usage("send", "%s", words);

@@ -8,8 +8,9 @@ const char weir_cmd_serve_help[] =
     "  -c, --config FILE   the configuration (docs/configuration.md); without one: defaults on\n"
     "                      loopback, to standard output or where OTEL_EXPORTER_OTLP_* say\n"
     "\n"
-    "SIGTERM or SIGINT: stops taking requests, sends what is queued, ends. A further one while it\n"
-    "waits for connections to go cuts that wait; a SIGINT while it drains ends it at once.\n"
+    "SIGTERM: takes requests for drain.grace more (10s), so that balancers notice; then stops\n"
+    "taking them, sends what is queued, ends. SIGINT, or a further signal: without that wait.\n"
+    "A SIGINT while it sends what is queued ends it at once.\n"
     "Exit codes: 0 stopped with everything delivered, 1 not started or points left, 2 usage.\n";
 
 int weir_cmd_serve(int argc, char **argv)

@@ -64,11 +64,20 @@ static const struct {
     {"version", run_version, version_help},
 };
 
+static int unknown_command(const char *name)
+{
+    (void)fprintf(stderr, "weir: no such command: %.60s (weir --help lists them)\n", name);
+    return WEIR_EXIT_USAGE;
+}
+
 static int run_help(int argc, char **argv)
 {
-    const char *text = help_text;
+    const char *text = argc > 1 ? NULL : help_text;
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
         text = strcmp(argv[1], commands[i].name) == 0 ? commands[i].help : text;
+    }
+    if (text == NULL) {
+        return unknown_command(argv[1]);
     }
     return fputs(text, stdout) < 0 ? WEIR_EXIT_FAILED : WEIR_EXIT_DONE;
 }
@@ -87,8 +96,7 @@ static int run_command(int argc, char **argv)
     if (strcmp(name, "--version") == 0) {
         return printf("weir " WEIR_VERSION "\n") < 0 ? WEIR_EXIT_FAILED : WEIR_EXIT_DONE;
     }
-    (void)fprintf(stderr, "weir: no such command: %.60s (weir --help lists them)\n", name);
-    return WEIR_EXIT_USAGE;
+    return unknown_command(name);
 }
 
 int weir_commands_run(int argc, char **argv)
@@ -109,14 +117,20 @@ int weir_commands_run(int argc, char **argv)
 int weir_commands_option(int argc, char **argv, const char *letters, const struct option *options,
                          const char *help)
 {
+    char silent[16]; /* a colon first: a value that is missing is told apart */
+    (void)snprintf(silent, sizeof silent, ":%s", letters);
     opterr = 0;
-    int option = getopt_long(argc, argv, letters, options, NULL);
+    int option = getopt_long(argc, argv, silent, options, NULL);
     if (option == 'h') {
         (void)fputs(help, stdout);
         exit(fflush(stdout) == 0 ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED);
     }
+    if (option == ':') {
+        (void)weir_commands_usage(argv[0], "this option takes a value: %.60s", argv[optind - 1]);
+        return '?';
+    }
     if (option == '?') {
-        (void)weir_commands_usage(argv[0], "unknown option, or one without its value: %.60s",
+        (void)weir_commands_usage(argv[0], "unknown option, or one that takes no value: %.60s",
                                   argv[optind - 1]);
     }
     return option;

@@ -190,7 +190,7 @@ enum weir_status weir_config_parse(const char *name, struct weir_bytes text, boo
     struct weir_config *config;
     WEIR_TRY(config_new(name, report, &config));
     weir_config_yaml(config, report, text);
-    if (!config->memory_out) {
+    if (!config->memory_out && config->at.keys != NULL) { /* else nothing could be read */
         weir_config_check(config, report, offline);
     }
     return config_finish(config, report, ret);

@@ -134,13 +134,26 @@ static bool is_header_value(struct weir_bytes key)
     return key.size > 0 && key.data[0] != ' ' && key.data[key.size - 1] != ' ';
 }
 
+/* Told, not refused: what is left over from a rotation does no harm. */
+static void check_expired(struct check *check, const struct weir_config_access_key *key,
+                          const char *path)
+{
+    if (!check->offline && key->not_after_ns != 0 && key->not_after_ns <= weir_clock_wall_ns()) {
+        weir_config_warn(check->report, near_place(&key->at, weir_schema_access_key, "not_after"),
+                         path, "not_after has passed: this key opens nothing (take it out)");
+    }
+}
+
 static void check_key(struct check *check, uint32_t index)
 {
     struct weir_config_access_key *keys = check->config->ingest.access_keys.items;
     struct weir_config_access_key *key = &keys[index];
     char path[PATH_SIZE];
     (void)snprintf(path, sizeof path, "ingest.access_keys[%" PRIu32 "]", index);
-    if (key->name == NULL) {
+    if (key->at.keys == NULL) {
+        return; /* not even a mapping, and told */
+    }
+    if (weir_schema_place(&key->at, weir_schema_access_key, "name").line == 0) {
         weir_config_error(check->report, key->at.place, path, "has no name (write name: ...)");
     }
     for (uint32_t i = 0; i < index; i++) {
@@ -154,6 +167,7 @@ static void check_key(struct check *check, uint32_t index)
         weir_config_error(check->report, near_place(&key->at, weir_schema_access_key, "not_after"),
                           path, "not_after is not later than not_before");
     }
+    check_expired(check, key, path);
     struct weir_config_place value_at =
         weir_schema_place(&key->at, weir_schema_access_key, "value");
     struct weir_config_place file_at = weir_schema_place(&key->at, weir_schema_access_key, "file");

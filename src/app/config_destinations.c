@@ -11,7 +11,9 @@
 #include "config_internal.h"
 #include "weir/clock.h"
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 128, SIZE_TEXT = 32 };
@@ -42,13 +44,18 @@ static struct weir_config_place place_of(const struct check *check, const char *
     return place.line > 0 ? place : at->place;
 }
 
+/* Whether a key was written, be it wrong. */
+static bool written(const struct check *check, const char *key)
+{
+    return weir_schema_place(&check->destination->at, weir_schema_destination, key).line > 0;
+}
+
 static void check_name(struct check *check)
 {
     const struct weir_config_destination *all = check->config->destinations.items;
     const char *name = check->destination->name;
     if (name == NULL) {
-        if (place_of(check, "name").line == check->destination->at.place.line ||
-            weir_schema_place(&check->destination->at, weir_schema_destination, "name").line == 0) {
+        if (!written(check, "name")) {
             weir_config_error(check->report, check->destination->at.place, path_of(check, ""),
                               "has no name (write name: ...)");
         }
@@ -77,18 +84,18 @@ static const char *derive_url(struct check *check, const char *endpoint)
                          "ends in /v1/metrics, and /v1/metrics is appended (leave it out, or use "
                          "metrics_endpoint:)");
     }
+    if (size >= 5 && memcmp(endpoint + size - 5, ":4317", 5) == 0) {
+        weir_config_warn(
+            check->report, place_of(check, "endpoint"), path_of(check, "endpoint"),
+            "4317 is the port of OTLP over gRPC, and this is OTLP over HTTP, mostly on "
+            "4318");
+    }
     char *url = weir_config_alloc(check->config, size + sizeof suffix);
     if (url != NULL) {
         memcpy(url, endpoint, size);
         memcpy(url + size, suffix, sizeof suffix);
     }
     return url;
-}
-
-/* Whether a key was written, be it wrong. */
-static bool written(const struct check *check, const char *key)
-{
-    return weir_schema_place(&check->destination->at, weir_schema_destination, key).line > 0;
 }
 
 static void check_target(struct check *check)
@@ -125,6 +132,44 @@ static void check_ca_file(struct check *check, bool offline)
                           from_environment ? "OTEL_EXPORTER_OTLP_CERTIFICATE"
                                            : path_of(check, "tls.ca_file"),
                           "cannot be read: %.200s", ca_file);
+    }
+}
+
+/* What stands in the way of appending to a file, or NULL. */
+static const char *file_obstacle(const char *path)
+{
+    struct stat stat_;
+    if (stat(path, &stat_) == 0) {
+        if (S_ISDIR(stat_.st_mode)) {
+            return "is a directory (write the path of a file in it)";
+        }
+        return access(path, W_OK) == 0 ? NULL : "may not be written by this user";
+    }
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (size >= sizeof directory) {
+        return "is too long";
+    }
+    memcpy(directory, path, size);
+    directory[size] = 0;
+    const char *parent = size == 0 ? "." : directory;
+    if (stat(parent, &stat_) != 0 || !S_ISDIR(stat_.st_mode)) {
+        return "its directory does not exist (make it)";
+    }
+    return access(parent, W_OK | X_OK) == 0 ? NULL : "this user may make no file there";
+}
+
+static void check_file(struct check *check, bool offline)
+{
+    const struct weir_config_destination *destination = check->destination;
+    if (destination->type != WEIR_DESTINATION_FILE || destination->path == NULL || offline) {
+        return;
+    }
+    const char *obstacle = file_obstacle(destination->path);
+    if (obstacle != NULL) {
+        weir_config_error(check->report, place_of(check, "path"), path_of(check, "path"),
+                          "%.200s: %s", destination->path, obstacle);
     }
 }
 
@@ -198,16 +243,21 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
                                     bool offline)
 {
     check_retry(report, &config->retry, "retry");
-    if (config->destinations.count == 0) {
+    bool is_default = config->destinations.count == 0;
+    if (is_default) {
         default_destination(config, report);
     }
     struct weir_config_destination *destinations = config->destinations.items;
     for (uint32_t i = 0; i < config->destinations.count; i++) {
         struct check check = {
             .config = config, .report = report, .destination = &destinations[i], .index = i};
+        if (!is_default && destinations[i].at.keys == NULL) {
+            continue; /* not even a mapping, and told */
+        }
         check_name(&check);
         check_target(&check);
         check_ca_file(&check, offline);
+        check_file(&check, offline);
         check_retry(report, &destinations[i].retry, path_of(&check, "retry"));
         check_buffer(&check);
     }

@@ -133,8 +133,8 @@ static void read_texts(struct weir_config_reader *reader, const yaml_node_t *nod
     if (count < (size_t)row->min || count > (size_t)row->max) {
         struct words words;
         words_init(&words);
-        weir_buf_printf(&words.buf, "has %zu entries, not %" PRId64 " to %" PRId64, count, row->min,
-                        row->max);
+        weir_buf_printf(&words.buf, "has %zu entries, not %" PRId64 " to %" PRId64 "%s", count,
+                        row->min, row->max, count > 0 ? "" : " (write one, or leave the key out)");
         words_tell(&words, reader, node);
         return;
     }

@@ -136,7 +136,7 @@ static const struct weir_schema retry[] = {
     END};
 
 static const struct weir_schema namespaces[] = {
-    {"include", WEIR_SCHEMA_TEXTS, AT(namespaces, include), .max = WEIR_CONFIG_ITEMS_MAX,
+    {"include", WEIR_SCHEMA_TEXTS, AT(namespaces, include), .min = 1, .max = WEIR_CONFIG_ITEMS_MAX,
      .help = "globs of CloudWatch namespaces that go to this destination"},
     {"exclude", WEIR_SCHEMA_TEXTS, AT(namespaces, exclude), .max = WEIR_CONFIG_ITEMS_MAX,
      .help = "... and of those that do not; wins over include"},

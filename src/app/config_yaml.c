@@ -110,6 +110,19 @@ static bool is_null(const yaml_node_t *node)
            weir_bytes_eq(text, WEIR_BYTES("null"));
 }
 
+/* $NAME and nothing else, as a shell would expand it; a password hardly looks so. */
+static bool is_shell_variable(struct weir_bytes text)
+{
+    for (size_t i = 1; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        bool fits = (byte >= 'A' && byte <= 'Z') || byte == '_' || (byte >= '0' && byte <= '9');
+        if (!fits) {
+            return false;
+        }
+    }
+    return text.size > 1 && text.data[0] == '$';
+}
+
 const char *weir_config_reader_text(struct weir_config_reader *reader, const yaml_node_t *node)
 {
     char words[200];
@@ -127,6 +140,12 @@ const char *weir_config_reader_text(struct weir_config_reader *reader, const yam
                 reader, node, "holds a line break or control character (write it on one line)");
             goto done;
         }
+    }
+    if (is_shell_variable(scalar_of(node))) {
+        weir_config_warn(reader->report, place_of(&node->start_mark),
+                         (const char *)reader->path.data,
+                         "is taken as these letters (write ${env:NAME} for a variable's value, $$ "
+                         "for a plain $)");
     }
     copy = weir_config_text(reader->config, weir_buf_view(&text));
 done:
@@ -313,9 +332,10 @@ static void read_list(struct weir_config_reader *reader, const yaml_node_t *node
     const yaml_node_item_t *first = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - first);
     if (count < (size_t)row->min || count > (size_t)row->max) {
-        char text[64];
-        (void)snprintf(text, sizeof text, "has %zu entries, not %lld to %lld", count,
-                       (long long)row->min, (long long)row->max);
+        char text[96];
+        (void)snprintf(text, sizeof text, "has %zu entries, not %lld to %lld%s", count,
+                       (long long)row->min, (long long)row->max,
+                       count > 0 ? "" : " (write one, or the word none)");
         weir_config_reader_error(reader, node, text);
         return;
     }
@@ -355,20 +375,45 @@ void weir_config_reader_value(struct weir_config_reader *reader, const yaml_node
     }
 }
 
+/* What libyaml's words do not say of the two mistakes that are made most. */
+static const char *yaml_hint(struct weir_bytes text, struct weir_config_place place)
+{
+    struct weir_bytes line = text;
+    for (uint32_t i = 1; i < place.line; i++) {
+        const uint8_t *end = memchr(line.data, '\n', line.size);
+        if (end == NULL) {
+            return "";
+        }
+        line = weir_bytes_from(line, (size_t)(end - line.data) + 1);
+    }
+    const uint8_t *end = line.size == 0 ? NULL : memchr(line.data, '\n', line.size);
+    line.size = end == NULL ? line.size : (size_t)(end - line.data);
+    if (place.column <= line.size && line.data[place.column - 1] == '\t') {
+        return " (indent with blanks, not with tabs)";
+    }
+    if (line.size > 0 && memmem(line.data, line.size, "${", 2) != NULL) {
+        return " (inside {...} and [...] write \"${env:NAME}\" in quotes)";
+    }
+    return "";
+}
+
 /* libyaml's own words for text that is no YAML, at the place it gives. */
-static void yaml_error(struct weir_config_report *report, const yaml_parser_t *parser)
+static void yaml_error(struct weir_config_report *report, const yaml_parser_t *parser,
+                       struct weir_bytes text)
 {
     struct weir_config_place place = place_of(&parser->problem_mark);
     const char *problem = parser->problem == NULL ? "out of memory" : parser->problem;
     if (parser->context != NULL) {
-        weir_config_error(report, place, NULL, "not YAML: %s (%s that began in line %zu)", problem,
-                          parser->context, parser->context_mark.line + 1);
+        weir_config_error(report, place, NULL, "not YAML: %s (%s that began in line %zu)%s",
+                          problem, parser->context, parser->context_mark.line + 1,
+                          yaml_hint(text, place));
     } else {
-        weir_config_error(report, place, NULL, "not YAML: %s", problem);
+        weir_config_error(report, place, NULL, "not YAML: %s%s", problem, yaml_hint(text, place));
     }
 }
 
-static void read_document(struct weir_config_reader *reader, yaml_parser_t *parser)
+static void read_document(struct weir_config_reader *reader, yaml_parser_t *parser,
+                          struct weir_bytes text)
 {
     yaml_node_t *root = yaml_document_get_root_node(reader->document);
     if (root == NULL || is_null(root)) {
@@ -380,7 +425,7 @@ static void read_document(struct weir_config_reader *reader, yaml_parser_t *pars
     read_mapping(reader, root, weir_schema_root, reader->config);
     yaml_document_t further;
     if (yaml_parser_load(parser, &further) == 0) {
-        yaml_error(reader->report, parser);
+        yaml_error(reader->report, parser, text);
         return;
     }
     yaml_node_t *second = yaml_document_get_root_node(&further);
@@ -402,7 +447,7 @@ void weir_config_yaml(struct weir_config *config, struct weir_config_report *rep
     }
     yaml_parser_set_input_string(&parser, text.data, text.size);
     if (yaml_parser_load(&parser, &document) == 0) {
-        yaml_error(report, &parser);
+        yaml_error(report, &parser, text);
         yaml_parser_delete(&parser);
         return;
     }
@@ -412,7 +457,7 @@ void weir_config_yaml(struct weir_config *config, struct weir_config_report *rep
         .report = report,
         .path = weir_buf_fixed(path, sizeof path - 1),
     };
-    read_document(&reader, &parser);
+    read_document(&reader, &parser, text);
     yaml_document_delete(&document);
     yaml_parser_delete(&parser);
 }

@@ -111,8 +111,9 @@ static int wait_for_stop(struct weir_service *service)
     }
     /* relaxed: partner is weir_service_ready; nothing else hangs on it */
     atomic_store_explicit(&service->phase, WEIR_PHASE_DRAINING, memory_order_relaxed);
+    int64_t grace_ns = signal_ == SIGTERM ? service->config->drain.grace_ns : 0;
     weir_log(WEIR_LOG_INFO, "stopping", WEIR_LOG_STR("signal", signal_name(signal_)),
-             WEIR_LOG_INT("grace_ms", service->config->drain.grace_ns / WEIR_NS_PER_MS),
+             WEIR_LOG_INT("grace_ms", grace_ns / WEIR_NS_PER_MS),
              WEIR_LOG_INT("deadline_ms", service->config->drain.deadline_ns / WEIR_NS_PER_MS));
     return signal_;
 }

@@ -29,6 +29,8 @@ class Commands(WeirCase):
         self.assertEqual(self.run_weir("check", "--no-such-option")[0], 2)
         self.assertEqual(self.run_weir("serve", "-c")[0], 2)
         self.assertEqual(self.run_weir("decode", "--as", "poem", "x")[0], 2)
+        self.assertIn("takes a value: --timeout", self.run_weir("send", "--timeout")[2])
+        self.assertEqual(self.run_weir("help", "fly")[0], 2)
         code, out, _ = self.run_weir("--help")
         self.assertEqual(code, 0)
         for command in ("serve", "check", "decode", "send", "version"):
@@ -105,6 +107,13 @@ class Commands(WeirCase):
         self.assertIn("x", err)
         self.assertEqual(self.run_weir("decode", "/no/such/file")[0], 1)
 
+    def test_decode_of_nothing_says_so(self):
+        for name, data in (("empty", b""), ("body", envelope([])), ("text", b"hello\n")):
+            with self.subTest(name):
+                code, out, err = self.run_weir("decode", self.file(name, data))
+                self.assertEqual((code, out), (0, ""))
+                self.assertIn("no data point in it", err)
+
     def test_send(self):
         sent = points.series(20)
         receiver = self.receiver()
@@ -118,6 +127,9 @@ class Commands(WeirCase):
         self.assertEqual(code, 1)
         self.assertIn("401", out + err)
         self.assertEqual(self.run_weir("send", "http://127.0.0.1:9/", path)[0], 1)
+        code, _, err = self.run_weir("send", path, url)
+        self.assertEqual(code, 2)
+        self.assertIn("the URL comes first", err)
 
     def test_serve_refuses_a_bad_configuration(self):
         code, _, err = self.run_weir("serve", "-c", self.file("bad.yaml", "buffer: 7\n"))

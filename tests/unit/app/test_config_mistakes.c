@@ -77,6 +77,14 @@ static void text_that_is_no_yaml(void **state)
          "or start without a file)"},
         {"ingest: [1", "w.yaml:2:1: not YAML: did not find expected ',' or ']' (while parsing a "
                        "flow sequence that began in line 1)"},
+        {"ingest:\n\tpath: /\n",
+         "w.yaml:2:1: not YAML: found character that cannot start any token (while scanning for "
+         "the "
+         "next token that began in line 2) (indent with blanks, not with tabs)"},
+        {OPEN "log: {level: ${env:L}}\n",
+         "w.yaml:2:15: not YAML: did not find expected ',' or '}' (while parsing a flow mapping "
+         "that "
+         "began in line 2) (inside {...} and [...] write \"${env:NAME}\" in quotes)"},
         {"ingest: *nowhere\n", "w.yaml:1:9: not YAML: found undefined alias"},
         {OPEN "---\nlog: {}\n", "w.yaml:3:1: a second document (one file is one document)"},
         {OPEN "---\n[1", "w.yaml:4:1: not YAML: did not find expected ',' or ']' (while parsing "
@@ -202,7 +210,8 @@ static void addresses(void **state)
          "port, "
          "such as 127.0.0.1:8080 or [::]:8080)"},
         {"ingest: {access_keys: none, listen: []}\n",
-         "w.yaml:1:37: ingest.listen: has 0 entries, not 1 to 16"},
+         "w.yaml:1:37: ingest.listen: has 0 entries, not 1 to 16 (write one, or leave the key "
+         "out)"},
         {OPEN "admin: {listen: '127.0.0.1:8080'}\n",
          "w.yaml:2:8: admin.listen: 127.0.0.1:8080 is ingest.listen's address too"},
         {"ingest: {access_keys: none, path: metrics}\n",
@@ -260,7 +269,7 @@ static void access_keys(void **state)
          "w.yaml:1:9: ingest.access_keys: is missing (write - {name: ..., file: ...}; or "
          "access_keys: none for a door without a lock)"},
         {"ingest: {access_keys: []}\n", "w.yaml:1:23: ingest.access_keys: has 0 entries, not 1 to "
-                                        "64"},
+                                        "64 (write one, or the word none)"},
         {"ingest: {access_keys: nobody}\n",
          "w.yaml:1:23: ingest.access_keys: is a single value, but takes a list of mappings, or the "
          "word none"},
@@ -311,6 +320,17 @@ static void destinations(void **state)
                                              "endpoint: http://...; or type: stdout)"},
         {OPEN "destinations: [{name: a, type: file}]\n",
          "w.yaml:2:16: destinations[0]: has no path (write path: FILE)"},
+        {OPEN "destinations: [{name: a, type: file, path: /nowhere/x}]\n",
+         "w.yaml:2:44: destinations[0].path: /nowhere/x: its directory does not exist (make it)"},
+        {OPEN "destinations: [{name: a, type: file, path: /tmp}]\n",
+         "w.yaml:2:44: destinations[0].path: /tmp: is a directory (write the path of a file in "
+         "it)"},
+        {OPEN "destinations: [{name: a, type: stdout, namespaces: {include: []}}]\n",
+         "w.yaml:2:62: destinations[0].namespaces.include: has 0 entries, not 1 to 1024 (write "
+         "one, "
+         "or leave the key out)"},
+        {OPEN "destinations: ['http://x']\n",
+         "w.yaml:2:16: destinations[0]: is a single value, but takes a mapping of keys"},
         {OPEN "destinations: [{name: a, type: kafka}]\n",
          "w.yaml:2:32: destinations[0].type: not one of otlp, stdout, file: \"kafka\""},
         {OPEN "destinations: [{name: a, type: stdout}, {name: a, type: stdout}]\n",
@@ -350,6 +370,25 @@ static void memory_that_does_not_fit(void **state)
          "memory_limit (write at most 6553KiB, or raise memory_limit)"},
     };
     CHECK_ALL(mistakes);
+}
+
+static void a_mistake_is_told_once(void **state)
+{
+    (void)state;
+    static const char *const mistaken[] = {
+        "",
+        "ingest: [1",
+        "plain\n",
+        KEYS("  - secret\n"),
+        KEYS("  - {name: A B, value: x}\n"),
+        OPEN "destinations: ['http://x']\n",
+        OPEN "destinations: [{name: A B, type: stdout}]\n",
+        OPEN "destinations: [{name: a, type: stdout, namespaces: ['AWS/*']}]\n",
+    };
+    for (size_t i = 0; i < sizeof mistaken / sizeof *mistaken; i++) {
+        assert_false(accepted(mistaken[i]));
+        assert_int_equal(report.errors, 1);
+    }
 }
 
 static void all_mistakes_are_told(void **state)
@@ -430,6 +469,7 @@ int main(void)
         cmocka_unit_test(access_keys),
         cmocka_unit_test(destinations),
         cmocka_unit_test(memory_that_does_not_fit),
+        cmocka_unit_test(a_mistake_is_told_once),
         cmocka_unit_test(all_mistakes_are_told),
         cmocka_unit_test(mistakes_past_the_cap_are_counted),
         cmocka_unit_test(a_secret_is_in_no_message),
