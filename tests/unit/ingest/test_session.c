@@ -147,6 +147,7 @@ static void check_early_answer(const char *head, int code)
     static const uint8_t megabyte[1 << 20];
     int fd = peer();
     peer_send(fd, head, strlen(head));
+    (void)usleep(500000); /* the answer is written, and what does not linger is closed */
     for (int i = 0; i < 8; i++) {
         peer_send(fd, megabyte, sizeof(megabyte));
     }
