@@ -24,7 +24,7 @@ void weir_deadletter_put(const struct weir_deadletter *letter)
     weir_metrics_add(weir_metrics_series(WEIR_M_DEAD_LETTER_POINTS, labels), letter->points);
     weir_log(WEIR_LOG_ERROR, "batch given up", WEIR_LOG_STR("destination", letter->destination),
              WEIR_LOG_STR("reason", reason), WEIR_LOG_STR("message", letter->message),
-             WEIR_LOG_INT("points", letter->points), WEIR_LOG_INT("requests", letter->requests),
+             WEIR_LOG_INT("points", letter->points), WEIR_LOG_INT("runs", letter->requests),
              WEIR_LOG_STR("request_id", letter->request_id),
              WEIR_LOG_STR("stream", letter->stream));
 }

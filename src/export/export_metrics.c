@@ -109,7 +109,7 @@ static void log_answer(enum weir_log_level level, const char *event,
                                         WEIR_LOG_STR("message", response->message),
                                         WEIR_LOG_INT("points", parcel->info.points),
                                         WEIR_LOG_INT("rejected", response->rejected),
-                                        WEIR_LOG_INT("requests", parcel->info.requests),
+                                        WEIR_LOG_INT("runs", parcel->info.requests),
                                         WEIR_LOG_STR("request_id", parcel->info.request_id),
                                         WEIR_LOG_STR("stream", parcel->info.stream)},
         8);

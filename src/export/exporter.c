@@ -189,7 +189,7 @@ static enum weir_status start_thread(struct weir_exporter_thread *thread)
     WEIR_TRY(options->transport == NULL
                  ? weir_transport_curl(&thread->transport)
                  : options->transport(options->transport_argument, &thread->transport));
-    return weir_thread_start(WEIR_ROLE_EXPORTER, "exporter", weir_exporter_thread_run, thread,
+    return weir_thread_start(WEIR_ROLE_EXPORTER, "weir-export", weir_exporter_thread_run, thread,
                              &thread->handle);
 }
 
