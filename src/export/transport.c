@@ -14,8 +14,9 @@
  *
  * What was seen of a failed request decides what is said of it. A status, once received, is an
  * answer, whatever became of the body: a 200 whose body broke off is a delivery. Without a status:
- * if no byte of the request can have left (no connection, no name, no handshake) it is UNREACHED;
- * in doubt it is LOST.
+ * if no byte of the request can have left (no connection, no name, no handshake, no tunnel through
+ * the proxy) it is UNREACHED; in doubt it is LOST. A proxy's 407 is given on as an answer, since it
+ * blocks like one; its other refusals say nothing of the batch.
  *
  * libcurl by itself sends a request again on a fresh connection when a kept one dies without a byte
  * of answer. The backend may have taken it, so this is a repeat; the debug callback counts request
@@ -23,8 +24,8 @@
  * them, to make it rare.
  *
  * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
- * its flow control. Response bodies are never compressed (no Accept-Encoding), so the cap bounds
- * memory.
+ * its flow control. Response bodies are never compressed (identity is asked for: no Accept-Encoding at all
+ * would allow anything, and a partial success in gzip would go unseen), so the cap bounds memory.
  *
  * Memory: one flight a request in flight, kept; a response body grows to at most
  * WEIR_TRANSPORT_BODY_MAX, the rest is read and dropped. libcurl allocates for itself. One thread
@@ -39,7 +40,12 @@
 #include "weir/panic.h"
 #include <curl/curl.h>
 
-enum { CONNECT_TIMEOUT_MS = 10000, IDLE_MAX_S = 50, CONNECTIONS_MAX = 128 };
+enum {
+    PROXY_AUTHENTICATION = 407,
+    CONNECT_TIMEOUT_MS = 10000,
+    IDLE_MAX_S = 50,
+    CONNECTIONS_MAX = 128
+};
 
 struct flight {
     struct flight *next;
@@ -50,6 +56,7 @@ struct flight {
     size_t body_size;
     size_t body_capacity;
     uint32_t heads_sent;
+    uint32_t tunnels_sent; /* CONNECT, which only a proxy sees */
     int64_t begun_ns;
     char error[CURL_ERROR_SIZE];
 };
@@ -97,11 +104,10 @@ static size_t take_body(char *data, size_t unit, size_t count, void *user)
 static int count_heads(CURL *easy, curl_infotype type, char *data, size_t size, void *user)
 {
     (void)easy;
-    (void)data;
-    (void)size;
     struct flight *flight = user;
     if (type == CURLINFO_HEADER_OUT) {
-        flight->heads_sent++;
+        bool is_tunnel = weir_bytes_starts_with(weir_bytes_of(data, size), WEIR_BYTES("CONNECT "));
+        *(is_tunnel ? &flight->tunnels_sent : &flight->heads_sent) += 1;
     }
     return 0;
 }
@@ -169,6 +175,7 @@ static enum weir_status set_headers(struct flight *flight, const char *const *he
     for (size_t i = 0; headers != NULL && headers[i] != NULL; i++) {
         WEIR_TRY(add_header(flight, headers[i]));
     }
+    WEIR_TRY(add_header(flight, "Accept-Encoding: identity"));
     return add_header(flight, "Expect:"); /* no 100-continue round trip before each batch */
 }
 
@@ -206,8 +213,10 @@ static CURLcode set_request(struct flight *flight)
     CURLcode worst = CURLE_OK;
     worst |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
     worst |= curl_easy_setopt(easy, CURLOPT_PROXY, target->proxy == NULL ? "" : target->proxy);
+    worst |= curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* or NO_PROXY would go past it */
     if (target->ca_file != NULL) {
         worst |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
+        worst |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or the system's count as well */
     }
     worst |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
     worst |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
@@ -227,6 +236,7 @@ static enum weir_status prepare(struct flight *flight, const struct weir_transpo
     flight->request = *request;
     flight->body_size = 0;
     flight->heads_sent = 0;
+    flight->tunnels_sent = 0;
     flight->error[0] = '\0';
     flight->begun_ns = weir_clock_mono_ns();
     WEIR_TRY(set_headers(flight, request->target->headers));
@@ -297,7 +307,7 @@ static enum weir_transport_failure classify(const struct flight *flight, CURLcod
     }
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
         code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_SSL_CONNECT_ERROR ||
-        (flight->heads_sent == 0 && nothing_sent(flight->easy))) {
+        (flight->heads_sent == 0 && (flight->tunnels_sent > 0 || nothing_sent(flight->easy)))) {
         return WEIR_TRANSPORT_UNREACHED;
     }
     return code == CURLE_OPERATION_TIMEDOUT ? WEIR_TRANSPORT_TIMEOUT : WEIR_TRANSPORT_LOST;
@@ -306,8 +316,13 @@ static enum weir_transport_failure classify(const struct flight *flight, CURLcod
 static void fill_reply(const struct flight *flight, CURLcode code, struct weir_transport_reply *ret)
 {
     long status = 0;
+    long tunnel = 0;
     curl_off_t retry_after_s = 0;
     (void)curl_easy_getinfo(flight->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(flight->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+    if (flight->heads_sent == 0) {
+        status = tunnel == PROXY_AUTHENTICATION ? tunnel : 0; /* the proxy's, not the backend's */
+    }
     (void)curl_easy_getinfo(flight->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     bool answered = status >= 200;
     bool asked = retry_after_s > 0 && retry_after_s <= INT64_MAX / WEIR_NS_PER_S;

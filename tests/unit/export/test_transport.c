@@ -180,7 +180,7 @@ static void a_request_is_what_otlp_wants_and_connections_are_kept(void **state)
     assert_non_null(strstr(head, "Content-Type: application/x-protobuf\r\n"));
     assert_non_null(strstr(head, "X-Token: a\r\n"));
     assert_null(strstr(head, "Expect"));
-    assert_null(strstr(head, "Accept-Encoding"));
+    assert_non_null(strstr(head, "Accept-Encoding: identity\r\n"));
     assert_null(strstr(scene.server.heads[1], "Expect"));
     strike(&scene);
 }
