@@ -8,7 +8,7 @@
  *                                                                  the body
  *
  *   I1  a 2xx is DELIVERED or PARTIAL, whatever its body, unless the body says that all points were
- *       rejected
+ *       rejected. The transport cuts bodies: a long message must not hide the number before it
  *   I2  the message is terminated, well-formed UTF-8 without control characters, whatever the body
  *   I3  the reason is a static string of a closed list: it may become a metric's label
  *
@@ -115,6 +115,20 @@ static bool is_text(struct weir_bytes body)
     return true;
 }
 
+/* nanopb's callback for a body that may have been cut: its end is found by reading, and not by the
+ * lengths inside, so that what stands before the cut counts. */
+static bool read_on(pb_istream_t *stream, pb_byte_t *to, size_t size)
+{
+    struct weir_bytes *left = stream->state;
+    if (size > left->size) {
+        stream->bytes_left = 0;
+        return false;
+    }
+    memcpy(to, left->data, size);
+    *left = weir_bytes_from(*left, size);
+    return true;
+}
+
 /* Reads a 2xx's body; sets outcome, rejected and message. */
 static void read_success(struct weir_response *response, struct weir_bytes body, uint32_t points)
 {
@@ -123,10 +137,14 @@ static void read_success(struct weir_response *response, struct weir_bytes body,
     answer.partial_success.error_message.funcs.decode = keep_beginning;
     answer.partial_success.error_message.arg = &excerpt;
     pb_istream_t stream = pb_istream_from_buffer(body.data, body.size);
+    bool was_cut = body.size >= WEIR_TRANSPORT_BODY_MAX;
+    if (was_cut) {
+        stream = (pb_istream_t){.callback = read_on, .state = &body, .bytes_left = SIZE_MAX};
+    }
     response->outcome = WEIR_OUTCOME_DELIVERED;
     response->reason = "";
-    if (body.size == 0 || !pb_decode(&stream, weir_answer_ExportResponse_fields, &answer) ||
-        !answer.has_partial_success) {
+    bool is_whole = body.size > 0 && pb_decode(&stream, weir_answer_ExportResponse_fields, &answer);
+    if (!answer.has_partial_success || !(is_whole || was_cut)) {
         return;
     }
     set_message(response->message, weir_bytes_of(excerpt.bytes, excerpt.size));

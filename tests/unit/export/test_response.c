@@ -97,6 +97,32 @@ static void what_was_not_answered_is_told_apart(void **state)
     }
 }
 
+static void a_message_cut_by_the_transport_does_not_hide_the_number(void **state)
+{
+    (void)state;
+    static uint8_t memory[2 * WEIR_TRANSPORT_BODY_MAX];
+    static uint8_t words[WEIR_TRANSPORT_BODY_MAX + 1];
+    memset(words, 'w', sizeof(words));
+    struct weir_buf buf = weir_buf_fixed(memory, sizeof(memory));
+    struct weir_bytes message = weir_bytes_of(words, sizeof(words));
+    struct weir_bytes whole = partial(&buf, 3, message);
+    struct weir_response response =
+        read_status(200, weir_bytes_of(whole.data, WEIR_TRANSPORT_BODY_MAX));
+    assert_int_equal(response.outcome, WEIR_OUTCOME_PARTIAL);
+    assert_int_equal(response.rejected, 3);
+    assert_int_equal(response.message[0], 'w');
+
+    buf.size = 0;
+    whole = partial(&buf, 10, message);
+    response = read_status(200, weir_bytes_of(whole.data, WEIR_TRANSPORT_BODY_MAX));
+    assert_int_equal(response.outcome, WEIR_OUTCOME_REFUSED);
+
+    /* text of that size is no partial success */
+    response = read_status(200, weir_bytes_of(words, WEIR_TRANSPORT_BODY_MAX));
+    assert_int_equal(response.outcome, WEIR_OUTCOME_DELIVERED);
+    assert_string_equal(response.message, "");
+}
+
 static void partial_success_is_counted_and_final(void **state)
 {
     (void)state;
@@ -206,6 +232,7 @@ int main(void)
         cmocka_unit_test(each_status_has_its_meaning),
         cmocka_unit_test(statuses_can_be_made_retryable),
         cmocka_unit_test(what_was_not_answered_is_told_apart),
+        cmocka_unit_test(a_message_cut_by_the_transport_does_not_hide_the_number),
         cmocka_unit_test(partial_success_is_counted_and_final),
         cmocka_unit_test(rejecting_all_points_is_a_refusal),
         cmocka_unit_test(a_long_message_is_cut_and_changes_nothing),
