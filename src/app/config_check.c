@@ -25,6 +25,7 @@
 #include "weir/file.h"
 #include "weir/keys.h"
 #include "weir/mem.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -95,14 +96,26 @@ static void read_key_file(struct check *check, struct weir_config_access_key *ke
     struct stat stat_;
     uint8_t *data;
     size_t size;
-    if (stat(key->file, &stat_) != 0 || !S_ISREG(stat_.st_mode)) {
-        weir_config_error(check->report, place, path, "there is no such file: %.200s", key->file);
+    if (stat(key->file, &stat_) != 0) {
+        weir_config_error(
+            check->report, place, path, "%s: %.200s",
+            errno == EACCES ? "may not be read by this user" : "there is no such file", key->file);
         return;
     }
-    if (weir_file_read(key->file, WEIR_KEY_SIZE_MAX + 16, &data, &size) != WEIR_OK) {
-        weir_config_error(check->report, place, path,
-                          "cannot be read, or holds over %d bytes: %.200s", WEIR_KEY_SIZE_MAX,
-                          key->file);
+    if (!S_ISREG(stat_.st_mode)) {
+        weir_config_error(check->report, place, path, "is no plain file: %.200s", key->file);
+        return;
+    }
+    enum weir_status status = weir_file_read(key->file, WEIR_KEY_SIZE_MAX + 16, &data, &size);
+    if (status == WEIR_ELIMIT) {
+        weir_config_error(check->report, place, path, "holds over %d bytes: %.200s",
+                          WEIR_KEY_SIZE_MAX, key->file);
+        return;
+    }
+    if (status != WEIR_OK) {
+        weir_config_error(
+            check->report, place, path, "%s: %.200s",
+            status == WEIR_EDENIED ? "may not be read by this user" : "cannot be read", key->file);
         return;
     }
     size_t whole = size;

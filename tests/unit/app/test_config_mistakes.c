@@ -303,7 +303,7 @@ static void access_keys(void **state)
         {KEYS("  - {name: a, file: /nowhere/key}\n"),
          "w.yaml:3:21: ingest.access_keys[0].file: there is no such file: /nowhere/key"},
         {KEYS("  - {name: a, file: /dev/zero}\n"),
-         "w.yaml:3:21: ingest.access_keys[0].file: there is no such file: /dev/zero"},
+         "w.yaml:3:21: ingest.access_keys[0].file: is no plain file: /dev/zero"},
         {KEYS("  - {name: a, file: '-'}\n"),
          "w.yaml:3:21: ingest.access_keys[0].file: not a file's name: \"-\""},
     };
