@@ -139,7 +139,10 @@ static void check_ca_file(struct check *check, bool offline)
 static const char *file_obstacle(const char *path)
 {
     struct stat stat_;
-    if (stat(path, &stat_) == 0) {
+    if (lstat(path, &stat_) == 0) {
+        if (S_ISLNK(stat_.st_mode)) {
+            return "is a symbolic link, and none is followed (write where it leads to)";
+        }
         if (S_ISDIR(stat_.st_mode)) {
             return "is a directory (write the path of a file in it)";
         }

@@ -14,9 +14,9 @@ KEY = "test-key"
 
 
 def binary():
-    """The path of the program under test, or None."""
+    """The whole path of the program under test (it runs in folders of its own), or None."""
     path = os.environ.get("WEIR_BIN", "")
-    return path if path and os.access(path, os.X_OK) else None
+    return os.path.abspath(path) if path and os.access(path, os.X_OK) else None
 
 
 def sanitized():

@@ -325,6 +325,9 @@ static void destinations(void **state)
         {OPEN "destinations: [{name: a, type: file, path: /tmp}]\n",
          "w.yaml:2:44: destinations[0].path: /tmp: is a directory (write the path of a file in "
          "it)"},
+        {OPEN "destinations: [{name: a, type: file, path: /dev/stdout}]\n",
+         "w.yaml:2:44: destinations[0].path: /dev/stdout: is a symbolic link, and none is followed "
+         "(write where it leads to)"},
         {OPEN "destinations: [{name: a, type: stdout, namespaces: {include: []}}]\n",
          "w.yaml:2:62: destinations[0].namespaces.include: has 0 entries, not 1 to 1024 (write "
          "one, "
