@@ -205,7 +205,7 @@ const struct weir_schema weir_schema_root[] = {
     {"ingest", WEIR_SCHEMA_MAPPING, ROOT(ingest), .keys = weir_schema_ingest,
      .help = "the side that Firehose talks to"},
     {"memory_limit", WEIR_SCHEMA_SIZE, ROOT(memory_limit), .min = 16 * MIB, .max = 1024 * GIB,
-     .help = "memory for everything; default: half of the cgroup's or machine's, at most 512MiB"},
+     .help = "memory for all data; default: half of the cgroup's or machine's, at most 512MiB"},
     {"spool", WEIR_SCHEMA_MAPPING, ROOT(spool), .keys = spool, .help = "where data waits"},
     {"dedupe", WEIR_SCHEMA_LATER,
      .help = "recognising repeated requests is not supported by this "
