@@ -25,7 +25,13 @@
 
 /* Level 1: metrics as protobuf shrink to about a tenth already, and every further level costs more
  * processor time than the bytes are worth on a network near enough to export to. */
-enum { DEFLATE_LEVEL = 1, THREADS_MAX = 64, BATCHES_IDLE = 256, PARCELS_IDLE = 1024 };
+enum {
+    DEFLATE_LEVEL = 1,
+    THREADS_MAX = 64,
+    BATCHES_IDLE = 256,
+    PARCELS_IDLE = 1024,
+    JSON_BATCH_MIN = 65536
+};
 
 static enum weir_status thread_init(struct weir_exporter *exporter, uint32_t index)
 {
@@ -52,11 +58,26 @@ static void thread_done(struct weir_exporter *exporter, uint32_t index)
     weir_wake_close(&thread->bell);
 }
 
-static enum weir_status batcher_new(struct weir_export_destination *destination)
+/* A batch that is written as JSON grows several times over, and the room to encode it with it; so
+ * it is kept to what leaves the destination's part of the memory for two of them. */
+static struct weir_buffer_hints hints_of(const struct weir_export_destination *destination)
+{
+    struct weir_buffer_hints hints = destination->options->buffer;
+    size_t fits = destination->credit.limit / 2;
+    size_t grown = weir_otlp_http_bound(destination, hints.size);
+    if (destination->options->type != WEIR_DESTINATION_OTLP_HTTP && grown > fits) {
+        size_t smaller = (size_t)((double)hints.size * ((double)fits / (double)grown));
+        hints.size = smaller < JSON_BATCH_MIN ? JSON_BATCH_MIN : smaller;
+    }
+    return hints;
+}
+
+static enum weir_status batcher_new(struct weir_export_destination *destination,
+                                    const struct weir_buffer_hints *hints)
 {
     const struct weir_exporter *exporter = destination->exporter;
     const struct weir_batcher_options options = {
-        .hints = destination->options->buffer,
+        .hints = *hints,
         .batches = exporter->batches,
         .regions = exporter->options.regions,
         .budget = weir_credit_budget(exporter->options.queued),
@@ -79,16 +100,15 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
     atomic_init(&destination->published.reason, "");
     atomic_init(&destination->published.window_remaining_ns, -1);
     weir_credit_init(&destination->credit, all->export_bytes / all->destination_count);
-    size_t most = is_http && options->compression == WEIR_COMPRESSION_GZIP
-                      ? weir_gzip_bound(destination->owner->deflater, options->buffer.size)
-                      : options->buffer.size;
+    struct weir_buffer_hints hints = hints_of(destination);
+    size_t most = weir_otlp_http_bound(destination, hints.size);
     destination->batch_charge = weir_region_capacity(most);
-    if (is_http && options->buffer.size + most > exporter->scratch_keep) {
-        exporter->scratch_keep = options->buffer.size + most;
+    if (is_http && hints.size + most > exporter->scratch_keep) {
+        exporter->scratch_keep = hints.size + most;
     }
     weir_destination_init(&destination->machine, &options->retry, options->hold_on_outage,
                           is_http ? WEIR_EXPORT_IN_FLIGHT_MAX : 1);
-    WEIR_TRY(batcher_new(destination));
+    WEIR_TRY(batcher_new(destination, &hints));
     if (is_http) {
         return weir_otlp_http_target(destination);
     }

@@ -104,7 +104,8 @@ struct weir_export_destination {
     struct weir_transport_target target;
     const char **headers;
     struct weir_file_out out;
-    const char *reason; /* of the last failure; "" when up */
+    bool reader_is_slow; /* the last step wrote nothing */
+    const char *reason;  /* of the last failure; "" when up */
 
     struct weir_export_series series;
     uint32_t blocked_series; /* of the reason it is blocked for */
@@ -166,6 +167,8 @@ void weir_gather_discard(struct weir_export_destination *destination, int64_t no
 
 /* Makes the destination's target and header list. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_target(struct weir_export_destination *destination);
+/* The most that a batch of `bytes` is expected to become as a body: as JSON it grows. */
+size_t weir_otlp_http_bound(const struct weir_export_destination *destination, size_t bytes);
 /* Batch to body; the batch is released. WEIR_ENOMEM: nothing changed. WEIR_EMALFORMED: no body. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
                                                      struct weir_export_parcel *parcel);

@@ -30,7 +30,8 @@
 
 #define SLEEP_MAX_NS   WEIR_NS_PER_S
 #define COMPACT_NS     WEIR_NS_PER_S
-#define WRITE_WAIT_NS  (20 * WEIR_NS_PER_MS) /* for a slow reader of a pipe */
+#define WRITE_WAIT_NS  WEIR_NS_PER_MS        /* until the reader of a pipe has made room */
+#define SLOW_WAIT_NS   (20 * WEIR_NS_PER_MS) /* when it made none meanwhile */
 #define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
 
 /* The next of the thread's destinations after `previous` (NULL: the first), or NULL. */
@@ -62,7 +63,7 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
         wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
         if (own->options->type != WEIR_DESTINATION_OTLP_HTTP && own->flying[0] != NULL) {
-            wakeup = earlier(wakeup, now_ns + WRITE_WAIT_NS);
+            wakeup = earlier(wakeup, now_ns + (own->reader_is_slow ? SLOW_WAIT_NS : WRITE_WAIT_NS));
         }
     }
     if (is_draining(thread->exporter)) {

@@ -82,10 +82,7 @@ static void push(struct weir_exporter_thread *thread, struct weir_export_parcel 
 /* The most that a batch of `bytes` will be charged. */
 static size_t charge_for(const struct weir_export_destination *destination, size_t bytes)
 {
-    size_t most = destination->options->compression == WEIR_COMPRESSION_GZIP
-                      ? weir_gzip_bound(destination->owner->deflater, bytes)
-                      : bytes;
-    return weir_region_capacity(most);
+    return weir_region_capacity(weir_otlp_http_bound(destination, bytes));
 }
 
 /* Closes the open batch and hands it out. False when there is no memory for it now;
@@ -213,7 +210,11 @@ int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination,
     if (destination->is_short_of_memory) {
         return now_ns + MEMORY_WAIT_NS;
     }
-    return may_close(destination) ? weir_batcher_deadline_ns(destination->batcher) : INT64_MAX;
+    if (!may_close(destination)) {
+        return INT64_MAX;
+    }
+    /* The rings were left for lack of credit, and a batch that ended in this turn gave some back. */
+    return destination->rings_empty ? weir_batcher_deadline_ns(destination->batcher) : now_ns;
 }
 
 /* Whether the drain's time is over. */

@@ -68,6 +68,14 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
     return WEIR_OK;
 }
 
+size_t weir_otlp_http_bound(const struct weir_export_destination *destination, size_t bytes)
+{
+    if (is_gzip(destination)) {
+        return weir_gzip_bound(destination->owner->deflater, bytes);
+    }
+    return is_http(destination) ? bytes : bytes * JSON_FACTOR_FIRST + JSON_SLACK;
+}
+
 /* Makes the scratch at least `size` bytes large; its content is then undefined. */
 static enum weir_status need_scratch(struct weir_exporter_thread *thread, size_t size)
 {

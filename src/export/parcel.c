@@ -244,7 +244,9 @@ static bool write_on(struct weir_export_destination *destination)
     if (destination->options->type == WEIR_DESTINATION_OTLP_HTTP || parcel == NULL) {
         return true;
     }
+    size_t before = destination->out.left.size;
     enum weir_status status = weir_file_out_step(&destination->out);
+    destination->reader_is_slow = destination->out.left.size == before;
     if (status == WEIR_EAGAIN) {
         return false;
     }

@@ -24,8 +24,9 @@
  * them, to make it rare.
  *
  * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
- * its flow control. Response bodies are never compressed (identity is asked for: no Accept-Encoding at all
- * would allow anything, and a partial success in gzip would go unseen), so the cap bounds memory.
+ * its flow control. Response bodies are never compressed, so the cap bounds memory: identity is
+ * asked for, since without Accept-Encoding any coding is allowed, and a partial success in gzip
+ * would go unseen.
  *
  * Memory: one flight a request in flight, kept; a response body grows to at most
  * WEIR_TRANSPORT_BODY_MAX, the rest is read and dropped. libcurl allocates for itself. One thread
