@@ -36,6 +36,19 @@ static bool wrong(struct weir_buf *why, const char *what, const char *text, cons
     return false;
 }
 
+/* A URL as it may be told: without what follows ? or #, which may be a token, and without what may
+ * be a password. */
+static bool wrong_url(struct weir_buf *why, const char *what, const char *text, const char *then)
+{
+    char told[QUOTE_MAX + 1];
+    size_t size = strcspn(text, "?#");
+    size = size < QUOTE_MAX ? size : QUOTE_MAX;
+    bool may_hold_password = strchr(text, '@') != NULL;
+    memcpy(told, text, size);
+    told[size] = 0;
+    return wrong(why, what, may_hold_password ? "***" : told, then);
+}
+
 /* The size of the run of ASCII digits at `text`. */
 static size_t digits(const char *text)
 {
@@ -183,17 +196,17 @@ static bool valid_authority(const char *text, struct weir_bytes authority, struc
     }
     bool has_port = split_host(authority, host, sizeof host, port, sizeof port);
     if (!has_port && port[0] == 0 && authority.size >= sizeof host) {
-        return wrong(why, "the host is too long", text, "");
+        return wrong_url(why, "the host is too long", text, "");
     }
     if (has_port && !is_port(port, 1)) {
-        return wrong(why, "not a port in the URL", text, " (write a number from 1 to 65535)");
+        return wrong_url(why, "not a port in the URL", text, " (write a number from 1 to 65535)");
     }
     bool bracketed = unbracket(host);
     if (!is_url_host(host, bracketed)) {
-        return wrong(why, "not a host in the URL", text, "");
+        return wrong_url(why, "not a host in the URL", text, "");
     }
     if (is_metadata_host(host, bracketed)) {
-        return wrong(why, "a link-local address is never a destination", text, "");
+        return wrong_url(why, "a link-local address is never a destination", text, "");
     }
     return true;
 }
@@ -204,26 +217,28 @@ bool weir_config_valid_url(const char *text, struct weir_buf *why)
                     : strncmp(text, "https://", 8) == 0 ? 8
                                                         : 0;
     if (scheme == 0) {
-        weir_buf_put(why, WEIR_BYTES("not a URL: "));
-        put_quoted(why, text);
-        if (strstr(text, "://") == NULL) {
+        bool has_scheme = strstr(text, "://") != NULL;
+        (void)wrong_url(why, "not a URL", text, "");
+        if (has_scheme) {
+            weir_buf_put(why, WEIR_BYTES(" (only http:// and https:// are spoken)"));
+        } else if (strpbrk(text, "@?#") == NULL) {
             weir_buf_printf(why, " (write http://%.*s)", QUOTE_MAX, text);
         } else {
-            weir_buf_put(why, WEIR_BYTES(" (only http:// and https:// are spoken)"));
+            weir_buf_put(why, WEIR_BYTES(" (it begins with http:// or https://)"));
         }
         return false;
     }
     for (const char *at = text; *at != 0; at++) {
         if (!isgraph((unsigned char)*at)) {
-            return wrong(why, "a URL holds no blanks or letters outside ASCII", text,
-                         " (percent-encode them)");
+            return wrong_url(why, "a URL holds no blanks or letters outside ASCII", text,
+                             " (percent-encode them)");
         }
     }
     if (strchr(text, '#') != NULL) {
-        return wrong(why, "a URL with a fragment", text, " (leave out what follows #)");
+        return wrong_url(why, "a URL with a fragment", text, " (leave out what follows #)");
     }
     if (strlen(text) > 2000) {
-        return wrong(why, "a URL of more than 2000 bytes", text, "");
+        return wrong_url(why, "a URL of more than 2000 bytes", text, "");
     }
     size_t size = strcspn(text + scheme, "/?");
     return valid_authority(text, weir_bytes_of(text + scheme, size), why);
@@ -284,14 +299,19 @@ bool weir_config_valid_account(const char *text, struct weir_buf *why)
 
 bool weir_config_valid_header(const char *name, const char *value, struct weir_buf *why)
 {
-    static const char *const ours[] = {"Content-Length",    "Content-Type", "Content-Encoding",
-                                       "Transfer-Encoding", "Host",         "Expect",
-                                       "Connection"};
+    static const char *const ours[] = {"Content-Length",    "Content-Type",   "Content-Encoding",
+                                       "Transfer-Encoding", "Host",           "Expect",
+                                       "Connection",        "Accept-Encoding"};
     static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     size_t size = strlen(name);
-    if (size == 0 || size > 256 || strspn(name, token) != size) {
-        return wrong(why, "not a header's name", name, "");
+    size_t fits = strspn(name, token);
+    if (size == 0 || size > 256 || fits != size) {
+        char told[QUOTE_MAX + 1]; /* the rest may be a value: "Authorization: Bearer ..." */
+        size = fits < QUOTE_MAX ? fits : QUOTE_MAX;
+        memcpy(told, name, size);
+        told[size] = 0;
+        return wrong(why, "not a header's name", told, "");
     }
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (weir_bytes_eq_nocase(weir_bytes_str(ours[i]), weir_bytes_str(name))) {
