@@ -435,12 +435,31 @@ static void read_document(struct weir_config_reader *reader, yaml_parser_t *pars
     yaml_document_delete(&further);
 }
 
+/* Whether brackets are nested as no configuration nests them: libyaml's time grows with the square
+ * of the depth, to minutes for a megabyte. Those in texts and comments count too: there are few. */
+static bool is_too_deep(struct weir_bytes text)
+{
+    enum { DEPTH_MAX = 1000 };
+    size_t depth = 0;
+    for (size_t i = 0; i < text.size && depth <= DEPTH_MAX; i++) {
+        bool closes = text.data[i] == ']' || text.data[i] == '}';
+        depth += text.data[i] == '[' || text.data[i] == '{' ? 1 : 0;
+        depth -= closes && depth > 0 ? 1 : 0;
+    }
+    return depth > DEPTH_MAX;
+}
+
 void weir_config_yaml(struct weir_config *config, struct weir_config_report *report,
                       struct weir_bytes text)
 {
     yaml_parser_t parser;
     yaml_document_t document;
     uint8_t path[512] = {0};
+    if (is_too_deep(text)) {
+        weir_config_error(report, (struct weir_config_place){1, 1}, NULL,
+                          "brackets are nested over 1000 deep, which no configuration needs");
+        return;
+    }
     if (yaml_parser_initialize(&parser) == 0) {
         config->memory_out = true;
         return;

@@ -83,12 +83,23 @@ static void an_offline_check_knows_no_date(void **state)
     weir_config_free(config);
 }
 
+static void brackets_without_end_are_refused_in_no_time(void **state)
+{
+    (void)state;
+    static char yaml[WEIR_CONFIG_FILE_MAX];
+    memset(yaml, '[', sizeof yaml - 1);
+    assert_false(accepted(yaml)); /* minutes, were libyaml to read it */
+    memset(yaml, '{', sizeof yaml - 1);
+    assert_false(accepted(yaml));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_doubtful_is_warned_of),
         cmocka_unit_test(what_is_meant_so_is_not),
         cmocka_unit_test(an_offline_check_knows_no_date),
+        cmocka_unit_test(brackets_without_end_are_refused_in_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
