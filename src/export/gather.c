@@ -213,7 +213,7 @@ int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination,
     if (!may_close(destination)) {
         return INT64_MAX;
     }
-    /* The rings were left for lack of credit, and a batch that ended in this turn gave some back. */
+    /* The rings were left for lack of credit; a batch that ended in this turn gave some back. */
     return destination->rings_empty ? weir_batcher_deadline_ns(destination->batcher) : now_ns;
 }
 
