@@ -174,8 +174,12 @@ struct weir_config_report {
     struct weir_config_message messages[WEIR_CONFIG_MESSAGES_MAX];
 };
 
-/* How memory_limit is split. */
+/* How memory_limit is split: first the program itself (code, libraries, threads, the allocator's
+ * slack), then the data's shares. */
+#define WEIR_CONFIG_PROGRAM_BYTES ((size_t)16 << 20)
+
 struct weir_config_shares {
+    size_t program;
     size_t intake;
     size_t queued;
     size_t export_bytes;

@@ -49,6 +49,7 @@ static int print_config(const struct weir_config *config)
     struct weir_buf out = weir_buf_grow_init((size_t)64 << 20);
     weir_config_print(config, &out);
     weir_buf_put(&out, WEIR_BYTES("\n# memory_limit is shared so:\n"));
+    put_share(&out, "program", shares.program, "code, libraries, threads, the allocator's slack");
     put_share(&out, "intake", shares.intake, "request bodies while they are read and decoded");
     put_share(&out, "queued", shares.queued, "data points that wait");
     put_share(&out, "export", shares.export_bytes, "encoded batches");

@@ -250,13 +250,15 @@ void weir_config_free(struct weir_config *config)
 
 struct weir_config_shares weir_config_shares(const struct weir_config *config)
 {
-    size_t limit = config->memory_limit;
-    size_t queued = limit / 10 * 3;
+    size_t program = WEIR_CONFIG_PROGRAM_BYTES + config->memory_limit / 32;
+    size_t data = config->memory_limit - program;
+    size_t queued = data / 10 * 3;
     return (struct weir_config_shares){
-        .intake = limit / 2,
+        .program = program,
+        .intake = data / 2,
         .queued = queued,
-        .export_bytes = limit / 20 * 3,
-        .idle = limit / 16,
+        .export_bytes = data / 20 * 3,
+        .idle = data / 20,
         .destination = config->destinations.count <= 1 ? queued : queued / 4 * 3,
     };
 }

@@ -3,7 +3,8 @@
  * What no single key can know: what must be there, what contradicts, what does not fit into memory;
  * and the values that are derived: default destinations, URLs, keys from files.
  *
- *   memory_limit ─┬─ 1/2    intake   >= 2.5 x body_limit    (staging + inflated + half again for
+ *   memory_limit less the program's 16 MiB and a thirty-second
+ *                 ┬─ 1/2    intake   >= 2.5 x body_limit    (staging + inflated + half again for
  *                 │                                         rebuilt points)
  *                 ├─ 3/10   queued   >= 1.5 x body_limit    follows from the line above
  *                 ├─ 3/20   export   >= 3 x buffer.size for each destination
@@ -48,6 +49,15 @@ static const char *size_text(size_t size, char *memory)
     return memory;
 }
 
+/* The smallest memory_limit, in whole MiB, whose intake holds one such body: weir_config_shares
+ * the other way round. */
+static size_t memory_for_body(size_t body_bytes)
+{
+    const size_t mib = (size_t)1 << 20;
+    size_t least = (body_bytes * 5 + WEIR_CONFIG_PROGRAM_BYTES) / 31 * 32;
+    return (least + mib - 1) / mib * mib;
+}
+
 /* The place of a key, or of its mapping where the key was not written. */
 static struct weir_config_place near_place(const struct weir_config_mapping *at,
                                            const struct weir_schema *table, const char *name)
@@ -60,7 +70,7 @@ static void check_body_limit(struct check *check)
 {
     struct weir_config *config = check->config;
     struct weir_config_ingest *ingest = &config->ingest;
-    size_t fits = config->memory_limit / 5 / (64u << 10) * (64u << 10);
+    size_t fits = weir_config_shares(config).intake / 5 * 2 / (64u << 10) * (64u << 10);
     if (ingest->body_limit <= fits) {
         return;
     }
@@ -71,7 +81,7 @@ static void check_body_limit(struct check *check)
     (void)size_text(ingest->body_limit, is);
     (void)size_text(config->memory_limit, limit);
     (void)size_text(fits, most);
-    (void)size_text(ingest->body_limit * 5, needed);
+    (void)size_text(memory_for_body(ingest->body_limit), needed);
     struct weir_config_place place =
         weir_schema_place(&ingest->at, weir_schema_ingest, "body_limit");
     if (place.line > 0) {

@@ -204,7 +204,7 @@ static const struct weir_schema log_[] = {{"level", WEIR_SCHEMA_CHOICE, AT(log, 
 const struct weir_schema weir_schema_root[] = {
     {"ingest", WEIR_SCHEMA_MAPPING, ROOT(ingest), .keys = weir_schema_ingest,
      .help = "the side that Firehose talks to"},
-    {"memory_limit", WEIR_SCHEMA_SIZE, ROOT(memory_limit), .min = 16 * MIB, .max = 1024 * GIB,
+    {"memory_limit", WEIR_SCHEMA_SIZE, ROOT(memory_limit), .min = 32 * MIB, .max = 1024 * GIB,
      .help = "memory for all data; default: half of the cgroup's or machine's, at most 512MiB"},
     {"spool", WEIR_SCHEMA_MAPPING, ROOT(spool), .keys = spool, .help = "where data waits"},
     {"dedupe", WEIR_SCHEMA_LATER,

@@ -6,6 +6,15 @@
 #include <string.h>
 #ifdef WEIR_JEMALLOC
 #include <jemalloc/jemalloc.h>
+
+/*
+ * jemalloc reads this at its start; MALLOC_CONF in the environment still wins. By default it keeps
+ * freed pages for ten seconds, which under load above memory_limit's is a seventh of the limit on
+ * top of it; 200 ms and a thread that gives pages back cost no measurable processor time (0 ms:
+ * twice the kernel's). Measured: memory_limit 64MiB, a dead backend, 32 connections pushing.
+ */
+__attribute__((visibility("default"))) const char *malloc_conf =
+    "background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0";
 #endif
 
 /* One shared counter costs nothing that matters: the data plane makes no calls once it is warm. */

@@ -188,15 +188,17 @@ static void empty_values_are_not_written(void **state)
 static void limits_of_a_small_machine_are_lowered(void **state)
 {
     (void)state;
-    struct weir_config *config = good("ingest: {access_keys: none}\nmemory_limit: 20MiB\n");
-    assert_int_equal(config->ingest.body_limit, 4 * MIB);
-    assert_true(destination(config, 0)->buffer.size <= 3 * MIB / 3);
+    struct weir_config *config = good("ingest: {access_keys: none}\nmemory_limit: 64MiB\n");
+    assert_int_equal(config->ingest.body_limit, (size_t)9408 << 10); /* 2/5 of intake */
+    assert_true(destination(config, 0)->buffer.size < 3 * MIB);
     assert_int_equal(report.errors, 0);
     assert_int_equal(report.count, 2);
     assert_true(report.messages[0].warning);
     struct weir_config_shares shares = weir_config_shares(config);
-    assert_int_equal(shares.intake, 10 * MIB);
-    assert_true(shares.intake + shares.queued + shares.export_bytes <= config->memory_limit);
+    assert_int_equal(shares.intake, 23 * MIB);
+    assert_true(shares.program + shares.intake + shares.queued + shares.export_bytes +
+                    shares.idle <=
+                config->memory_limit);
     assert_int_equal(shares.destination, shares.queued);
     weir_config_free(config);
 }

@@ -170,7 +170,7 @@ static void values_of_the_wrong_kind(void **state)
          "w.yaml:2:22: buffer.max_points: not a whole number: \"1.5\" (write a whole number)"},
         {OPEN "export_threads: 65\n", "w.yaml:2:17: export_threads: 65 is not within 0 to 64"},
         {OPEN "memory_limit: 1MiB\n",
-         "w.yaml:2:15: memory_limit: 1MiB is not within 16MiB to 1TiB"},
+         "w.yaml:2:15: memory_limit: 1MiB is not within 32MiB to 1TiB"},
         {OPEN "retry: {also_on: [404, 99]}\n",
          "w.yaml:2:24: retry.also_on: 99 is not within 400 to 599"},
         {OPEN "retry: {also_on: [4xx]}\n",
@@ -365,12 +365,11 @@ static void memory_that_does_not_fit(void **state)
         {"ingest: {access_keys: none, body_limit: 96MiB}\nmemory_limit: 128MiB\n",
          "w.yaml:1:41: ingest.body_limit: a body of 96MiB does not fit into memory_limit 128MiB, "
          "of "
-         "which half takes bodies, each 2.5 times its size (write at most 26176KiB, or "
-         "memory_limit: "
-         "480MiB)"},
+         "which half takes bodies, each 2.5 times its size (write at most 22080KiB, or "
+         "memory_limit: 512MiB)"},
         {OPEN "memory_limit: 128MiB\nbuffer: {size: 8MiB}\n",
          "w.yaml:3:16: buffer.size: batches of 8MiB do not fit into this destination's part of "
-         "memory_limit (write at most 6553KiB, or raise memory_limit)"},
+         "memory_limit (write at most 5529KiB, or raise memory_limit)"},
     };
     CHECK_ALL(mistakes);
 }
