@@ -66,11 +66,12 @@ static void judge_key(const struct weir_session_context *context, const struct w
     uint32_t index = 0;
     enum weir_key_verdict verdict = weir_keys_check(
         context->keys, field_value(head, WEIR_BYTES(HEADER_KEY)), account, now_wall_ns, &index);
+    if (verdict != WEIR_KEY_ABSENT && verdict != WEIR_KEY_UNKNOWN) {
+        judgement->key_name = weir_keys_name(context->keys, index);
+    }
     if (verdict != WEIR_KEY_OK) {
         refuse(judgement, 401, weir_key_verdict_text(verdict), words[verdict]);
-        return;
     }
-    judgement->key_name = weir_keys_name(context->keys, index);
 }
 
 static void judge_encoding(const struct weir_http_head *head, struct weir_judgement *judgement)
@@ -115,6 +116,7 @@ void weir_judge_head(const struct weir_session_context *context, const struct we
         .request_id = field_value(head, WEIR_BYTES(HEADER_REQUEST_ID)),
         .source_arn = field_value(head, WEIR_BYTES(HEADER_SOURCE_ARN)),
         .common_attributes = field_value(head, WEIR_BYTES(HEADER_ATTRIBUTES)),
+        .path = head->path,
     };
     bool is_get = weir_bytes_eq(head->method, WEIR_BYTES("GET"));
     if (!request_id_is_safe(judgement.request_id)) {

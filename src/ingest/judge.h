@@ -17,7 +17,8 @@ struct weir_judgement {
     struct weir_bytes request_id; /* views into the head */
     struct weir_bytes source_arn;
     struct weir_bytes common_attributes;
-    const char *key_name; /* NULL without keys */
+    const char *key_name;   /* NULL without keys, and for a key that is nobody's */
+    struct weir_bytes path; /* without its query, which may hold what no log should */
 };
 
 #define WEIR_REQUEST_ID_MAX 128

@@ -84,6 +84,7 @@ static void request_reset(struct weir_session *session)
                      session->context->regions, session->context->limits.body_bytes);
     session->keep_alive = true;
     session->linger = false;
+    session->judged = NULL;
 }
 
 static struct weir_bytes copy_into(char *memory, size_t capacity, struct weir_bytes text)
@@ -181,7 +182,9 @@ static void judge(struct weir_session *session, const struct weir_http_head *hea
     if (judgement.health) {
         weir_session_answer_health(session);
     } else if (judgement.code != 0) {
+        session->judged = &judgement;
         weir_session_answer(session, judgement.code, judgement.reason, judgement.message);
+        session->judged = NULL;
     } else {
         begin_body(session, head, &judgement);
     }

@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a session's request is answered, and how a session ends. The state machine is drawn in
- * session.c. */
+/*
+ * How a session's request is answered, and how a session ends. The state machine is drawn in
+ * session.c; this file takes the edges into REPLY and out of everything.
+ *
+ *   answer, refuse, answer_health ─► REPLY: counted, logged, written into `reply`
+ *                                      │ the connection is still busy with 100 Continue
+ *                                      ├──────────────► reply_size waits; on_written sends it
+ *                                      └──────────────► weir_conn_write
+ *   closed, end ─► gone: memory and credit given back, connection closed or left to linger
+ *
+ *   I1  every request that is answered is counted once, with code and reason; /healthz is not
+ *   I2  a refusal is logged with request id, stream and peer, a wrong path with the path, a refused
+ *       key with its name; never with a key, a query or a body
+ *   I3  after weir_session_end the session belongs to its pool
+ *
+ * The loop's thread. A peer that does not read its answer is ended by session_clock.c.
+ */
 #include "session_internal.h"
 
 #include "weir/clock.h"
@@ -29,11 +44,23 @@ void weir_session_count(const struct weir_session *session, int code, const char
 static void log_refusal(const struct weir_session *session, int code, const char *reason,
                         const char *message)
 {
-    weir_log(WEIR_LOG_WARN, "request refused", WEIR_LOG_INT("code", code),
-             WEIR_LOG_STR("reason", reason), WEIR_LOG_STR("message", message),
-             WEIR_LOG_TEXTF("request_id", session->submission.request_id),
-             WEIR_LOG_TEXTF("stream", session->submission.source_arn),
-             WEIR_LOG_STR("peer", session->conn == NULL ? "gone" : weir_conn_peer(session->conn)));
+    struct weir_log_field fields[8] = {
+        WEIR_LOG_INT("code", code),
+        WEIR_LOG_STR("reason", reason),
+        WEIR_LOG_STR("message", message),
+        WEIR_LOG_TEXTF("request_id", session->submission.request_id),
+        WEIR_LOG_TEXTF("stream", session->submission.source_arn),
+        WEIR_LOG_STR("peer", session->conn == NULL ? "gone" : weir_conn_peer(session->conn)),
+    };
+    size_t count = 6;
+    const struct weir_judgement *judged = session->judged;
+    if (judged != NULL && (code == 404 || code == 405)) {
+        fields[count++] = WEIR_LOG_TEXTF("path", judged->path);
+    }
+    if (judged != NULL && code == 401 && judged->key_name != NULL) {
+        fields[count++] = WEIR_LOG_STR("key", judged->key_name);
+    }
+    weir_log_fields(WEIR_LOG_WARN, "request refused", fields, count);
 }
 
 void weir_session_write(struct weir_session *session)

@@ -28,7 +28,8 @@ struct weir_session {
     size_t waiting;      /* this session's part of context->waiting */
     struct weir_http_body body;
     struct weir_submission submission;
-    struct weir_region attributes; /* the common attributes' copy */
+    struct weir_region attributes;       /* the common attributes' copy */
+    const struct weir_judgement *judged; /* while a head is being refused: what it said */
     bool keep_alive;
     bool linger;       /* the body was not read to its end */
     bool writing;      /* a write is with the connection: 100 Continue or the answer */

@@ -107,6 +107,25 @@ static void test_views_and_key_name(void **state)
     assert_string_equal(judgement.key_name, "prod");
 }
 
+static void test_a_known_key_is_named_when_refused_and_an_unknown_one_is_not(void **state)
+{
+    (void)state;
+    const struct weir_key_spec spec = {
+        .name = "old", .key = WEIR_BYTES_INIT("past"), .not_after_ns = 500};
+    struct weir_keys *expired = NULL;
+    assert_int_equal(weir_keys_new(&spec, 1, &expired), WEIR_OK);
+    struct weir_session_context context = context_of();
+    context.keys = expired;
+    struct weir_judgement judgement = judge(&context, "POST /in HTTP/1.1\r\n" HOST LENGTH
+                                                      "X-Amz-Firehose-Access-Key: past\r\n\r\n");
+    assert_int_equal(judgement.code, 401);
+    assert_string_equal(judgement.key_name, "old");
+    judgement = judge(&context, "POST /in HTTP/1.1\r\n" HOST LENGTH KEY "\r\n");
+    assert_int_equal(judgement.code, 401);
+    assert_null(judgement.key_name);
+    weir_keys_free(expired);
+}
+
 static void test_keyless_lets_in(void **state)
 {
     (void)state;
@@ -155,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_views_and_key_name),
+        cmocka_unit_test(test_a_known_key_is_named_when_refused_and_an_unknown_one_is_not),
         cmocka_unit_test(test_keyless_lets_in),
         cmocka_unit_test(test_draining_is_503_but_only_for_who_may_enter),
         cmocka_unit_test(test_a_configured_query_is_part_of_the_path),
