@@ -49,7 +49,7 @@ enum {
     ADDRESSES_MAX = 16,
     CONNECTIONS_MAX = 64,
     ENTITY_MAX = 4096,
-    REQUEST_TIMEOUT_MS = 30000,
+    REQUEST_TIMEOUT_MS = 10000, /* idle ones too: they must not keep the next scrape out for long */
     USER_TIMEOUT_MS = 30000,
     STOP_TURNS_MAX = 50, /* of at most STOP_TURN_MS each */
     STOP_TURN_MS = 20
