@@ -379,8 +379,8 @@ void weir_config_reader_value(struct weir_config_reader *reader, const yaml_node
 static const char *yaml_hint(struct weir_bytes text, struct weir_config_place place)
 {
     struct weir_bytes line = text;
-    for (uint32_t i = 1; i < place.line; i++) {
-        const uint8_t *end = memchr(line.data, '\n', line.size);
+    for (uint32_t i = 1; i < place.line; i++) { /* libyaml counts other line breaks as well */
+        const uint8_t *end = line.size == 0 ? NULL : memchr(line.data, '\n', line.size);
         if (end == NULL) {
             return "";
         }
