@@ -99,6 +99,35 @@ static void check_body_limit(struct check *check)
     ingest->body_limit = fits;
 }
 
+/* What an idle connection takes: its session, libh2o's socket and smallest buffer (6.5 KiB found).
+ * They are paid for by the thirty-second of memory_limit that weir_config_shares leaves out. */
+#define CONNECTION_BYTES ((size_t)8 << 10)
+
+static void check_connections(struct check *check)
+{
+    struct weir_config *config = check->config;
+    struct weir_config_ingest *ingest = &config->ingest;
+    size_t fits = config->memory_limit / 32 / CONNECTION_BYTES;
+    if (ingest->connections_max <= fits) {
+        return;
+    }
+    struct weir_config_place place =
+        weir_schema_place(&ingest->at, weir_schema_ingest, "connections_max");
+    if (place.line == 0) {
+        ingest->connections_max = (uint32_t)fits;
+        return;
+    }
+    char limit[SIZE_TEXT];
+    char most[SIZE_TEXT];
+    (void)size_text(config->memory_limit, limit);
+    (void)size_text(ingest->connections_max * CONNECTION_BYTES, most);
+    weir_config_warn(
+        check->report, place, "ingest.connections_max",
+        "so many connections can take %s, and memory_limit %s has room for %zu of them "
+        "(raise memory_limit, or let the container have that much more)",
+        most, limit, fits);
+}
+
 /* A file's content as the key, without the line breaks at its end. */
 static void read_key_file(struct check *check, struct weir_config_access_key *key,
                           struct weir_config_place place, const char *path)
@@ -265,5 +294,6 @@ void weir_config_check(struct weir_config *config, struct weir_config_report *re
     check_keys(&check);
     check_listen(&check);
     check_body_limit(&check);
+    check_connections(&check);
     weir_config_check_destinations(config, report, offline);
 }

@@ -161,6 +161,7 @@ static void defaults_without_a_file(void **state)
     assert_int_equal(destination(config, 0)->buffer.interval_ns, WEIR_NS_PER_S);
     assert_int_equal(config->buffer.interval_ns, 60 * WEIR_NS_PER_S);
     assert_true(config->memory_limit <= 512 * MIB);
+    assert_int_equal(config->ingest.connections_max, config->memory_limit / (256 << 10));
     weir_config_free(config);
 }
 
@@ -200,6 +201,18 @@ static void limits_of_a_small_machine_are_lowered(void **state)
                     shares.idle <=
                 config->memory_limit);
     assert_int_equal(shares.destination, shares.queued);
+    weir_config_free(config);
+}
+
+static void more_connections_than_there_is_memory_for_are_warned_of(void **state)
+{
+    (void)state;
+    struct weir_config *config = good("ingest: {access_keys: none, connections_max: 100000,\n"
+                                      "         body_limit: 1MiB}\nmemory_limit: 512MiB\n");
+    assert_int_equal(config->ingest.connections_max, 100000);
+    assert_int_equal(report.count, 1);
+    assert_non_null(strstr(report.messages[0].text, "ingest.connections_max: so many"));
+    assert_int_equal(report.errors, 0);
     weir_config_free(config);
 }
 
@@ -380,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup(an_absent_file_is_named, setup),
         cmocka_unit_test_setup(empty_values_are_not_written, setup),
         cmocka_unit_test_setup(limits_of_a_small_machine_are_lowered, setup),
+        cmocka_unit_test(more_connections_than_there_is_memory_for_are_warned_of),
         cmocka_unit_test_setup(key_files, setup),
         cmocka_unit_test_setup(an_open_door_to_the_world_is_warned_of, setup),
         cmocka_unit_test_setup(printed_form_reads_back, setup),
