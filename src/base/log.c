@@ -21,8 +21,9 @@
  *
  * Names beyond the table's size share its last bucket. Any thread; lock-free; all atomics are
  * relaxed, since a bucket guards nothing but itself. A line that write(2) refuses is gone: there is
- * nowhere to tell it. Deliberately no file, no rotation, no syslog: standard error is the service
- * manager's business.
+ * nowhere to tell it. So is one that a pipe has no room for: a reader of the log that has stopped
+ * must not stop a thread that serves; it is counted as suppressed. Deliberately no file, no
+ * rotation, no syslog: standard error is the service manager's business.
  */
 #include "weir/log.h"
 #include "weir/buf.h"
@@ -31,6 +32,7 @@
 #include "weir/panic.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,8 +180,19 @@ static bool put_fields(struct weir_buf *line, const struct weir_log_field *field
     return true;
 }
 
+/* A pipe that poll(2) calls writable has room for PIPE_BUF bytes, which is any line. */
+static bool has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) != 0;
+}
+
 static void write_line(struct weir_bytes line)
 {
+    if (!has_room()) {
+        atomic_fetch_add_explicit(&suppressed, 1, memory_order_relaxed);
+        return;
+    }
     ssize_t written = write(STDERR_FILENO, line.data, line.size);
     if (written < 0 && errno == EINTR) {
         written = write(STDERR_FILENO, line.data, line.size);

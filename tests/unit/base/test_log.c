@@ -160,6 +160,30 @@ static void test_errno_is_left_alone(void **state)
     stop_catching();
 }
 
+/* Whoever reads the log may stop reading; who writes it must not stop for that. */
+static void test_a_full_pipe_stops_nobody(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    int kept = dup(STDERR_FILENO);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    uint64_t before = weir_log_suppressed();
+    char name[32];
+    static char filler[200];
+    memset(filler, 'x', sizeof(filler) - 1);
+    for (int i = 0; i < 300; i++) { /* more than 64 KiB, each event within its allowance */
+        (void)snprintf(name, sizeof(name), "pipe %d", i / 10);
+        weir_log(WEIR_LOG_ERROR, name, WEIR_LOG_STR("filler", filler));
+    }
+    uint64_t lost = weir_log_suppressed() - before;
+    assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    close(kept);
+    close(ends[0]);
+    close(ends[1]);
+    assert_in_range(lost, 1, 250);
+}
+
 static void test_more_events_than_the_table_holds(void **state)
 {
     (void)state;
@@ -185,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_what_was_lost_is_told),
         cmocka_unit_test(test_long_values_are_cut_and_long_lines_say_so),
         cmocka_unit_test(test_errno_is_left_alone),
+        cmocka_unit_test(test_a_full_pipe_stops_nobody),
         cmocka_unit_test(test_more_events_than_the_table_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
