@@ -49,9 +49,8 @@ enum weir_key_verdict weir_keys_check(const struct weir_keys *keys, struct weir_
                                       struct weir_bytes account, int64_t now_ns,
                                       uint32_t *ret_index);
 
-/* The name of an entry; how many there are. */
+/* The name of an entry. */
 const char *weir_keys_name(const struct weir_keys *keys, uint32_t index);
-uint32_t weir_keys_count(const struct weir_keys *keys);
 
 /* "key_absent", "key_unknown", ...: the label of weir_requests_total{reason}. */
 const char *weir_key_verdict_text(enum weir_key_verdict verdict);

@@ -66,4 +66,10 @@ WEIR_MUST_USE enum weir_status weir_transport_curl_global(void);
 /* A libcurl transport, to be used by one thread at a time. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_transport_curl(struct weir_transport *ret);
 
+/* Sends one request and waits for its reply, on a transport with no other in flight. Fails as
+ * `send` and `wait` do. */
+WEIR_MUST_USE enum weir_status weir_transport_exchange(const struct weir_transport *transport,
+                                                       const struct weir_transport_request *request,
+                                                       struct weir_transport_reply *ret);
+
 #endif

@@ -191,11 +191,6 @@ const char *weir_keys_name(const struct weir_keys *keys, uint32_t index)
     return keys->entries[index].name;
 }
 
-uint32_t weir_keys_count(const struct weir_keys *keys)
-{
-    return keys->count;
-}
-
 const char *weir_key_verdict_text(enum weir_key_verdict verdict)
 {
     switch (verdict) {

@@ -30,8 +30,6 @@ const char weir_cmd_check_help[] =
     "Prints the effective configuration, secrets as ***, and how memory is shared.\n"
     "Exit codes: 0 good, 1 not good or a destination refused, 2 usage.\n";
 
-enum { WAIT_STEP_MS = 200 };
-
 static void print_key(void *argument, const char *path, const char *takes, const char *help)
 {
     (void)argument;
@@ -57,21 +55,6 @@ static int print_config(const struct weir_config *config)
     bool printed = weir_commands_print(&out);
     weir_buf_done(&out);
     return printed ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;
-}
-
-/* Sends one request and waits for its reply. */
-static enum weir_status exchange(const struct weir_transport *transport,
-                                 const struct weir_transport_target *target,
-                                 struct weir_transport_reply *ret)
-{
-    struct weir_transport_request request = {.target = target};
-    WEIR_TRY(transport->send(transport->self, &request));
-    enum weir_status status = transport->reply(transport->self, ret);
-    while (status == WEIR_EEND) {
-        WEIR_TRY(transport->wait(transport->self, -1, WAIT_STEP_MS));
-        status = transport->reply(transport->self, ret);
-    }
-    return status;
 }
 
 static bool tell_reply(const char *name, const struct weir_transport_reply *reply)
@@ -110,7 +93,8 @@ static bool connect_one(const struct weir_transport *transport,
         .timeout_ns = destination->timeout_ns,
     };
     struct weir_transport_reply reply;
-    enum weir_status status = exchange(transport, &target, &reply);
+    const struct weir_transport_request request = {.target = &target};
+    enum weir_status status = weir_transport_exchange(transport, &request, &reply);
     bool good = status == WEIR_OK && tell_reply(destination->name, &reply);
     if (status != WEIR_OK) {
         (void)fprintf(stderr, "%s: failed: %s\n", destination->name, weir_status_text(status));

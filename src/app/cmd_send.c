@@ -119,14 +119,8 @@ static enum weir_status attempt(struct sending *sending, const char *const *head
         .headers = headers,
         .timeout_ns = sending->timeout_ns,
     };
-    struct weir_transport_request request = {.target = &target, .body = body};
-    WEIR_TRY(transport->send(transport->self, &request));
-    enum weir_status status = transport->reply(transport->self, ret);
-    while (status == WEIR_EEND) {
-        WEIR_TRY(transport->wait(transport->self, -1, WAIT_STEP_MS));
-        status = transport->reply(transport->self, ret);
-    }
-    return status;
+    const struct weir_transport_request request = {.target = &target, .body = body};
+    return weir_transport_exchange(transport, &request, ret);
 }
 
 static void tell(const char *path, const struct weir_transport_reply *reply, size_t size)

@@ -48,6 +48,8 @@ enum {
     CONNECTIONS_MAX = 128
 };
 
+enum { EXCHANGE_STEP_MS = 200 };
+
 struct flight {
     struct flight *next;
     CURL *easy;
@@ -409,4 +411,17 @@ enum weir_status weir_transport_curl(struct weir_transport *ret)
     *ret = (struct weir_transport){transport_send, transport_wait, transport_reply, transport_free,
                                    transport};
     return WEIR_OK;
+}
+
+enum weir_status weir_transport_exchange(const struct weir_transport *transport,
+                                         const struct weir_transport_request *request,
+                                         struct weir_transport_reply *ret)
+{
+    WEIR_TRY(transport->send(transport->self, request));
+    enum weir_status status = transport->reply(transport->self, ret);
+    while (status == WEIR_EEND) { /* ends: the request has a time limit */
+        WEIR_TRY(transport->wait(transport->self, -1, EXCHANGE_STEP_MS));
+        status = transport->reply(transport->self, ret);
+    }
+    return status;
 }

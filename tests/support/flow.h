@@ -7,6 +7,7 @@
  * destination, a pipeline, and Firehose bodies to feed it. Everything is checked to be given back
  * at the end.
  */
+#include "counting.h"
 #include "support.h"
 #include "weir/base64.h"
 #include "weir/buf.h"
@@ -42,9 +43,7 @@ struct flow_options {
 
 static inline void flow_start(struct flow *flow, struct flow_options options)
 {
-    weir_rcu_thread_start();
-    assert_int_equal(weir_metrics_start(), WEIR_OK);
-    assert_int_equal(weir_metrics_thread_start(), WEIR_OK);
+    counting_start();
     weir_credit_init(&flow->intake, options.intake != 0 ? options.intake : (size_t)64 << 20);
     weir_credit_init(&flow->queued, (size_t)64 << 20);
     assert_int_equal(weir_regions_new((size_t)8 << 20, &flow->regions), WEIR_OK);
@@ -97,9 +96,7 @@ static inline void flow_stop(struct flow *flow)
     weir_wake_close(&flow->wake);
     weir_namespaces_free(flow->namespaces);
     weir_regions_free(flow->regions);
-    weir_metrics_thread_stop();
-    weir_metrics_stop();
-    weir_rcu_thread_stop();
+    counting_stop();
 }
 
 /* A line of CloudWatch JSON, without its line feed. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "counting.h"
 #include "weir/deadletter.h"
 #include "weir/expo.h"
 #include "weir/metrics.h"
@@ -81,16 +82,14 @@ static void reasons_have_names(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    weir_rcu_thread_start();
-    return weir_metrics_start() == WEIR_OK && weir_metrics_thread_start() == WEIR_OK ? 0 : -1;
+    counting_start();
+    return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    weir_metrics_thread_stop();
-    weir_metrics_stop();
-    weir_rcu_thread_stop();
+    counting_stop();
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../../src/metrics/families.h"
+#include "counting.h"
 #include "support.h"
 #include "weir/expo.h"
 #include "weir/mem.h"
@@ -16,20 +17,6 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
-
-static void start(void)
-{
-    weir_rcu_thread_start();
-    assert_int_equal(weir_metrics_start(), WEIR_OK);
-    assert_int_equal(weir_metrics_thread_start(), WEIR_OK);
-}
-
-static void stop(void)
-{
-    weir_metrics_thread_stop();
-    weir_metrics_stop();
-    weir_rcu_thread_stop();
-}
 
 /* The whole exposition as terminated text; weir_mem_free. */
 static char *write_all(enum weir_expo_format format)
@@ -121,19 +108,19 @@ static void test_every_family_is_complete(void **state)
 static void test_what_was_never_touched_is_left_out(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     (void)weir_metrics_series(WEIR_M_CONNECTIONS, NULL);
     check_has_not(WEIR_EXPO_PROMETHEUS, "weir_connections");
     check_has_not(WEIR_EXPO_PROMETHEUS, "other");
     weir_metrics_add(weir_metrics_series(WEIR_M_ID_MISMATCHES, NULL), 0);
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_request_id_mismatches_total 0\n");
-    stop();
+    counting_stop();
 }
 
 static void test_counters_in_both_formats(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     const struct weir_bytes values[] = {WEIR_BYTES("200"), WEIR_BYTES("accepted")};
     weir_metrics_add(weir_metrics_series(WEIR_M_REQUESTS, values), UINT64_C(9007199254740993));
     check_has(WEIR_EXPO_PROMETHEUS, "# TYPE weir_requests_total counter\n");
@@ -143,24 +130,24 @@ static void test_counters_in_both_formats(void **state)
         check_has((enum weir_expo_format)i,
                   "\nweir_requests_total{code=\"200\",reason=\"accepted\"} 9007199254740993\n");
     }
-    stop();
+    counting_stop();
 }
 
 static void test_only_openmetrics_has_an_end(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     char *text = write_all(WEIR_EXPO_OPENMETRICS);
     assert_string_equal(text + strlen(text) - 6, "# EOF\n");
     weir_mem_free(text);
     check_has_not(WEIR_EXPO_PROMETHEUS, "EOF");
-    stop();
+    counting_stop();
 }
 
 static void test_buckets_are_cumulated(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     uint32_t series = weir_metrics_series(WEIR_M_REQUEST_DURATION, NULL);
     weir_metrics_observe(series, 0.001);
     weir_metrics_observe(series, 0.9);
@@ -174,24 +161,24 @@ static void test_buckets_are_cumulated(void **state)
     check_has(WEIR_EXPO_PROMETHEUS, "_bucket{le=\"+Inf\"} 4\n");
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_request_duration_seconds_sum 501.901\n");
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_request_duration_seconds_count 4\n");
-    stop();
+    counting_stop();
 }
 
 static void test_labels_cannot_forge_a_line(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     const struct weir_bytes value = WEIR_BYTES("a\"} 1\nb\\c\rd\xff\xc3\xa4");
     weir_metrics_add(weir_metrics_series(WEIR_M_RECORDS, &value), 1);
     check_has(WEIR_EXPO_PROMETHEUS, "{format=\"a\\\"} 1\\nb\\\\c?d\xef\xbf\xbd\xc3\xa4\"} 1\n");
-    stop();
+    counting_stop();
 }
 
 static void test_numbers_read_back_as_they_were(void **state)
 {
     (void)state;
     const double numbers[] = {0, -1, 0.1, 1.0 / 3, 1e300, 5e-324, 1732212000.123, 4294967297.0};
-    start();
+    counting_start();
     uint32_t series = weir_metrics_series(WEIR_M_CONNECTIONS, NULL);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         weir_metrics_set(series, numbers[i]);
@@ -206,14 +193,14 @@ static void test_numbers_read_back_as_they_were(void **state)
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_connections +Inf\n");
     weir_metrics_set(series, -HUGE_VAL);
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_connections -Inf\n");
-    stop();
+    counting_stop();
 }
 
 static void test_collectors_are_asked_each_time(void **state)
 {
     (void)state;
     double connections = 42;
-    start();
+    counting_start();
     collected = 0;
     weir_expo_collector(collect, &connections);
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_connections 42\n");
@@ -221,21 +208,21 @@ static void test_collectors_are_asked_each_time(void **state)
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_connections 43\n");
     assert_int_equal(collected, 2);
     assert_true(support_aborts(add_too_many_collectors, &connections));
-    stop();
-    start();
+    counting_stop();
+    counting_start();
     check_has_not(WEIR_EXPO_PROMETHEUS, "weir_connections");
     assert_int_equal(collected, 2);
-    stop();
+    counting_stop();
 }
 
 static void test_the_room_tells_about_itself(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_build_info{version=\"" WEIR_VERSION "\"} 1\n");
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_allocations_total ");
     check_has(WEIR_EXPO_PROMETHEUS, "\nweir_log_lines_suppressed_total ");
-    stop();
+    counting_stop();
 }
 
 static void test_a_small_buffer_fails(void **state)
@@ -243,10 +230,10 @@ static void test_a_small_buffer_fails(void **state)
     (void)state;
     uint8_t memory[100];
     struct weir_buf buf = weir_buf_fixed(memory, sizeof memory);
-    start();
+    counting_start();
     weir_expo_write(&buf, WEIR_EXPO_PROMETHEUS);
     assert_true(buf.failed);
-    stop();
+    counting_stop();
 }
 
 static enum weir_expo_format asked_with(const char *accept)
@@ -295,7 +282,7 @@ static void test_promtool_finds_no_fault(void **state)
     if (access("/usr/bin/promtool", X_OK) != 0) {
         skip();
     }
-    start();
+    counting_start();
     count_everything();
     char *text = write_all(WEIR_EXPO_PROMETHEUS);
     /* tidy: allow banned -- a test may ask another program what it thinks */
@@ -306,7 +293,7 @@ static void test_promtool_finds_no_fault(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     weir_mem_free(text);
-    stop();
+    counting_stop();
 }
 
 int main(void)

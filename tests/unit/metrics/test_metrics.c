@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "counting.h"
 #include "support.h"
 #include "weir/expo.h"
 #include "weir/mem.h"
@@ -14,20 +15,6 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
-
-static void start(void)
-{
-    weir_rcu_thread_start();
-    assert_int_equal(weir_metrics_start(), WEIR_OK);
-    assert_int_equal(weir_metrics_thread_start(), WEIR_OK);
-}
-
-static void stop(void)
-{
-    weir_metrics_thread_stop();
-    weir_metrics_stop();
-    weir_rcu_thread_stop();
-}
 
 static uint32_t by_reason(const char *code, const char *reason)
 {
@@ -105,19 +92,19 @@ static void leave_values_out(void *argument)
 static void test_the_same_values_are_the_same_series(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     assert_int_equal(by_reason("200", "a"), by_reason("200", "a"));
     assert_int_not_equal(by_reason("200", "a"), by_reason("200", "b"));
     assert_int_not_equal(by_reason("200", "a"), by_reason("20", "0a"));
     assert_int_not_equal(by_one(WEIR_M_RECORDS, "a"), by_one(WEIR_M_QUARANTINED, "a"));
     assert_int_not_equal(plain(WEIR_M_CONNECTIONS), plain(WEIR_M_ALLOCATIONS));
-    stop();
+    counting_stop();
 }
 
 static void test_counts_gauges_and_histograms(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     weir_metrics_add(by_reason("200", "a"), 3);
     weir_metrics_add(by_reason("200", "a"), 4);
     assert_true(weir_expo_value(by_reason("200", "a")) == 7.0);
@@ -132,26 +119,26 @@ static void test_counts_gauges_and_histograms(void **state)
     weir_metrics_observe(plain(WEIR_M_REQUEST_DURATION), 1e9);
     weir_metrics_observe(plain(WEIR_M_REQUEST_DURATION), -1);
     assert_true(weir_expo_value(plain(WEIR_M_REQUEST_DURATION)) == 3.0);
-    stop();
+    counting_stop();
 }
 
 static void test_a_warm_series_allocates_nothing(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     weir_metrics_add(by_reason("200", "a"), 1);
     uint64_t calls = weir_mem_calls();
     for (int i = 0; i < 100; i++) {
         weir_metrics_add(by_reason("200", "a"), 1);
     }
     assert_int_equal(weir_mem_calls(), calls);
-    stop();
+    counting_stop();
 }
 
 static void test_past_a_cap_everything_is_other_and_said(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     uint32_t other = by_one(WEIR_M_KEY_REQUESTS, "other");
     uint32_t overflow = by_one(WEIR_M_OVERFLOW, "weir_access_key_requests_total");
     uint32_t made = 0;
@@ -165,26 +152,26 @@ static void test_past_a_cap_everything_is_other_and_said(void **state)
     assert_int_not_equal(by_one(WEIR_M_KEY_REQUESTS, "key 0"), other);
     assert_int_equal(by_one(WEIR_M_KEY_REQUESTS, "key 199"), other);
     assert_int_not_equal(by_one(WEIR_M_RECORDS, "json"), by_one(WEIR_M_RECORDS, "other"));
-    stop();
+    counting_stop();
 }
 
 static void test_long_values_are_cut(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     static char text[2001];
     memset(text, 'x', sizeof text - 1);
     uint32_t first = by_reason(text, text);
     text[1500] = 'y';
     assert_int_equal(by_reason(text, text), first);
     weir_metrics_add(first, 1);
-    stop();
+    counting_stop();
 }
 
 static void test_counts_of_ended_threads_stay(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     _Atomic bool failed = false;
     for (int round = 0; round < 3; round++) {
         pthread_t threads[3];
@@ -200,18 +187,18 @@ static void test_counts_of_ended_threads_stay(void **state)
         assert_true(weir_expo_value(plain(WEIR_M_CONNECTIONS)) == expected);
     }
     assert_false(atomic_load_explicit(&failed, memory_order_relaxed));
-    stop();
+    counting_stop();
 }
 
 static void test_a_new_registry_is_empty(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     weir_metrics_add(by_reason("200", "a"), 1);
-    stop();
-    start();
+    counting_stop();
+    counting_start();
     assert_true(weir_expo_value(by_reason("200", "a")) == 0.0);
-    stop();
+    counting_stop();
     weir_metrics_stop();
     weir_metrics_thread_stop();
 }
@@ -219,14 +206,14 @@ static void test_a_new_registry_is_empty(void **state)
 static void test_mistakes_are_asserted(void **state)
 {
     (void)state;
-    start();
+    counting_start();
     assert_true(support_aborts(count_without_a_slab, NULL));
     assert_true(support_aborts(set_a_counter, NULL));
     assert_true(support_aborts(observe_a_gauge, NULL));
     assert_true(support_aborts(add_to_a_histogram, NULL));
     assert_true(support_aborts(count_a_series_that_is_none, NULL));
     assert_true(support_aborts(leave_values_out, NULL));
-    stop();
+    counting_stop();
 }
 
 int main(void)
