@@ -75,7 +75,7 @@ class Weir:
     """A running `weir serve`."""
 
     def __init__(self, config, folder, **extra_environment):
-        self.log, self.ports, self.signalled = [], {}, False
+        self.log, self.ports, self.signalled, self.ready = [], {}, False, False
         self.changed = threading.Condition()
         path = write_configuration(os.path.join(folder, "weir.yaml"), config)
         self.process = subprocess.Popen(
@@ -88,7 +88,7 @@ class Weir:
             thread.start()
         with self.changed:
             started = self.changed.wait_for(
-                lambda: {"ingest", "admin"} <= set(self.ports) or self.ended(), 30)
+                lambda: self.ready or self.ended(), 30)
         if not started or self.ended():
             self.kill()
             raise AssertionError("weir did not start:\n" + self.log_text())
@@ -105,13 +105,14 @@ class Weir:
             self.changed.notify_all()
 
     def learn(self, line):
-        """A `listening` event names one address."""
+        """A `listening` event names one address; `ready` comes when all are there and served."""
         try:
             event = json.loads(line)
         except ValueError:
             return
         if event.get("event") == "listening" and "address" in event:
             self.ports.setdefault(event["kind"], int(event["address"].rsplit(":", 1)[1]))
+        self.ready = self.ready or event.get("event") == "ready"
 
     def read_out(self):
         """Keeps the lines of standard output (a stdout destination writes there)."""
