@@ -14,6 +14,7 @@ struct weir_batch_info {
     size_t bytes; /* what weir_batch_encode will write, exactly */
     enum weir_buffer_trigger trigger;
     int64_t opened_ns;          /* monotonic */
+    int64_t used_ns;            /* of the retry window, before a restart: the most of its runs */
     int64_t oldest_received_ns; /* monotonic: of the earliest request that a point came with */
     uint32_t requests;          /* runs that took part */
     char request_id[64];        /* of the first run, for logs; cut, terminated */
@@ -22,6 +23,10 @@ struct weir_batch_info {
 
 /* What is known about a batch without encoding it. */
 struct weir_batch_info weir_batch_info(const struct weir_batch *batch);
+
+/* The batch's manifest, now the caller's; NULL where nobody keeps accounts, or a second time. A batch
+ * released with its manifest settles it as WEIR_KEPT. */
+struct weir_manifest *weir_batch_manifest(struct weir_batch *batch);
 
 /* Appends the encoded request, exactly info.bytes; the buffer has room for them (asserted). */
 void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out);

@@ -4,6 +4,7 @@
 
 #include "weir/batcher.h"
 #include "weir/destination.h"
+#include "weir/letterbox.h"
 #include "weir/route.h"
 
 /*
@@ -49,6 +50,9 @@ struct weir_exporter_options {
     size_t export_bytes;        /* memory for encoded batches, split evenly over the destinations */
     struct weir_credit *queued; /* who pays for copies of sparse runs */
     struct weir_regions *regions;
+    struct weir_settler settler;      /* who keeps accounts of requests; zeroed: nobody */
+    bool keeps;                       /* what is not delivered at the end is still on disk */
+    struct weir_letterbox *letterbox; /* where given-up batches go; NULL: counted and logged only */
     /* Makes a transport for each exporter thread, at start; NULL is weir_transport_curl. */
     enum weir_status (*transport)(void *argument, struct weir_transport *ret);
     void *transport_argument;
@@ -82,8 +86,8 @@ WEIR_MUST_USE enum weir_status weir_exporter_start(struct weir_exporter *exporte
 
 /* Flushes: rings and open batches are closed and sent at once, retries go on, until all is
  * delivered or `deadline_ns` (monotonic) is reached. Then the threads end. What could not be
- * delivered is counted (expired, reason "shutdown") and logged, and *ret_points_left is its
- * number. Call once, after the last publish. The main thread. */
+ * delivered is settled as WEIR_KEPT; without `keeps` it is lost: counted (expired, reason
+ * "shutdown") and logged. *ret_points_left is its number in either case. Call once, after the last publish. The main thread. */
 void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
                          uint64_t *ret_points_left);
 

@@ -4,19 +4,22 @@
 
 #include "weir/body.h"
 #include "weir/intake.h"
+#include "weir/letterbox.h"
 #include "weir/route.h"
+#include "weir/spool.h"
 
 /*
  * The flow of one request, from its whole body to its promise:
  *
  *   received ──decode──► decoded ──reserve──► reserved ──commit──► committed ──publish──► 200
- *       │                    │                    │
- *       │ damaged: 400       │ no room: 503       │ not committed: 503,
- *       │ no memory: 503     │                    │ the reservation is given back
+ *       │                    │                    │ │                             └─ delivered: 200
+ *       │ damaged: 400       │ no room: 503       │ └ seen before: cancelled, 200    when settled,
+ *       │ no memory: 503     │ (disk: disk-only)  │ not committed: cancelled, 503    503 in time
  *
- * `commit` is the seam for the spool: it makes the request durable and then calls back, on the
- * submitting thread. With durability: memory it calls back at once. Publishing cannot fail, so a
- * 200 follows every commit.
+ * A destination without room in memory is taken disk-only with durability: disk, and is a 503
+ * without. `commit` hands the request to the spool's lane, which decides, on its own thread, whether
+ * it is a repetition, makes it durable, and calls back. Publishing cannot fail, so a 200 follows
+ * every commit.
  */
 struct weir_pipeline;
 struct weir_worker; /* a thread's share of the pipeline: its inflater */
@@ -42,16 +45,29 @@ struct weir_submission {
      * returns. */
     void (*answered)(struct weir_submission *submission, const struct weir_answer *answer);
 
+    uint64_t targets;    /* destinations it may go to: WEIR_TARGETS_ALL; fewer for a replay */
+    int64_t dedupe_salt; /* 0; a replay's ids are apart from Firehose's */
+
     /* The pipeline's own, from submit to answered. */
     struct weir_worker *worker;
     struct weir_arena *arena;
     struct weir_body_result result;
+    struct weir_reservation reservation;
+    struct weir_spool_job job;
+    _Atomic uint32_t events; /* of the job, not looked at yet */
 };
 
-/* Makes a request durable, then calls weir_pipeline_committed with the result, on the submitting
- * thread. */
+/* Makes a request durable: hands submission->job, filled in, to the spool's lane. With the job's
+ * callbacks the submission finds its way back to the submitting thread: see struct weir_home. */
 struct weir_commit {
-    void (*commit)(void *self, struct weir_submission *submission);
+    void (*commit)(void *self, struct weir_spool_job *job);
+    void *self;
+};
+
+/* How a submission comes back to the thread it was submitted on: `post` is called on any thread, at
+ * most once until weir_pipeline_resume(submission) has been called there. */
+struct weir_home {
+    void (*post)(void *self, struct weir_submission *submission);
     void *self;
 };
 
@@ -62,7 +78,10 @@ struct weir_pipeline_options {
     struct weir_namespaces *namespaces;
     size_t body_limit; /* inflated bytes */
     struct weir_envelope_limits limits;
-    struct weir_commit commit; /* zeroed: durability: memory */
+    enum weir_durability durability;
+    struct weir_commit commit;        /* zeroed: nothing is made durable, repeats are not known */
+    struct weir_letterbox *letterbox; /* where quarantined data goes without a spool on disk; or
+                                         NULL: counted and logged only */
 };
 
 /* WEIR_ENOMEM. What the options point to must outlive the pipeline. */
@@ -70,15 +89,15 @@ WEIR_MUST_USE enum weir_status weir_pipeline_new(const struct weir_pipeline_opti
                                                  struct weir_pipeline **ret);
 void weir_pipeline_free(struct weir_pipeline *pipeline);
 
-/* A worker for the calling thread. WEIR_ENOMEM. */
+/* A worker for the calling thread, which completions come back to by way of `home`. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_worker_new(struct weir_pipeline *pipeline,
-                                               struct weir_worker **ret);
+                                               struct weir_home home, struct weir_worker **ret);
 void weir_worker_free(struct weir_worker *worker);
 
 /* Takes a whole request through the flow. */
 void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission);
 
-/* The commit's completion. */
-void weir_pipeline_committed(struct weir_submission *submission, enum weir_status status);
+/* Goes on with a submission whose job had an event. The submitting thread. */
+void weir_pipeline_resume(struct weir_submission *submission);
 
 #endif

@@ -58,11 +58,15 @@ struct weir_point {
     const struct weir_metric *metric;
 };
 
+struct weir_ticket;
+
 /* Where points came from, for log lines about them much later. Views into the arena. */
 struct weir_origin {
     struct weir_bytes request_id;
-    struct weir_bytes stream; /* the delivery stream's name or ARN */
-    int64_t received_ns;      /* monotonic: when the request's head was read */
+    struct weir_bytes stream;   /* the delivery stream's name or ARN */
+    int64_t received_ns;        /* monotonic: when the request's head was read */
+    struct weir_ticket *ticket; /* the spool's account of the request (weir/manifest.h), or NULL */
+    int64_t used_ns; /* of the retry window, before a restart; 0 for what comes in live */
 };
 
 /* The points of one request that share resource and namespace, in the order they came. */
@@ -74,6 +78,7 @@ struct weir_run {
     struct weir_bytes name; /* the namespace ("AWS/EC2"); empty where a point names none */
     const struct weir_point *points;
     uint32_t count;
+    uint32_t first;        /* number of its first point among all of the request, in decode order */
     uint32_t namespace_id; /* weir/namespace.h; set by the router */
     size_t bytes;          /* sum of the points' encoded sizes, tags and lengths included */
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */

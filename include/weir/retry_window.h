@@ -13,7 +13,8 @@
  *                        │                     └──poll: the window is over──► expired
  *                        └──(delivered: the owner forgets it)
  *
- *   I1  the window runs from the first attempt; what was never attempted never expires
+ *   I1  the window runs from the first attempt, used_ns before it in this process; what was never
+ *       attempted (here) never expires
  *   I2  an attempt that is in flight at the deadline may end, and its success counts
  *   I3  no attempt begins at or after the deadline, except the first
  *   I4  waits are min(max, initial x 2^(n-1)) x [0.85, 1.15], n = failures so far; never shorter
@@ -31,6 +32,7 @@ struct weir_retry_options {
 struct weir_retry {
     int64_t first_ns;  /* the first attempt's begin; meaningful when attempts > 0 */
     int64_t next_ns;   /* when the next attempt may begin; 0: at once */
+    int64_t used_ns;   /* of the window, before this process: 600 s used leave 300 s */
     uint32_t attempts; /* begun */
     bool in_flight;
 };

@@ -22,7 +22,8 @@
  *                                            skip some of those that share the last ring
  *
  * A request reserves first: queued memory for its arena, a share for each destination, a credit in
- * every ring that any of its runs enters. All or nothing, nothing waits, nothing is visible yet.
+ * every ring that any of its runs enters. All or nothing for each destination, nothing waits, nothing
+ * is visible yet.
  * Then, once it is committed, it publishes; that cannot fail. A run in a ring holds one arena
  * reference with its bytes live. A run without points enters none.
  *
@@ -31,7 +32,8 @@
  *   I3  a ring is made when its namespace first comes to the destination, and lives as long as
  *       the router
  */
-#define WEIR_DESTINATIONS_MAX 64
+#define WEIR_DESTINATIONS_MAX 62 /* bits of `owed` in the spool; two of 64 have other meanings */
+#define WEIR_TARGETS_ALL      UINT64_MAX
 
 struct weir_route_destination {
     const char *name;
@@ -62,21 +64,32 @@ WEIR_MUST_USE enum weir_status weir_router_new(const struct weir_router_options 
  * using it. NULL is nothing. */
 void weir_router_free(struct weir_router *router);
 
+/* What of a request goes where, and what of that has its place in memory. */
+struct weir_reservation {
+    uint64_t wanted; /* bits of the destinations that want at least one of its points */
+    uint64_t live;   /* of those: all that the destination wants has its credit in the rings */
+    uint32_t points[WEIR_DESTINATIONS_MAX]; /* that each wants */
+};
+
 /* Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
- * takes shares and ring credits for all runs. WEIR_EFULL or WEIR_ENOMEM (a ring could not be made):
- * nothing is held but perhaps the arena's charge (which goes when the arena does). A request that
- * no destination wants is WEIR_OK, and its charge stays where it was. O(runs) for each destination.
- * Any RCU-registered thread. */
-WEIR_MUST_USE enum weir_status
-weir_router_reserve(struct weir_router *router, struct weir_arena *arena, struct weir_runs *runs);
+ * takes shares and ring credits in the row of each destination of `targets` that wants some of it:
+ * all or nothing for a destination, which is then `live`. One without room (its share, a ring, the
+ * queued budget, memory for a ring) is `wanted` and not live, and nothing is held for it: the
+ * caller takes the request disk-only for it, or cancels. Without a live one the arena's charge may
+ * have stayed where it was. O(runs) for each destination. Any RCU-registered thread. */
+void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
+                         struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret);
 
-/* Gives a reservation back: the commit failed. Any RCU-registered thread. */
-void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs);
+/* Gives a reservation back: the commit failed, or it was a repetition. Any RCU-registered thread. */
+void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
+                        const struct weir_reservation *reservation);
 
-/* Pushes every chain into its rings, each run with a reference of its own for each, and rings the
- * drainers' bells; the caller's reference stays the caller's. The runs must be those reserved, and
- * are not written to any more. Cannot fail. Any RCU-registered thread with a metrics slab. */
-void weir_router_publish(struct weir_router *router, struct weir_runs *runs);
+/* Pushes every chain into its rings of the live destinations, each run with a reference of its own
+ * for each, and rings the drainers' bells; the caller's reference stays the caller's. The runs must
+ * be those reserved, and are not written to any more. Cannot fail. Any RCU-registered thread with a
+ * metrics slab. */
+void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
+                         const struct weir_reservation *reservation);
 
 /* The next run for destination `index`, or NULL when all its rings are empty. Deficit round robin
  * by bytes: a namespace with a hundred times the data gets no more than its turn while others have

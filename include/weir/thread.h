@@ -15,6 +15,10 @@ enum weir_thread_role {
     WEIR_ROLE_MAIN,     /* start, stop, signals */
     WEIR_ROLE_LOOP,     /* an ingest event loop */
     WEIR_ROLE_EXPORTER, /* drains, batches, sends */
+    WEIR_ROLE_LANE,     /* commits requests to the spool */
+    WEIR_ROLE_KEEPER,   /* the spool's release log, recycling, zeroing ahead */
+    WEIR_ROLE_BACKLOG,  /* reads back from the spool */
+    WEIR_ROLE_LETTERS,  /* writes the dead letter */
     WEIR_ROLE_ADMIN,    /* health, metrics, status */
     WEIR_ROLE_TEST
 };

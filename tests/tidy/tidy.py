@@ -47,7 +47,7 @@ NOUNS = {
     "buffer_hints": ("buffer",), "encode": ("batch",), "http_framing": ("http_body",),
     "keys": ("key",), "namespace": ("namespaces",), "pipeline": ("worker",),
     "point": ("runs", "resource", "scope", "metric"), "response": ("outcome",),
-    "retry_window": ("retry",), "route": ("router",),
+    "retry_window": ("retry",), "route": ("router",), "segment": ("segments",),
 }
 
 # Where a library's headers may be included: (pattern, places); a place is a room or a folder.

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_NOTES_H
+#define WEIR_NOTES_H
+
+#include "weir/disk.h"
+#include "weir/ids.h"
+
+/*
+ * The release log: small notes about records, apart from the records, off the answer's path. Losing
+ * its tail costs repeats, never data. docs/formats/spool.md has the bytes.
+ *
+ *   notes.<16 hex digits>   [ header: magic, version, hash key, salt, checksum ]
+ *                           [ frame: size, checksum | notes ... ] [ frame ] [ frame ] torn
+ *
+ * A frame is what one sync makes durable. When the log has grown over twice its last snapshot (and
+ * over 1 MiB), a new file begins with a snapshot, is synced, and the old one is removed. Reading
+ * stops at the first frame that does not check: the tail is cut, and counted.
+ *
+ *   I1  a note is about something durable already, or allowed to be wrong the cheap way
+ *   I2  unknown notes are skipped by their size: a later version's log can be read
+ */
+enum weir_note_kind {
+    WEIR_NOTE_DONE = 1, /* `lsn` is settled for the destination `name` */
+    WEIR_NOTE_PART = 2, /* of `lsn`, points [begin, end) of `total` are settled for `name` */
+    WEIR_NOTE_ATTEMPTED =
+        3,            /* of `lsn`, `used_ns` of the retry window towards `name` are used, and its
+                               first attempt was at wall_ns */
+    WEIR_NOTE_ID = 4, /* `id` was committed */
+    WEIR_NOTE_DURABLE = 5, /* every sequence number up to `lsn` (of its epoch) was durable */
+    WEIR_NOTE_LOST = 6     /* `lsn` was damaged on disk and counted as lost: not again */
+};
+
+struct weir_note {
+    enum weir_note_kind kind;
+    uint64_t lsn;
+    struct weir_bytes name; /* of a destination; "" stands for the dead letter */
+    uint32_t begin, end, total;
+    int64_t used_ns, wall_ns;
+    struct weir_id id;
+};
+
+struct weir_notes;
+
+/* Opens the newest readable log, or begins one, and calls `visit` for each of its notes. *ret_torn:
+ * bytes cut. WEIR_EIO, WEIR_ENOMEM. `seed` 0: from the system.
+ * tidy: allow params -- one call at start */
+struct weir_notes_reader {
+    void (*visit)(void *argument, const struct weir_note *note);
+    void *argument;
+    uint64_t torn_bytes; /* out */
+    uint64_t unreadable; /* out: logs set aside, of a version that we cannot read */
+};
+WEIR_MUST_USE enum weir_status weir_notes_open(const struct weir_disk *disk, unsigned version,
+                                               uint64_t seed, struct weir_notes_reader *reader,
+                                               struct weir_notes **ret);
+void weir_notes_close(struct weir_notes *notes);
+
+/* The key that request ids are hashed with. */
+void weir_notes_hash_key(const struct weir_notes *notes, uint64_t ret_key[2]);
+
+/* Appends an encoded note to `out`: pure, any thread. A failed `out` stays failed. */
+struct weir_buf;
+void weir_notes_put(struct weir_buf *out, const struct weir_note *note);
+
+/* Writes `notes_` (any number of encoded notes) as one frame and syncs. A failure is never tried
+ * again on the same file: WEIR_EIO, WEIR_EFULL, and only a snapshot into a new file helps. */
+WEIR_MUST_USE enum weir_status weir_notes_append(struct weir_notes *notes,
+                                                 struct weir_bytes notes_);
+
+/* Whether it is time for a snapshot, also after a failure. */
+bool weir_notes_wants_snapshot(const struct weir_notes *notes);
+
+/* Begins a new file with this snapshot (encoded notes), durable under its name, and removes the old
+ * one. WEIR_EIO, WEIR_EFULL: the old one is still there. */
+WEIR_MUST_USE enum weir_status weir_notes_snapshot(struct weir_notes *notes,
+                                                   struct weir_bytes snapshot);
+
+#endif
