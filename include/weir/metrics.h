@@ -53,6 +53,24 @@ enum weir_family {
     WEIR_M_WINDOW_REMAINING,    /* weir_export_window_remaining_seconds{destination}, gauge */
     WEIR_M_BLOCKED,             /* weir_destination_blocked{destination,reason}, gauge 0 or 1 */
     WEIR_M_DEAD_LETTER_POINTS,  /* weir_dead_letter_points_total{destination,reason} */
+    WEIR_M_SPOOL_BYTES,         /* weir_spool_bytes, gauge */
+    WEIR_M_SPOOL_LIMIT,         /* weir_spool_limit_bytes, gauge */
+    WEIR_M_SPOOL_UNRELEASED,    /* weir_spool_unreleased_records, gauge */
+    WEIR_M_SPOOL_OWED_BYTES,    /* weir_spool_unreleased_bytes, gauge */
+    WEIR_M_SPOOL_OLDEST,        /* weir_spool_oldest_unreleased_seconds, gauge */
+    WEIR_M_SPOOL_BACKLOG,       /* weir_spool_backlog_records{destination}, gauge */
+    WEIR_M_SPOOL_BACKLOG_BYTES, /* weir_spool_backlog_bytes{destination}, gauge */
+    WEIR_M_SPOOL_COMMIT,        /* weir_spool_commit_duration_seconds, histogram */
+    WEIR_M_SPOOL_BATCH,         /* weir_spool_batch_records, histogram */
+    WEIR_M_SPOOL_RECORDS,       /* weir_spool_records_total{what} */
+    WEIR_M_SPOOL_FAILURES,      /* weir_spool_failures_total{file} */
+    WEIR_M_SPOOL_LOST,          /* weir_spool_lost_records_total */
+    WEIR_M_SPOOL_TORN,          /* weir_spool_torn_records_total */
+    WEIR_M_SPOOL_SET_ASIDE,     /* weir_spool_set_aside_segments, gauge */
+    WEIR_M_DEDUPLICATED,        /* weir_requests_deduplicated_total */
+    WEIR_M_IDS_REUSED,          /* weir_request_ids_reused_total */
+    WEIR_M_DEDUPE_EVICTED,      /* weir_dedupe_evicted_total */
+    WEIR_M_DEDUPE_ENTRIES,      /* weir_dedupe_entries, gauge */
     WEIR_M_LOG_SUPPRESSED,      /* weir_log_lines_suppressed_total */
     WEIR_M_OVERFLOW,            /* weir_metrics_overflow_total{family} */
     WEIR_M_BUILD_INFO,          /* weir_build_info{version} */

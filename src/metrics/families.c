@@ -31,6 +31,9 @@ static const struct weir_family_buckets lags = {
 static const struct weir_family_buckets sizes = {
     9, {1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}};
 
+static const struct weir_family_buckets counts = {11,
+                                                  {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}};
+
 #define PLAIN(kind_, name_, help_)                                                                 \
     {                                                                                              \
         .name = (name_), .help = (help_), .kind = (kind_)                                          \
@@ -140,6 +143,46 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_DEAD_LETTER_POINTS] =
         TWO(COUNTER, "weir_dead_letter_points_total", "destination", "reason", CAP_CLOSED * 4,
             "Data points given up for a destination, by reason."),
+    [WEIR_M_SPOOL_BYTES] =
+        PLAIN(GAUGE, "weir_spool_bytes", "Bytes that the spool's segments take on disk."),
+    [WEIR_M_SPOOL_LIMIT] = PLAIN(GAUGE, "weir_spool_limit_bytes", "The most they may take."),
+    [WEIR_M_SPOOL_UNRELEASED] = PLAIN(GAUGE, "weir_spool_unreleased_records",
+                                      "Accepted requests that some destination does not have yet."),
+    [WEIR_M_SPOOL_OWED_BYTES] = PLAIN(GAUGE, "weir_spool_unreleased_bytes", "Their bytes on disk."),
+    [WEIR_M_SPOOL_OLDEST] = PLAIN(GAUGE, "weir_spool_oldest_unreleased_seconds",
+                                  "How long ago the oldest of them was received."),
+    [WEIR_M_SPOOL_BACKLOG] = ONE(GAUGE, "weir_spool_backlog_records", "destination", CAP_CONFIGURED,
+                                 "Requests on disk that a destination is owed and that are not in "
+                                 "memory for it."),
+    [WEIR_M_SPOOL_BACKLOG_BYTES] = ONE(GAUGE, "weir_spool_backlog_bytes", "destination",
+                                       CAP_CONFIGURED, "Their bytes on disk."),
+    [WEIR_M_SPOOL_COMMIT] = HISTOGRAM("weir_spool_commit_duration_seconds", &durations,
+                                      "One write and one sync, for all requests that waited."),
+    [WEIR_M_SPOOL_BATCH] = HISTOGRAM("weir_spool_batch_records", &counts,
+                                     "Requests made durable by one write and one sync."),
+    [WEIR_M_SPOOL_RECORDS] =
+        ONE(COUNTER, "weir_spool_records_total", "what", CAP_CLOSED,
+            "Requests brought to the spool: committed, refused for want of room (full), or refused "
+            "because it has failed (failed)."),
+    [WEIR_M_SPOOL_FAILURES] =
+        ONE(COUNTER, "weir_spool_failures_total", "file", CAP_CLOSED,
+            "Failed writes and syncs, by kind of file: segment, release_log. Each ends the use of "
+            "that file."),
+    [WEIR_M_SPOOL_LOST] = PLAIN(COUNTER, "weir_spool_lost_records_total",
+                                "Acknowledged requests that were found damaged on disk."),
+    [WEIR_M_SPOOL_TORN] = PLAIN(COUNTER, "weir_spool_torn_records_total",
+                                "Requests cut off at a start: written, but never acknowledged."),
+    [WEIR_M_SPOOL_SET_ASIDE] =
+        PLAIN(GAUGE, "weir_spool_set_aside_segments",
+              "Segments of a version that this release cannot read, kept in set-aside/."),
+    [WEIR_M_DEDUPLICATED] = PLAIN(COUNTER, "weir_requests_deduplicated_total",
+                                  "Requests answered 200 because they had been accepted before."),
+    [WEIR_M_IDS_REUSED] = PLAIN(COUNTER, "weir_request_ids_reused_total",
+                                "Requests accepted whose id was seen before with another body."),
+    [WEIR_M_DEDUPE_EVICTED] =
+        PLAIN(COUNTER, "weir_dedupe_evicted_total",
+              "Request ids forgotten before their time, because there were too many."),
+    [WEIR_M_DEDUPE_ENTRIES] = PLAIN(GAUGE, "weir_dedupe_entries", "Request ids remembered."),
     [WEIR_M_LOG_SUPPRESSED] = PLAIN(TOTAL, "weir_log_lines_suppressed_total",
                                     "Log lines left out by the rate limit of their event."),
     [WEIR_M_OVERFLOW] =
