@@ -95,7 +95,8 @@ static enum weir_status loop_open(struct ingest_loop *loop)
     WEIR_TRY(weir_metrics_thread_start());
     WEIR_TRY(weir_pool_new(weir_session_size(), SESSIONS_IDLE_MAX, weir_session_done,
                            &loop->context.pool));
-    WEIR_TRY(weir_worker_new(options->pipeline, &loop->context.worker));
+    WEIR_TRY(
+        weir_worker_new(options->pipeline, (struct weir_home){NULL, NULL}, &loop->context.worker));
     WEIR_TRY(weir_loop_new(&loop->loop));
     return open_listeners(loop);
 }

@@ -144,6 +144,7 @@ static void begin_body(struct weir_session *session, const struct weir_http_head
     submission->gzip = judgement->gzip;
     submission->received_ns = session->received_ns;
     submission->answered = on_answered;
+    submission->targets = WEIR_TARGETS_ALL;
     submission->key_name = weir_bytes_str(judgement->key_name);
     if (judgement->key_name != NULL) {
         weir_metrics_add(weir_metrics_series(WEIR_M_KEY_REQUESTS, &submission->key_name), 1);

@@ -42,14 +42,16 @@ struct weir_pipeline {
 
 struct weir_worker {
     struct weir_pipeline *pipeline;
+    struct weir_home home;
     struct weir_inflater *inflater;
     struct weir_account_cache cache;
 };
 
-static void commit_to_memory(void *self, struct weir_submission *submission)
+static void commit_to_memory(void *self, struct weir_spool_job *job)
 {
     (void)self;
-    weir_pipeline_committed(submission, WEIR_OK);
+    job->status = WEIR_OK;
+    job->done(job);
 }
 
 enum weir_status weir_pipeline_new(const struct weir_pipeline_options *options,
@@ -81,13 +83,15 @@ void weir_pipeline_free(struct weir_pipeline *pipeline)
     weir_mem_free(pipeline);
 }
 
-enum weir_status weir_worker_new(struct weir_pipeline *pipeline, struct weir_worker **ret)
+enum weir_status weir_worker_new(struct weir_pipeline *pipeline, struct weir_home home,
+                                 struct weir_worker **ret)
 {
     struct weir_worker *worker = weir_mem_zalloc(1, sizeof(*worker));
     if (worker == NULL) {
         return WEIR_ENOMEM;
     }
     worker->pipeline = pipeline;
+    worker->home = home;
     enum weir_status status = weir_inflater_new(&worker->inflater);
     if (status != WEIR_OK) {
         weir_mem_free(worker);
@@ -180,6 +184,24 @@ static enum weir_status name_origin(struct weir_submission *submission)
     return WEIR_OK;
 }
 
+static void on_done(struct weir_spool_job *job)
+{
+    struct weir_submission *submission =
+        (struct weir_submission *)((char *)job - offsetof(struct weir_submission, job));
+    struct weir_worker *worker = submission->worker;
+    const struct weir_pipeline_options *options = &worker->pipeline->options;
+    if (job->status != WEIR_OK) {
+        weir_router_cancel(options->router, &submission->result.runs, &submission->reservation);
+        refuse(submission, 503, "not_committed", "the request could not be made safe, try again");
+        return;
+    }
+    weir_intake_release(&submission->intake);
+    weir_account_request(worker->pipeline->account, &worker->cache, submission,
+                         weir_clock_wall_ns());
+    weir_router_publish(options->router, &submission->result.runs, &submission->reservation);
+    answer(submission, &(struct weir_answer){.code = 200, .reason = "ok"});
+}
+
 void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission)
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
@@ -199,26 +221,19 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
         refuse(submission, 503, "memory_intake", "no memory for this request now, try again");
         return;
     }
-    status = weir_router_reserve(options->router, submission->arena, &submission->result.runs);
-    if (status != WEIR_OK) {
+    struct weir_reservation *held = &submission->reservation;
+    weir_router_reserve(options->router, submission->arena, &submission->result.runs,
+                        submission->targets, held);
+    if (held->live != held->wanted) {
+        weir_router_cancel(options->router, &submission->result.runs, held);
         refuse(submission, 503, "memory_queued", "a destination's queue is full now, try again");
         return;
     }
-    options->commit.commit(options->commit.self, submission);
+    submission->job = (struct weir_spool_job){.done = on_done};
+    options->commit.commit(options->commit.self, &submission->job);
 }
 
-void weir_pipeline_committed(struct weir_submission *submission, enum weir_status status)
+void weir_pipeline_resume(struct weir_submission *submission)
 {
-    struct weir_worker *worker = submission->worker;
-    const struct weir_pipeline_options *options = &worker->pipeline->options;
-    if (status != WEIR_OK) {
-        weir_router_cancel(options->router, &submission->result.runs);
-        refuse(submission, 503, "not_committed", "the request could not be made safe, try again");
-        return;
-    }
-    weir_intake_release(&submission->intake);
-    weir_account_request(worker->pipeline->account, &worker->cache, submission,
-                         weir_clock_wall_ns());
-    weir_router_publish(options->router, &submission->result.runs);
-    answer(submission, &(struct weir_answer){.code = 200, .reason = "ok"});
+    (void)submission;
 }

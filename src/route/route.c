@@ -2,12 +2,12 @@
 /*
  * The producers' side of the router: see weir/route.h. The drainers' side is drain.c.
  *
- *   reserve   ids, chains; arena's charge ─► queued budget
- *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what was taken is
- *             row 1: ...                                                    │ given back when a
- *                                                                           ┘ later row says no
- *   publish   references for all, then pushes, then bells
- *   cancel    credits and shares of all rows
+ *   reserve   ids, chains
+ *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what a row took is
+ *             row 1: ...                                                    ┘ given back when it
+ *             arena's charge ─► queued budget, if a row is live               has no room for all
+ *   publish   references for all live rows, then pushes, then bells
+ *   cancel    credits and shares of the live rows
  *
  *   I1  a decision, once known, never changes: names of ids are for ever and globs do not change
  *   I2  reserve, publish and cancel see the same decisions, so what is taken is what is given back
@@ -23,13 +23,13 @@
  * retains, counts, takes and gives back are the runs that weir_route_wanted finds.
  *
  * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
- * compare-and-swap keeps the first; the loser frees its own. Full is WEIR_EFULL and leaves
- * everything as it was. A drainer may free a run's arena as soon as the run is in its ring; so all
+ * compare-and-swap keeps the first; the loser frees its own. A full row is wanted and not live, and
+ * holds nothing; the other rows do not notice. A drainer may free a run's arena as soon as the run is in its ring; so all
  * references are taken before the first push, and the caller's own reference keeps the array of
  * runs itself.
  *
- * Deliberately no waiting for credit, and no partial requests: a request is all or nothing for all
- * destinations.
+ * Deliberately no waiting for credit, and no partial requests: a request is all or nothing for each
+ * destination. Whether one destination without room stops the others is the caller's to say.
  */
 #include "router_internal.h"
 #include "weir/mem.h"
@@ -266,54 +266,64 @@ static void link_chains(struct weir_router *router, struct weir_arena *arena,
     }
 }
 
-static bool is_routed(struct weir_router *router, const struct weir_runs *runs)
+/* Points that a row takes of all runs. */
+static uint32_t wanted_points(struct weir_route_row *row, const struct weir_runs *runs)
 {
+    uint32_t points = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
-        for (uint32_t row = 0; row < router->row_count; row++) {
-            if (takes(&router->rows[row], &runs->runs[i])) {
-                return true;
-            }
-        }
+        points += takes(row, &runs->runs[i]) ? runs->runs[i].count : 0;
     }
-    return false;
+    return points;
 }
 
-enum weir_status weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
-                                     struct weir_runs *runs)
+static bool is_live(const struct weir_reservation *reservation, uint32_t row)
 {
+    return (reservation->live >> row & 1) != 0;
+}
+
+void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
+                         struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret)
+{
+    struct weir_reservation made = {.wanted = 0};
     link_chains(router, arena, runs);
-    if (!is_routed(router, runs)) {
-        return WEIR_OK; /* nothing will be queued, so there may be no room for it */
-    }
-    WEIR_TRY(weir_arena_charge_to(arena, router->queued));
     for (uint32_t row = 0; row < router->row_count; row++) {
-        enum weir_status status = reserve_row(router, &router->rows[row], runs);
-        if (status != WEIR_OK) {
-            for (uint32_t before = 0; before < row; before++) {
-                cancel_row(&router->rows[before], runs, runs->count);
-            }
-            return status;
+        if ((targets >> row & 1) == 0) {
+            continue;
+        }
+        made.points[row] = wanted_points(&router->rows[row], runs);
+        if (made.points[row] > 0) {
+            made.wanted |= UINT64_C(1) << row;
+            bool fits = reserve_row(router, &router->rows[row], runs) == WEIR_OK;
+            made.live |= fits ? UINT64_C(1) << row : 0;
         }
     }
-    return WEIR_OK;
+    if (made.live != 0 && weir_arena_charge_to(arena, router->queued) != WEIR_OK) {
+        weir_router_cancel(router, runs, &made);
+        made.live = 0;
+    }
+    *ret = made;
 }
 
-void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs)
+void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
+                        const struct weir_reservation *reservation)
 {
     for (uint32_t row = 0; row < router->row_count; row++) {
-        cancel_row(&router->rows[row], runs, runs->count);
+        if (is_live(reservation, row)) {
+            cancel_row(&router->rows[row], runs, runs->count);
+        }
     }
 }
 
 /* One reference for each ring that a run will be in, and the count of what shares a ring for want
  * of ids. */
-static void retain(struct weir_router *router, const struct weir_runs *runs)
+static void retain(struct weir_router *router, const struct weir_runs *runs,
+                   const struct weir_reservation *reservation)
 {
     uint64_t shared_points = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
         const struct weir_run *run = &runs->runs[i];
         for (uint32_t row = 0; row < router->row_count; row++) {
-            if (takes(&router->rows[row], run)) {
+            if (is_live(reservation, row) && takes(&router->rows[row], run)) {
                 weir_arena_ref(run->arena, run->bytes);
             }
         }
@@ -342,13 +352,17 @@ static bool publish_chain(struct weir_router *router, struct weir_route_row *row
     return true;
 }
 
-void weir_router_publish(struct weir_router *router, struct weir_runs *runs)
+void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
+                         const struct weir_reservation *reservation)
 {
-    retain(router, runs);
+    if (reservation->live == 0) {
+        return;
+    }
+    retain(router, runs, reservation);
     for (uint32_t row = 0; row < router->row_count; row++) {
         struct weir_route_row *to = &router->rows[row];
         bool is_published = false;
-        for (uint32_t i = 0; i < runs->count; i++) {
+        for (uint32_t i = 0; is_live(reservation, row) && i < runs->count; i++) {
             if (runs->runs[i].is_first && publish_chain(router, to, &runs->runs[i])) {
                 is_published = true;
             }

@@ -120,7 +120,7 @@ static const struct weir_origin *copy_origin(struct copier *copier, const struct
         return copier->origin;
     }
     struct weir_origin *to = place(copier, sizeof(*to), alignof(struct weir_origin));
-    struct weir_origin copy = {.received_ns = from->received_ns};
+    struct weir_origin copy = *from;
     copy.request_id = place_bytes(copier, from->request_id);
     copy.stream = place_bytes(copier, from->stream);
     if (to != NULL) {

@@ -90,6 +90,7 @@ static void note_published(struct model *model, const struct weir_runs *runs)
 static void bring_request(struct fixture *fixture, struct weir_router *router, struct model *model,
                           struct weir_rand *rand)
 {
+    struct weir_reservation held;
     size_t padding = weir_rand_below(rand, 3) == 0 ? (size_t)100 << 10 : 0;
     struct fixture_request request = fixture_request(fixture, "id", padding);
     uint64_t runs = 1 + weir_rand_below(rand, 6);
@@ -101,12 +102,12 @@ static void bring_request(struct fixture *fixture, struct weir_router *router, s
             fixture_point(&request, run, metric, ++model->numbers, weir_rand_below(rand, 9000));
         }
     }
-    enum weir_status status = weir_router_reserve(router, request.arena, &request.runs);
+    enum weir_status status = fixture_reserve(router, &request, &held);
     if (status == WEIR_OK && weir_rand_below(rand, 5) == 0) {
-        weir_router_cancel(router, &request.runs);
+        weir_router_cancel(router, &request.runs, &held);
     } else if (status == WEIR_OK) {
         note_published(model, &request.runs);
-        weir_router_publish(router, &request.runs);
+        weir_router_publish(router, &request.runs, &held);
     } else {
         assert_int_equal(status, WEIR_EFULL);
     }

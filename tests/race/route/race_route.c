@@ -66,6 +66,7 @@ static struct fixture_request a_request(struct producer *producer, struct weir_r
 
 static void produce(void *argument)
 {
+    struct weir_reservation held;
     struct producer *producer = argument;
     struct weir_router *router = producer->shared->router;
     weir_rcu_thread_start();
@@ -75,15 +76,15 @@ static void produce(void *argument)
     for (uint64_t i = 0; i < REQUESTS; i++) {
         uint64_t number = producer->first_number + i * RUNS;
         struct fixture_request request = a_request(producer, &rand, number);
-        while (weir_router_reserve(router, request.arena, &request.runs) != WEIR_OK) {
+        while (fixture_reserve(router, &request, &held) != WEIR_OK) {
             producer->refused++;
             (void)sched_yield();
         }
         if (weir_rand_below(&rand, 8) == 0) {
-            weir_router_cancel(router, &request.runs);
+            weir_router_cancel(router, &request.runs, &held);
             i--; /* the same numbers once more */
         } else {
-            weir_router_publish(router, &request.runs);
+            weir_router_publish(router, &request.runs, &held);
         }
         weir_arena_unref(request.arena, 0);
     }

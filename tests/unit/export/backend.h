@@ -245,15 +245,16 @@ static inline void scene_start(struct scene *scene)
 /* Publishes one request with the points [from, to), at most 64. False when there is no room. */
 static inline bool scene_publish(struct scene *scene, uint64_t from, uint64_t to, size_t padding)
 {
+    struct weir_reservation held;
     struct fixture_request request = fixture_request(&scene->fixture, "request-1", 0);
     struct weir_run *run = fixture_run(&request, "AWS/EC2", "");
     const struct weir_metric *metric = fixture_metric(run, "", "metric");
     for (uint64_t number = from; number < to; number++) {
         fixture_point(&request, run, metric, number, padding);
     }
-    bool fits = weir_router_reserve(scene->router, request.arena, &request.runs) == WEIR_OK;
+    bool fits = fixture_reserve(scene->router, &request, &held) == WEIR_OK;
     if (fits) {
-        weir_router_publish(scene->router, &request.runs);
+        weir_router_publish(scene->router, &request.runs, &held);
     }
     weir_arena_unref(request.arena, 0);
     return fits;

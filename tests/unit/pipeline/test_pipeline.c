@@ -25,7 +25,9 @@ static void begin(struct flow_options options)
 {
     fixture.answers = 0;
     flow_start(&fixture.flow, options);
-    assert_int_equal(weir_worker_new(fixture.flow.pipeline, &fixture.worker), WEIR_OK);
+    assert_int_equal(
+        weir_worker_new(fixture.flow.pipeline, (struct weir_home){NULL, NULL}, &fixture.worker),
+        WEIR_OK);
 }
 
 static void end(void)
@@ -38,8 +40,10 @@ static void end(void)
 static int submit(struct weir_bytes body, const char *request_id)
 {
     fixture.answer.code = 0;
-    fixture.submission = (struct weir_submission){
-        .request_id = weir_bytes_str(request_id), .answered = on_answered, .received_ns = 1};
+    fixture.submission = (struct weir_submission){.request_id = weir_bytes_str(request_id),
+                                                  .answered = on_answered,
+                                                  .received_ns = 1,
+                                                  .targets = WEIR_TARGETS_ALL};
     weir_intake_init(&fixture.submission.intake, &fixture.flow.intake, fixture.flow.regions,
                      (size_t)16 << 20);
     assert_int_equal(weir_intake_append(&fixture.submission.intake, body), WEIR_OK);
@@ -149,12 +153,12 @@ static void test_ids_that_differ_are_counted(void **state)
 }
 
 /* A commit that is slow, and one that fails: what the spool will be. */
-static struct weir_submission *pending;
+static struct weir_spool_job *pending;
 
-static void commit_later(void *self, struct weir_submission *submission)
+static void commit_later(void *self, struct weir_spool_job *job)
 {
     (void)self;
-    pending = submission;
+    pending = job;
 }
 
 static void test_nothing_is_visible_before_the_commit(void **state)
@@ -166,7 +170,8 @@ static void test_nothing_is_visible_before_the_commit(void **state)
     assert_int_equal(flow_drain(&fixture.flow), 0);
     assert_true(weir_credit_used(&fixture.flow.intake) >
                 0); /* the raw body is still there to be written */
-    weir_pipeline_committed(pending, WEIR_OK);
+    pending->status = WEIR_OK;
+    pending->done(pending);
     assert_int_equal(fixture.answer.code, 200);
     assert_int_equal(flow_drain(&fixture.flow), 1);
     end();
@@ -178,7 +183,8 @@ static void test_a_failed_commit_gives_everything_back(void **state)
     begin((struct flow_options){.slots = 2, .commit = {commit_later, NULL}});
     for (int i = 0; i < 5; i++) { /* more often than there are credits */
         assert_int_equal(submit_record(FLOW_LINE("AWS/EC2", "A")), 0);
-        weir_pipeline_committed(pending, WEIR_EIO);
+        pending->status = WEIR_EIO;
+        pending->done(pending);
         assert_int_equal(fixture.answer.code, 503);
         assert_string_equal(fixture.answer.reason, "not_committed");
         assert_int_equal(weir_router_queued_bytes(fixture.flow.router, 0), 0);

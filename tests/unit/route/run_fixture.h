@@ -16,6 +16,7 @@
 #include "weir/pbw.h"
 #include "weir/point.h"
 #include "weir/rcu.h"
+#include "weir/route.h"
 #include <stdlib.h>
 
 enum { FIXTURE_RUNS_MAX = 16, FIXTURE_POINTS_MAX = 64 };
@@ -193,6 +194,19 @@ static inline struct fixture_request fixture_single(struct fixture *fixture, con
     struct weir_run *run = fixture_run(&request, name, "resource");
     fixture_point(&request, run, fixture_metric(run, "", "metric"), number, padding);
     return request;
+}
+
+/* Reserves for all destinations or for none, as durability: memory does. */
+static inline enum weir_status fixture_reserve(struct weir_router *router,
+                                               struct fixture_request *request,
+                                               struct weir_reservation *ret)
+{
+    weir_router_reserve(router, request->arena, &request->runs, WEIR_TARGETS_ALL, ret);
+    if (ret->live == ret->wanted) {
+        return WEIR_OK;
+    }
+    weir_router_cancel(router, &request->runs, ret);
+    return WEIR_EFULL;
 }
 
 #endif

@@ -73,9 +73,10 @@ static struct fixture_request a_wide_request(bool by_name)
 
 static enum weir_status bring(struct fixture_request request)
 {
-    enum weir_status status = weir_router_reserve(router, request.arena, &request.runs);
+    struct weir_reservation held;
+    enum weir_status status = fixture_reserve(router, &request, &held);
     if (status == WEIR_OK) {
-        weir_router_publish(router, &request.runs);
+        weir_router_publish(router, &request.runs, &held);
     }
     weir_arena_unref(request.arena, 0);
     return status;
@@ -148,12 +149,13 @@ static void test_five_thousand_namespaces_in_one_request(void **state)
 /* As many requests as a ring has slots, and no more; one that is refused leaves nothing. */
 static void test_a_slot_is_a_request(void **state)
 {
+    struct weir_reservation held;
     (void)state;
     open_router(sevens, NULL);
     for (int i = 0; i < 3 * SLOTS; i++) {
         struct fixture_request request = a_wide_request(true);
-        assert_int_equal(weir_router_reserve(router, request.arena, &request.runs), WEIR_OK);
-        weir_router_cancel(router, &request.runs);
+        assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
+        weir_router_cancel(router, &request.runs, &held);
         weir_arena_unref(request.arena, 0);
         expect_empty(0);
         expect_empty(1);

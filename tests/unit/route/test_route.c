@@ -62,9 +62,10 @@ static struct weir_router *a_router(const struct weir_route_destination *destina
 
 static void publish(struct weir_router *router, struct fixture_request request)
 {
+    struct weir_reservation held;
     assert_true(weir_runs_validate(&request.runs));
-    assert_int_equal(weir_router_reserve(router, request.arena, &request.runs), WEIR_OK);
-    weir_router_publish(router, &request.runs);
+    assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 
@@ -141,6 +142,7 @@ static void test_no_destination_wants_it(void **state)
 /* All excluded, or all quarantined, so that there is no run: Firehose is not to send that again. */
 static void test_what_nobody_wants_needs_no_queued_memory(void **state)
 {
+    struct weir_reservation held;
     (void)state;
     static const char *const ec2[] = {"AWS/EC2", NULL};
     const struct weir_route_destination destination = a_destination(ec2, NULL);
@@ -149,7 +151,7 @@ static void test_what_nobody_wants_needs_no_queued_memory(void **state)
     publish(router, fixture_single(&fixture, "AWS/ECS", 1, 0));
     publish(router, fixture_request(&fixture, "quarantined", 0));
     struct fixture_request wanted = fixture_single(&fixture, "AWS/EC2", 2, 0);
-    assert_int_equal(weir_router_reserve(router, wanted.arena, &wanted.runs), WEIR_EFULL);
+    assert_int_equal(fixture_reserve(router, &wanted, &held), WEIR_EFULL);
     weir_arena_unref(wanted.arena, 0);
     weir_credit_give(&fixture.queued, 64 * MIB);
     assert_null(weir_router_take(router, 0));
@@ -178,15 +180,16 @@ static void test_counts_and_bells(void **state)
 
 static void test_cancel_gives_everything_back(void **state)
 {
+    struct weir_reservation held;
     (void)state;
     const struct weir_route_destination destinations[] = {a_destination(NULL, NULL),
                                                           a_destination(NULL, NULL)};
     struct weir_router *router = a_router(destinations, 2, 2);
     for (int i = 0; i < 5; i++) { /* more often than the ring has slots */
         struct fixture_request request = fixture_single(&fixture, "A", 1, 100);
-        assert_int_equal(weir_router_reserve(router, request.arena, &request.runs), WEIR_OK);
+        assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
         assert_true(weir_router_queued_bytes(router, 1) > 100);
-        weir_router_cancel(router, &request.runs);
+        weir_router_cancel(router, &request.runs, &held);
         assert_int_equal(weir_router_queued_bytes(router, 0), 0);
         assert_int_equal(weir_router_queued_bytes(router, 1), 0);
         weir_arena_unref(request.arena, 0);
@@ -197,8 +200,9 @@ static void test_cancel_gives_everything_back(void **state)
 
 static void assert_refused(struct weir_router *router, struct fixture_request request)
 {
+    struct weir_reservation held;
     size_t before[2] = {weir_router_queued_bytes(router, 0), weir_router_queued_bytes(router, 1)};
-    assert_int_equal(weir_router_reserve(router, request.arena, &request.runs), WEIR_EFULL);
+    assert_int_equal(fixture_reserve(router, &request, &held), WEIR_EFULL);
     assert_int_equal(weir_router_queued_bytes(router, 0), before[0]);
     assert_int_equal(weir_router_queued_bytes(router, 1), before[1]);
     weir_arena_unref(request.arena, 0);
@@ -236,13 +240,14 @@ static void test_share_full(void **state)
 
 static void test_queued_memory_full(void **state)
 {
+    struct weir_reservation held;
     (void)state;
     const struct weir_route_destination destination = a_destination(NULL, NULL);
     struct weir_router *router = a_router(&destination, 1, 8);
     struct fixture_request request = fixture_request(&fixture, "big", 65 * MIB);
     struct weir_run *run = fixture_run(&request, "A", "r");
     fixture_point(&request, run, fixture_metric(run, "", "m"), 1, 0);
-    assert_int_equal(weir_router_reserve(router, request.arena, &request.runs), WEIR_EFULL);
+    assert_int_equal(fixture_reserve(router, &request, &held), WEIR_EFULL);
     assert_int_equal(weir_credit_used(&fixture.queued), 0);
     weir_arena_unref(request.arena, 0);
     weir_router_free(router);
