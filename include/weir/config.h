@@ -7,6 +7,7 @@
 #include "weir/exporter.h"
 #include "weir/log.h"
 #include "weir/retry_window.h"
+#include "weir/spool.h"
 
 /*
  * The configuration: one YAML document, or none, to a struct in which every value is there and has
@@ -76,7 +77,25 @@ struct weir_config_ingest {
 
 struct weir_config_spool {
     struct weir_config_mapping at;
-    unsigned durability; /* 0: memory, the only one of this version */
+    const char *directory;
+    size_t limit;
+    unsigned durability; /* enum weir_durability */
+    size_t segment_size; /* 0: derived from the limit */
+    uint32_t format;     /* version of the files to write */
+    size_t backlog_rate; /* bytes a second; 0: no bound */
+};
+
+struct weir_config_dedupe {
+    struct weir_config_mapping at;
+    int64_t window_ns; /* 0: off */
+    uint32_t entries;
+};
+
+struct weir_config_dead_letter {
+    struct weir_config_mapping at;
+    const char *directory; /* derived where not written; NULL: there is none */
+    size_t limit;
+    unsigned when_full; /* 0: reject, 1: evict */
 };
 
 struct weir_config_buffer {
@@ -120,8 +139,9 @@ struct weir_config_destination {
     struct weir_config_buffer buffer;
     struct weir_config_retry retry;
     struct weir_config_tls tls;
-    const char *proxy; /* NULL: none */
-    const char *url;   /* derived: where requests go */
+    const char *proxy;  /* NULL: none */
+    size_t spool_share; /* 0: no bound */
+    const char *url;    /* derived: where requests go */
 };
 
 struct weir_config_drain {
@@ -147,8 +167,10 @@ struct weir_config {
     struct weir_config_ingest ingest;
     size_t memory_limit;
     struct weir_config_spool spool;
+    struct weir_config_dedupe dedupe;
     struct weir_config_buffer buffer;
     struct weir_config_retry retry;
+    struct weir_config_dead_letter dead_letter;
     struct weir_config_drain drain;
     uint32_t export_threads;              /* 0: one a core */
     struct weir_config_list destinations; /* struct weir_config_destination, at least one */
@@ -183,6 +205,7 @@ struct weir_config_shares {
     size_t intake;
     size_t queued;
     size_t export_bytes;
+    size_t backlog;     /* reading back from the spool */
     size_t idle;        /* regions kept for the next user */
     size_t destination; /* what one destination may hold of `queued` */
 };

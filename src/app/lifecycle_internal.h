@@ -5,28 +5,38 @@
 #include "weir/admin.h"
 #include "weir/config.h"
 #include "weir/credit.h"
+#include "weir/custody.h"
 #include "weir/exporter.h"
 #include "weir/ingest.h"
 #include "weir/keys.h"
+#include "weir/letterbox.h"
 #include "weir/namespace.h"
 #include "weir/pipeline.h"
 #include "weir/region.h"
 #include "weir/route.h"
+#include "weir/spool.h"
 
-/* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_gauges.c keeps
- * gauges; service_status.c writes /status. */
+/* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_disk.c those of
+ * spool and dead letter; service_gauges.c keeps gauges; service_status.c writes /status. */
 enum weir_phase { WEIR_PHASE_STARTING, WEIR_PHASE_READY, WEIR_PHASE_DRAINING };
 
 /* Everything that runs. Half-built while it starts: what is NULL was not made. */
 struct weir_service {
     struct weir_credit intake; /* aligned, so first */
     struct weir_credit queued;
+    struct weir_credit backlog;
     const struct weir_config *config;
+    bool replaying; /* set before weir_service_build: no keys, no listeners, a spool of its own */
     struct weir_config_shares shares;
-    _Atomic int phase; /* enum weir_phase; relaxed: a health check a moment late is one */
+    _Atomic int phase;         /* enum weir_phase; relaxed: a health check a moment late is one */
+    _Atomic bool spool_failed; /* relaxed: who reads it late refuses late */
     int64_t started_ns;
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;
+    struct weir_disk letter_disk, spool_disk;
+    struct weir_letterbox *letterbox;
+    struct weir_spool *spool;
+    struct weir_custody *custody;
     struct weir_exporter *exporter;
     bool exporting; /* its threads run */
     struct weir_router *router;
@@ -37,23 +47,52 @@ struct weir_service {
     struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
 };
 
-/* Makes and starts every room. On failure it is logged, and the service good for weir_service_done
- * only. */
+/* Makes and starts every room. On failure it is logged, and the service good for
+ * weir_service_drain and weir_service_done only. */
 WEIR_MUST_USE enum weir_status weir_service_build(struct weir_service *service);
 
-/* Frees everything that was made, in reverse. Ingest must be drained and the exporter's threads
- * ended, where they ran. */
+/* Dead letter and spool, before anything that needs them; the spool's threads; the backlog, when the
+ * exporters run. Failures are logged. */
+WEIR_MUST_USE enum weir_status weir_service_build_disk(struct weir_service *service);
+WEIR_MUST_USE enum weir_status weir_service_build_custody(struct weir_service *service);
+WEIR_MUST_USE enum weir_status weir_service_build_backlog(struct weir_service *service);
+
+/* Takes the traffic out, in the stop order of docs/design: ingest, lane, backlog, exporter. The
+ * number of points that were not delivered; with a spool on disk they are still there. */
+uint64_t weir_service_drain(struct weir_service *service);
+
+/* Ends and frees everything that was made, in reverse; spool and dead letter are closed. The
+ * service must be drained. */
 void weir_service_done(struct weir_service *service);
+
+/* A whole life without listeners, for `weir replay`: the process is made ready (signals blocked,
+ * metrics, RCU), a service is built with `replaying` (spool in <spool.directory>/replay, ids of 30
+ * days), `feed` gives it its requests on this thread (which is registered for everything that
+ * weir_worker_new and weir_pipeline_submit want), and all is drained and taken down. The exit code:
+ * 0, or 1 when it could not start (logged), when `feed` says no, or when points were left that are
+ * not on disk. Main thread, once in a process. */
+int weir_service_replay(const struct weir_config *config,
+                        enum weir_status (*feed)(struct weir_service *service, void *argument),
+                        void *argument);
+
+/* Whether a SIGTERM or SIGINT has come, which `feed` asks between its files: it is told once
+ * seen. Main thread. */
+bool weir_service_interrupted(void);
 
 /* What the listeners ask. Any thread. */
 bool weir_service_ready(void *service);
 bool weir_service_ready_reason(void *service, const char **ret_reason);
+
+/* Whether a request of `size` bytes may come in: spool and dead letter have room and work; else
+ * *ret_reason is the label of its 503. Any thread. */
+bool weir_service_admits(void *service, uint64_t size, const char **ret_reason);
 
 /* Sets the gauges that nobody keeps current: weir_expo_collector's function. */
 void weir_service_gauges(void *service);
 
 /* /status. */
 void weir_service_status(void *service, struct weir_buf *out);
+void weir_service_status_disk(struct weir_service *service, struct weir_buf *out);
 
 /* Points delivered by all destinations so far. */
 uint64_t weir_service_delivered(const struct weir_service *service);
