@@ -53,6 +53,7 @@ enum weir_family {
     WEIR_M_WINDOW_REMAINING,    /* weir_export_window_remaining_seconds{destination}, gauge */
     WEIR_M_BLOCKED,             /* weir_destination_blocked{destination,reason}, gauge 0 or 1 */
     WEIR_M_DEAD_LETTER_POINTS,  /* weir_dead_letter_points_total{destination,reason} */
+    WEIR_M_DEAD_LETTER_REFUSED, /* weir_dead_letter_refused_points_total{destination} */
     WEIR_M_SPOOL_BYTES,         /* weir_spool_bytes, gauge */
     WEIR_M_SPOOL_LIMIT,         /* weir_spool_limit_bytes, gauge */
     WEIR_M_SPOOL_UNRELEASED,    /* weir_spool_unreleased_records, gauge */

@@ -143,6 +143,10 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_DEAD_LETTER_POINTS] =
         TWO(COUNTER, "weir_dead_letter_points_total", "destination", "reason", CAP_CLOSED * 4,
             "Data points given up for a destination, by reason."),
+    [WEIR_M_DEAD_LETTER_REFUSED] =
+        ONE(COUNTER, "weir_dead_letter_refused_points_total", "destination", CAP_CONFIGURED,
+            "Data points given up that the dead letter had no room for or could not write; they "
+            "stay in the spool, if there is one."),
     [WEIR_M_SPOOL_BYTES] =
         PLAIN(GAUGE, "weir_spool_bytes", "Bytes that the spool's segments take on disk."),
     [WEIR_M_SPOOL_LIMIT] = PLAIN(GAUGE, "weir_spool_limit_bytes", "The most they may take."),

@@ -97,9 +97,8 @@ static inline struct fixture_request fixture_wide_request(struct fixture *fixtur
         (void)fixture_alloc(request.arena, padding);
     }
     request.origin = fixture_alloc(request.arena, sizeof(*request.origin));
-    request.origin->request_id = fixture_bytes(request.arena, id);
-    request.origin->stream = fixture_bytes(request.arena, "stream");
-    request.origin->received_ns = 0;
+    *request.origin = (struct weir_origin){.request_id = fixture_bytes(request.arena, id),
+                                           .stream = fixture_bytes(request.arena, "stream")};
     request.runs.runs = fixture_alloc(request.arena, runs_max * sizeof(struct weir_run));
     return request;
 }
