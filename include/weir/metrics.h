@@ -72,6 +72,10 @@ enum weir_family {
     WEIR_M_IDS_REUSED,          /* weir_request_ids_reused_total */
     WEIR_M_DEDUPE_EVICTED,      /* weir_dedupe_evicted_total */
     WEIR_M_DEDUPE_ENTRIES,      /* weir_dedupe_entries, gauge */
+    WEIR_M_DEAD_LETTER_BYTES,   /* weir_dead_letter_bytes, gauge */
+    WEIR_M_DEAD_LETTER_LIMIT,   /* weir_dead_letter_limit_bytes, gauge */
+    WEIR_M_DEAD_LETTER_LINES,   /* weir_dead_letter_lines_total{reason} */
+    WEIR_M_DEAD_LETTER_EVICTED, /* weir_dead_letter_evicted_files_total */
     WEIR_M_LOG_SUPPRESSED,      /* weir_log_lines_suppressed_total */
     WEIR_M_OVERFLOW,            /* weir_metrics_overflow_total{family} */
     WEIR_M_BUILD_INFO,          /* weir_build_info{version} */

@@ -187,6 +187,16 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
         PLAIN(COUNTER, "weir_dedupe_evicted_total",
               "Request ids forgotten before their time, because there were too many."),
     [WEIR_M_DEDUPE_ENTRIES] = PLAIN(GAUGE, "weir_dedupe_entries", "Request ids remembered."),
+    [WEIR_M_DEAD_LETTER_BYTES] =
+        PLAIN(GAUGE, "weir_dead_letter_bytes", "Bytes of all dead-letter files."),
+    [WEIR_M_DEAD_LETTER_LIMIT] =
+        PLAIN(GAUGE, "weir_dead_letter_limit_bytes",
+              "The limit of the dead-letter files: beyond it requests are refused, or files go."),
+    [WEIR_M_DEAD_LETTER_LINES] = ONE(COUNTER, "weir_dead_letter_lines_total", "reason", CAP_CLOSED,
+                                     "Lines written to the dead letter and synced, by reason."),
+    [WEIR_M_DEAD_LETTER_EVICTED] =
+        PLAIN(COUNTER, "weir_dead_letter_evicted_files_total",
+              "Dead-letter files removed to make room for newer ones (evict)."),
     [WEIR_M_LOG_SUPPRESSED] = PLAIN(TOTAL, "weir_log_lines_suppressed_total",
                                     "Log lines left out by the rate limit of their event."),
     [WEIR_M_OVERFLOW] =
