@@ -27,7 +27,11 @@ enum weir_note_kind {
                                first attempt was at wall_ns */
     WEIR_NOTE_ID = 4, /* `id` was committed */
     WEIR_NOTE_DURABLE = 5, /* every sequence number up to `lsn` (of its epoch) was durable */
-    WEIR_NOTE_LOST = 6     /* `lsn` was damaged on disk and counted as lost: not again */
+    WEIR_NOTE_LOST = 6,    /* `lsn` was damaged on disk and counted as lost: not again */
+    WEIR_NOTE_SEGMENT =
+        7 /* segment number `segment` holds the sequence numbers [first, lsn]; lsn 0:
+                              from `first` on, it is still being filled. So that damage at a
+                              segment's end is not taken for a segment that was released */
 };
 
 struct weir_note {
@@ -36,6 +40,7 @@ struct weir_note {
     struct weir_bytes name; /* of a destination; "" stands for the dead letter */
     uint32_t begin, end, total;
     int64_t used_ns, wall_ns;
+    uint64_t segment, first;
     struct weir_id id;
 };
 
