@@ -72,4 +72,11 @@ void weir_segments_release(struct weir_segments *segments, const struct weir_fra
  * to do. Any errors are kept for weir_segments_take to meet. */
 bool weir_segments_prepare(struct weir_segments *segments);
 
+/* What the files take now. */
+struct weir_segments_stat {
+    uint64_t bytes;       /* of all files */
+    uint64_t spare_bytes; /* of those that hold no records */
+};
+void weir_segments_look(const struct weir_segments *segments, struct weir_segments_stat *ret);
+
 #endif
