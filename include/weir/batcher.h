@@ -21,9 +21,9 @@
  * reference given back at once; weir_batcher_compact does the same for runs whose arenas have
  * become sparse since. So a rare point never pins a large arena. Resource order, metric order and
  * point order are those of first arrival. A batch has at most WEIR_BATCH_POINTS_MAX points,
- * whatever its hints say. It notes in a manifest which points of which request it has. Its index of nodes and points, which many tiny points make far larger
- * than they are, is charged to the budget but for its first 64 KiB; where that says no, the batch
- * is full early.
+ * whatever its hints say. It notes in a manifest which points of which request it has. Its index
+ * of nodes and points, which many tiny points make far larger than they are, is charged to the
+ * budget but for its first 64 KiB; where that says no, the batch is full early.
  */
 #define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
 
@@ -34,7 +34,8 @@ struct weir_batcher_options {
     struct weir_pool *batches;       /* of weir_batch_size() bytes, done = weir_batch_done */
     struct weir_regions *regions;    /* for copies; outlives the batches' pool */
     struct weir_arena_budget budget; /* who pays for copies and indices; outlives the batches */
-    const struct weir_manifests *manifests; /* who keeps accounts of requests; NULL: nobody */
+    const struct weir_manifests *manifests; /* who keeps accounts of requests, outlives the
+                                               batches; NULL: nobody */
     uint32_t destination;                   /* for the manifests */
 };
 

@@ -24,8 +24,8 @@ struct weir_batch_info {
 /* What is known about a batch without encoding it. */
 struct weir_batch_info weir_batch_info(const struct weir_batch *batch);
 
-/* The batch's manifest, now the caller's; NULL where nobody keeps accounts, or a second time. A batch
- * released with its manifest settles it as WEIR_KEPT. */
+/* The batch's manifest, now the caller's; NULL where nobody keeps accounts, or a second time. A
+ * batch released with its manifest settles it as WEIR_KEPT. */
 struct weir_manifest *weir_batch_manifest(struct weir_batch *batch);
 
 /* Appends the encoded request, exactly info.bytes; the buffer has room for them (asserted). */

@@ -87,7 +87,8 @@ WEIR_MUST_USE enum weir_status weir_exporter_start(struct weir_exporter *exporte
 /* Flushes: rings and open batches are closed and sent at once, retries go on, until all is
  * delivered or `deadline_ns` (monotonic) is reached. Then the threads end. What could not be
  * delivered is settled as WEIR_KEPT; without `keeps` it is lost: counted (expired, reason
- * "shutdown") and logged. *ret_points_left is its number in either case. Call once, after the last publish. The main thread. */
+ * "shutdown") and logged. *ret_points_left is its number in either case. Letters that are on their
+ * way are waited for, however long. Call once, after the last publish. The main thread. */
 void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
                          uint64_t *ret_points_left);
 

@@ -21,7 +21,7 @@
  *   I1  a manifest is settled exactly once, by whoever drops its last reference
  *   I2  parts of one ticket that follow each other without a gap are one part
  */
-struct weir_ticket; /* weir/ledger.h */
+struct weir_ticket; /* the spool's */
 
 enum weir_settlement {
     WEIR_SETTLED, /* delivered, or in the dead letter and durable there */
@@ -55,8 +55,12 @@ struct weir_settler {
 /* Makes a manifest from the pool an empty one with one reference. */
 void weir_manifest_open(struct weir_manifest *manifest, uint32_t destination);
 
-/* Adds points [begin, end) of a ticket's record. NULL tickets are nothing (WEIR_OK). WEIR_ENOMEM:
- * nothing changed. One thread, before the batch is closed. */
+/* Makes sure of room for one more part, so that the next weir_manifest_add cannot fail.
+ * WEIR_ENOMEM: nothing changed. */
+WEIR_MUST_USE enum weir_status weir_manifest_make_room(struct weir_manifest *manifest);
+
+/* Adds points [begin, end) of a ticket's record. NULL tickets and empty ranges are nothing
+ * (WEIR_OK). WEIR_ENOMEM: nothing changed. One thread, before the batch is closed. */
 WEIR_MUST_USE enum weir_status weir_manifest_add(struct weir_manifest *manifest,
                                                  struct weir_ticket *ticket, uint32_t begin,
                                                  uint32_t end);
@@ -70,8 +74,8 @@ struct weir_manifests {
     struct weir_settler settler; /* zeroed: nobody keeps accounts (durability: memory) */
 };
 
-/* A holder is done. The last one tells the settler and gives the manifest back to its pool. NULL is
- * nothing. Any thread. */
+/* A holder is done. The last one tells the settler, unless there are no parts to tell of, and gives
+ * the manifest back to its pool. NULL is nothing. Any thread. */
 void weir_manifest_unref(struct weir_manifest *manifest, const struct weir_manifests *home,
                          enum weir_settlement settlement);
 

@@ -30,9 +30,11 @@ struct weir_retry_options {
 };
 
 struct weir_retry {
-    int64_t first_ns;  /* the first attempt's begin; meaningful when attempts > 0 */
+    int64_t first_ns;  /* when the window began: the first attempt's begin, less what was used
+                          before; meaningful when attempts > 0 */
     int64_t next_ns;   /* when the next attempt may begin; 0: at once */
-    int64_t used_ns;   /* of the window, before this process: 600 s used leave 300 s */
+    int64_t used_ns;   /* of the window, before this process: 600 s used leave 300 s. The owner's
+                          to set before the first attempt; less than 0 counts as 0 */
     uint32_t attempts; /* begun */
     bool in_flight;
 };
@@ -42,7 +44,7 @@ enum weir_retry_verdict { WEIR_RETRY_WAIT, WEIR_RETRY_GO, WEIR_RETRY_EXPIRED };
 /* Never attempted: it may go at once. */
 void weir_retry_init(struct weir_retry *retry);
 
-/* Notes that an attempt begins. Asserts that none is in flight. */
+/* Notes that an attempt begins; the first one begins the window, used_ns ago. Asserts that none is in flight. */
 void weir_retry_begin(struct weir_retry *retry, int64_t now_ns);
 
 /* Notes that the attempt failed in a way that may be retried. `retry_after_ns` is the backend's
@@ -68,7 +70,7 @@ int64_t weir_retry_wakeup_ns(const struct weir_retry *retry,
 int64_t weir_retry_backoff_ns(const struct weir_retry_options *options, uint32_t failures,
                               double unit);
 
-/* Opens the window anew, as if never attempted: the destination was down or blocked, not the batch
+/* Opens the window anew, as if never attempted and nothing used: the destination was down or blocked, not the batch
  * at fault. Only the wait that a failure has just set is kept, so that a held batch does not hammer
  * a backend that is down. */
 void weir_retry_reset(struct weir_retry *retry);

@@ -15,6 +15,7 @@
  *   I3  a node's index is greater than its parent's and its elder sibling's; a point's than that of
  *       the point before it in its metric
  *   I4  what a node or point views lies in an arena of `refs` or in `copies`
+ *   I5  the manifest, where there is one, names each point of the batch that has a ticket once
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
  * arena each time. While one run is added the last pointers are remembered, so points of one metric
@@ -65,7 +66,9 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
     weir_buffer_init(&batch->buffer, hints);
     batch->trigger = WEIR_BUFFER_NOT_DUE;
     batch->oldest_received_ns = INT64_MAX;
+    batch->used_ns = 0;
     batch->requests = 0;
+    batch->manifest = NULL;
     batch->request_id[0] = '\0';
     batch->stream[0] = '\0';
     batch->node_count = 0;
@@ -209,6 +212,9 @@ static void note_origin(struct weir_batch *batch, const struct weir_origin *orig
     if (origin != NULL && origin->received_ns < batch->oldest_received_ns) {
         batch->oldest_received_ns = origin->received_ns;
     }
+    if (origin != NULL && origin->used_ns > batch->used_ns) {
+        batch->used_ns = origin->used_ns;
+    }
     batch->requests++;
 }
 
@@ -274,6 +280,26 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
     return size;
 }
 
+/* Room for what is noted of one more run; as weir_batch_make_ref_room. */
+static enum weir_status make_note_room(struct weir_batch *batch)
+{
+    if (batch->manifest == NULL || weir_manifest_make_room(batch->manifest) == WEIR_OK) {
+        return WEIR_OK;
+    }
+    return batch->point_count > 0 ? WEIR_EFULL : WEIR_ENOMEM;
+}
+
+/* Notes that the points [begin, end) of `run` are in; room was made. */
+static void note_points(struct weir_batch *batch, const struct weir_run *run, uint32_t begin,
+                        uint32_t end)
+{
+    if (batch->manifest != NULL && run->origin != NULL) {
+        enum weir_status status = weir_manifest_add(batch->manifest, run->origin->ticket,
+                                                    run->first + begin, run->first + end);
+        WEIR_ASSERT(status == WEIR_OK);
+    }
+}
+
 /* References the points of `run` that went in since `ref` was begun. The caller's own reference
  * ends when `is_last`. */
 static void add_ref(struct weir_batch *batch, const struct weir_run *run, struct weir_batch_ref ref,
@@ -299,6 +325,7 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
                                 const struct weir_run *run, uint32_t *offset, int64_t now_ns)
 {
     WEIR_TRY(weir_batch_make_ref_room(batch));
+    WEIR_TRY(make_note_room(batch));
     struct path path = {.metric = NULL};
     struct weir_batch_ref ref = {.points_begin = batch->point_count,
                                  .nodes_begin = batch->node_count};
@@ -313,6 +340,7 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
         next++;
     }
     if (next > *offset) {
+        note_points(batch, run, *offset, next); /* before the run's arena may go */
         add_ref(batch, run, ref, next == run->count);
         compact_ref(batch, options, batch->ref_count - 1);
         *offset = next;

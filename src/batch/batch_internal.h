@@ -64,9 +64,13 @@ struct weir_batch {
     struct weir_buffer buffer; /* its bytes are the encoded request's */
     enum weir_buffer_trigger trigger;
     int64_t oldest_received_ns;
+    int64_t used_ns;
     uint32_t requests;
     char request_id[64];
     char stream[128];
+
+    struct weir_manifest *manifest;        /* NULL: nobody keeps accounts, or it was handed over */
+    const struct weir_manifests *accounts; /* where it goes back to */
 
     struct weir_batch_node *nodes;
     struct weir_batch_point *points;

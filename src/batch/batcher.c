@@ -30,6 +30,30 @@ void weir_batcher_free(struct weir_batcher *batcher)
     weir_mem_free(batcher);
 }
 
+/* An open batch without points, with its manifest. */
+static enum weir_status open_batch(struct weir_batcher *batcher)
+{
+    const struct weir_batcher_options *options = &batcher->options;
+    struct weir_batch *batch = weir_pool_take(options->batches);
+    if (batch == NULL) {
+        return WEIR_ENOMEM;
+    }
+    struct weir_manifest *manifest = NULL;
+    if (options->manifests != NULL) {
+        manifest = weir_pool_take(options->manifests->pool);
+        if (manifest == NULL) {
+            weir_pool_give(options->batches, batch);
+            return WEIR_ENOMEM;
+        }
+        weir_manifest_open(manifest, options->destination);
+    }
+    weir_batch_open(batch, options->hints, options->budget);
+    batch->manifest = manifest;
+    batch->accounts = options->manifests;
+    batcher->open = batch;
+    return WEIR_OK;
+}
+
 enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct weir_run *run,
                                   uint32_t *offset, int64_t now_ns)
 {
@@ -39,11 +63,7 @@ enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct wei
         return WEIR_OK;
     }
     if (batcher->open == NULL) {
-        batcher->open = weir_pool_take(batcher->options.batches);
-        if (batcher->open == NULL) {
-            return WEIR_ENOMEM;
-        }
-        weir_batch_open(batcher->open, batcher->options.hints, batcher->options.budget);
+        WEIR_TRY(open_batch(batcher));
     }
     return weir_batch_add(batcher->open, &batcher->options, run, offset, now_ns);
 }

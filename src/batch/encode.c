@@ -27,12 +27,20 @@ struct weir_batch_info weir_batch_info(const struct weir_batch *batch)
         .bytes = batch->buffer.bytes,
         .trigger = batch->trigger,
         .opened_ns = batch->buffer.opened_ns,
+        .used_ns = batch->used_ns,
         .oldest_received_ns = batch->oldest_received_ns,
         .requests = batch->requests,
     };
     memcpy(info.request_id, batch->request_id, sizeof(info.request_id));
     memcpy(info.stream, batch->stream, sizeof(info.stream));
     return info;
+}
+
+struct weir_manifest *weir_batch_manifest(struct weir_batch *batch)
+{
+    struct weir_manifest *manifest = batch->manifest;
+    batch->manifest = NULL;
+    return manifest;
 }
 
 static void encode_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
@@ -90,6 +98,8 @@ void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)
     weir_arena_unref(batch->copies, 0);
     batch->copies = NULL;
     weir_batch_index_close(batch);
+    weir_manifest_unref(batch->manifest, batch->accounts, WEIR_KEPT);
+    batch->manifest = NULL;
     weir_pool_give(batches, batch);
 }
 

@@ -12,6 +12,13 @@ static int64_t add_saturating(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+/* a - b for b >= 0. */
+static int64_t subtract_saturating(int64_t a, int64_t b)
+{
+    int64_t difference;
+    return __builtin_sub_overflow(a, b, &difference) ? INT64_MIN : difference;
+}
+
 static int64_t at_least_zero(int64_t value)
 {
     return value < 0 ? 0 : value;
@@ -31,7 +38,8 @@ void weir_retry_begin(struct weir_retry *retry, int64_t now_ns)
 {
     WEIR_ASSERT(!retry->in_flight);
     if (retry->attempts == 0) {
-        retry->first_ns = now_ns;
+        /* less than nothing used is nothing used: a clock was stepped back between two starts */
+        retry->first_ns = subtract_saturating(now_ns, at_least_zero(retry->used_ns));
     }
     if (retry->attempts < UINT32_MAX) {
         retry->attempts++;

@@ -19,8 +19,11 @@ static inline void batch_open(struct batch_fixture *fixture, struct weir_buffer_
 {
     fixture_open(&fixture->base, SIZE_MAX / 2);
     assert_int_equal(weir_pool_new(weir_batch_size(), 4, weir_batch_done, &fixture->pool), WEIR_OK);
-    const struct weir_batcher_options options = {hints, fixture->pool, fixture->base.regions,
-                                                 weir_credit_budget(&fixture->base.queued)};
+    const struct weir_batcher_options options = {.hints = hints,
+                                                 .batches = fixture->pool,
+                                                 .regions = fixture->base.regions,
+                                                 .budget =
+                                                     weir_credit_budget(&fixture->base.queued)};
     assert_int_equal(weir_batcher_new(&options, &fixture->batcher), WEIR_OK);
 }
 
