@@ -58,8 +58,10 @@ WEIR_MUST_USE enum weir_status weir_backlog_read(struct weir_spool *spool,
                                                  struct weir_bytes *ret_body);
 
 /* How many of its points the destination will settle, the settled ones not among them; before they
- * are published. 0 is for weir_spool_settle. */
+ * are published. `total`: the points of the whole record, as this decode numbered them; when it is
+ * not place->settled_total the settled spans say nothing any more, and are forgotten: `points` is
+ * then without them. 0 points are for weir_spool_settle. */
 void weir_backlog_expect(struct weir_spool *spool, struct weir_ticket *ticket, uint32_t destination,
-                         uint32_t points);
+                         uint32_t points, uint32_t total);
 
 #endif
