@@ -206,6 +206,7 @@ struct weir_config_shares {
     size_t queued;
     size_t export_bytes;
     size_t backlog;     /* reading back from the spool */
+    size_t books;       /* request ids, and what of the spool is in memory */
     size_t idle;        /* regions kept for the next user */
     size_t destination; /* what one destination may hold of `queued` */
 };

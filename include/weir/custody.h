@@ -17,13 +17,15 @@
  * Live data first: the backlog fills a destination's rings only while less than a quarter of its
  * share is taken, one record at a time and destination by destination, and reads no more than
  * backlog_rate bytes a second over all of them. It rests while the letterbox is full. Its memory is
- * paid for by `credit`: one record as it was sent, and its arena until it is queued.
+ * paid for by `credit`: one record as it was sent, and its arena until it is queued; a record for which
+ * all of `credit` is too little takes its memory from `intake`, as any large request does.
  */
 struct weir_custody_options {
     struct weir_spool *spool;
     struct weir_router *router;
     struct weir_regions *regions;
     struct weir_credit *credit;       /* the backlog's share of memory */
+    struct weir_credit *intake;       /* pays for a record that is too large for the whole share */
     struct weir_letterbox *letterbox; /* or NULL */
     uint32_t destination_count;
     size_t destination_share; /* queued bytes of one destination */

@@ -257,8 +257,10 @@ struct weir_config_shares weir_config_shares(const struct weir_config *config)
         .program = program,
         .intake = data / 2,
         .queued = queued,
-        .export_bytes = data / 20 * 3,
-        .idle = data / 20,
+        .export_bytes = data / 25 * 3,
+        .backlog = data / 25,
+        .books = data / 50,
+        .idle = data / 50,
         .destination = config->destinations.count <= 1 ? queued : queued / 4 * 3,
     };
 }

@@ -7,9 +7,11 @@
  *                 ┬─ 1/2    intake   >= 2.5 x body_limit    (staging + inflated + half again for
  *                 │                                         rebuilt points)
  *                 ├─ 3/10   queued   >= 1.5 x body_limit    follows from the line above
- *                 ├─ 3/20   export   >= 3 x buffer.size for each destination
+ *                 ├─ 3/25   export   >= 3 x buffer.size for each destination
  *                 │                                         (encoded, compressed, the next)
- *                 └─ 1/20   the rest
+ *                 ├─ 1/25   backlog  a record too large for it takes intake
+ *                 ├─ 1/50   books    >= dedupe.entries x 48, mostly
+ *                 └─ 1/50   idle
  *
  * A limit that was written and does not fit is an error. One that is a default is lowered with a
  * warning, so that Weir starts with its defaults on a machine of any size.
@@ -296,4 +298,5 @@ void weir_config_check(struct weir_config *config, struct weir_config_report *re
     check_body_limit(&check);
     check_connections(&check);
     weir_config_check_destinations(config, report, offline);
+    weir_config_check_spool(config, report, offline);
 }

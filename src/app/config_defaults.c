@@ -3,6 +3,7 @@
  * them. */
 #include "config_internal.h"
 #include "weir/clock.h"
+#include "weir/frame.h"
 #include "weir/machine.h"
 #include "weir/session.h"
 
@@ -49,6 +50,12 @@ void weir_schema_defaults(struct weir_config *config)
                      .body_ns = limits.body_timeout_ns},
     };
     config->memory_limit = default_memory();
+    config->spool = (struct weir_config_spool){.limit = (size_t)8 << 30,
+                                               .durability = WEIR_DURABILITY_DISK,
+                                               .format = WEIR_FRAME_VERSION,
+                                               .backlog_rate = 32 * MIB};
+    config->dedupe.window_ns = 3 * 3600 * WEIR_NS_PER_S;
+    config->dead_letter.limit = (size_t)1 << 30;
     config->buffer = (struct weir_config_buffer){
         .size = 3 * MIB, .interval_ns = 60 * WEIR_NS_PER_S, .max_points = 0};
     config->retry = (struct weir_config_retry){.window_ns = 900 * WEIR_NS_PER_S,

@@ -17,6 +17,7 @@
  *   config_env.c           ${env:NAME}, and OTEL_EXPORTER_OTLP_*
  *   config_check.c         what no single key can know
  *   config_destinations.c  the same for destinations
+ *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
  */
 enum { WEIR_SCHEMA_KEYS_MAX = 16, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
@@ -36,7 +37,11 @@ enum weir_schema_kind {
     WEIR_SCHEMA_LATER     /* known, but not in this version: `help` is the message */
 };
 
-enum { WEIR_SCHEMA_SECRET = 1, WEIR_SCHEMA_NONE = 2 /* the word `none` may stand for the list */ };
+enum {
+    WEIR_SCHEMA_SECRET = 1,
+    WEIR_SCHEMA_NONE = 2, /* the word `none` may stand for the list */
+    WEIR_SCHEMA_EMPTY = 4 /* a text of nothing is as good as not written */
+};
 
 struct weir_schema {
     const char *name; /* NULL ends a table */
@@ -60,6 +65,9 @@ extern const struct weir_schema weir_schema_ingest[];
 extern const struct weir_schema weir_schema_access_key[];
 extern const struct weir_schema weir_schema_destination[];
 extern const struct weir_schema weir_schema_buffer[];
+extern const struct weir_schema weir_schema_spool[];
+extern const struct weir_schema weir_schema_dedupe[];
+extern const struct weir_schema weir_schema_dead_letter[];
 void weir_schema_defaults(struct weir_config *config);
 void weir_schema_destination_defaults(const struct weir_config *config, void *element);
 const char *weir_schema_takes(const struct weir_schema *key);
@@ -119,5 +127,10 @@ void weir_config_yaml(struct weir_config *config, struct weir_config_report *rep
 void weir_config_check(struct weir_config *config, struct weir_config_report *report, bool offline);
 void weir_config_check_destinations(struct weir_config *config, struct weir_config_report *report,
                                     bool offline);
+void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
+                             bool offline);
+
+/* Space on disk that is kept free for requests that were let in already. */
+size_t weir_config_headroom(const struct weir_config *config);
 
 #endif

@@ -87,6 +87,9 @@ static const char *valid_text(struct weir_config_reader *reader, const yaml_node
     }
     struct words words;
     words_init(&words);
+    if (text[0] == 0 && (row->flags & WEIR_SCHEMA_EMPTY) != 0) {
+        return NULL;
+    }
     if (text[0] == 0) {
         weir_config_reader_error(reader, node, "is empty (write a value, or leave the key out)");
         return NULL;

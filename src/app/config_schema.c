@@ -19,6 +19,7 @@
  */
 #include "config_internal.h"
 #include "weir/clock.h"
+#include "weir/frame.h"
 #include "weir/keys.h"
 #include "weir/route.h"
 
@@ -36,8 +37,8 @@
 #define AT(struct_, member_) .offset = offsetof(struct weir_config_##struct_, member_)
 #define ROOT(member_)        .offset = offsetof(struct weir_config, member_)
 
-static const char *const durabilities[] = {"memory", NULL};
-static const char *const durabilities_later[] = {"disk", "delivered", NULL};
+static const char *const durabilities[] = {"disk", "delivered", "memory", NULL};
+static const char *const when_full[] = {"reject", "evict", NULL};
 static const char *const outages[] = {"hold", "dead_letter", NULL};
 static const char *const types[] = {"otlp", "stdout", "file", NULL};
 static const char *const compressions[] = {"gzip", "none", NULL};
@@ -104,12 +105,41 @@ const struct weir_schema weir_schema_ingest[] = {
      .help = "how long a connection may take"},
     END};
 
-static const struct weir_schema spool[] = {
-    {"directory", WEIR_SCHEMA_LATER, .help = "a spool on disk is not supported by this version"},
-    {"limit", WEIR_SCHEMA_LATER, .help = "a spool on disk is not supported by this version"},
+const struct weir_schema weir_schema_spool[] = {
+    {"directory", WEIR_SCHEMA_TEXT, AT(spool, directory), .valid = weir_config_valid_file,
+     .help = "where accepted requests are kept; made if absent, in a directory that is there"},
+    {"limit", WEIR_SCHEMA_SIZE, AT(spool, limit), .min = MIB, .max = 65536 * GIB,
+     .help = "the most that it may take on disk; requests past it are answered 503"},
     {"durability", WEIR_SCHEMA_CHOICE, AT(spool, durability), .choices = durabilities,
-     .later = durabilities_later,
-     .help = "what an answer of 200 promises; memory: until the process ends"},
+     .help = "what an answer of 200 promises: on this disk; delivered; or until the process ends "
+             "(memory)"},
+    {"segment_size", WEIR_SCHEMA_SIZE, AT(spool, segment_size), .min = 0, .max = 16 * GIB,
+     .help = "size of its files; 0: the smaller of 256MiB and a thirty-second of limit"},
+    {"format", WEIR_SCHEMA_COUNT, AT(spool, format), .min = WEIR_FRAME_VERSION_MIN,
+     .max = WEIR_FRAME_VERSION,
+     .help = "version of the files that are written; the previous one lets the previous release "
+             "read them"},
+    {"backlog_rate", WEIR_SCHEMA_SIZE, AT(spool, backlog_rate), .min = 0, .max = 1024 * GIB,
+     .help = "bytes a second that are read back after an outage or a start; 0: no bound"},
+    END};
+
+const struct weir_schema weir_schema_dedupe[] = {
+    {"window", WEIR_SCHEMA_DURATION, AT(dedupe, window_ns), .min = 0, .max = 30 * DAY,
+     .help = "how long a request is remembered, so that its repetition is not exported again; 0: "
+             "not at all"},
+    {"entries", WEIR_SCHEMA_COUNT, AT(dedupe, entries), .min = 16, .max = 100000000,
+     .help = "requests remembered at a time, 48 bytes each; default: a 64th of memory_limit"},
+    END};
+
+const struct weir_schema weir_schema_dead_letter[] = {
+    {"directory", WEIR_SCHEMA_TEXT, WEIR_SCHEMA_EMPTY, AT(dead_letter, directory),
+     .valid = weir_config_valid_file,
+     .help = "where data is kept that no destination will take; default: dead-letter in "
+             "spool.directory with durability disk, else nowhere"},
+    {"limit", WEIR_SCHEMA_SIZE, AT(dead_letter, limit), .min = MIB, .max = 65536 * GIB,
+     .help = "the most that its files may take"},
+    {"when_full", WEIR_SCHEMA_CHOICE, AT(dead_letter, when_full), .choices = when_full,
+     .help = "at the limit: answer 503 (reject), or drop the oldest file (evict)"},
     END};
 
 const struct weir_schema weir_schema_buffer[] = {
@@ -180,6 +210,9 @@ const struct weir_schema weir_schema_destination[] = {
     {"proxy", WEIR_SCHEMA_TEXT, AT(destination, proxy), .valid = weir_config_valid_url,
      .applies = is_otlp,
      .help = "URL of an HTTP proxy; default: none, whatever the environment says"},
+    {"spool_share", WEIR_SCHEMA_SIZE, AT(destination, spool_share), .min = 0, .max = 65536 * GIB,
+     .help = "bytes of requests that may wait on disk for it alone; what comes on top goes to the "
+             "dead letter; 0: no bound"},
     END};
 
 static const struct weir_schema drain[] = {
@@ -206,15 +239,16 @@ const struct weir_schema weir_schema_root[] = {
      .help = "the side that Firehose talks to"},
     {"memory_limit", WEIR_SCHEMA_SIZE, ROOT(memory_limit), .min = 32 * MIB, .max = 1024 * GIB,
      .help = "memory for all data; default: half of the cgroup's or machine's, at most 512MiB"},
-    {"spool", WEIR_SCHEMA_MAPPING, ROOT(spool), .keys = spool, .help = "where data waits"},
-    {"dedupe", WEIR_SCHEMA_LATER,
-     .help = "recognising repeated requests is not supported by this "
-             "version"},
+    {"spool", WEIR_SCHEMA_MAPPING, ROOT(spool), .keys = weir_schema_spool,
+     .help = "accepted requests on disk, until every destination has them"},
+    {"dedupe", WEIR_SCHEMA_MAPPING, ROOT(dedupe), .keys = weir_schema_dedupe,
+     .help = "how repeated requests are recognised"},
     {"buffer", WEIR_SCHEMA_MAPPING, ROOT(buffer), .keys = weir_schema_buffer,
      .help = "how data points become batches"},
     {"retry", WEIR_SCHEMA_MAPPING, ROOT(retry), .keys = retry,
      .help = "what happens when a destination does not take a batch"},
-    {"dead_letter", WEIR_SCHEMA_LATER, .help = "a dead letter is not supported by this version"},
+    {"dead_letter", WEIR_SCHEMA_MAPPING, ROOT(dead_letter), .keys = weir_schema_dead_letter,
+     .help = "what no destination will take, kept with the reason"},
     {"drain", WEIR_SCHEMA_MAPPING, ROOT(drain), .keys = drain, .help = "how the process stops"},
     {"export_threads", WEIR_SCHEMA_COUNT, ROOT(export_threads), .max = 64,
      .help = "threads that batch, compress and send; 0: one a core"},
