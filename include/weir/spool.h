@@ -69,6 +69,17 @@ struct weir_spool_report {
     uint64_t repeats_possible;         /* points that may have been delivered without a note */
 };
 
+/* What the lane itself keeps of a job while it has it. */
+struct weir_spool_plan {
+    struct weir_spool_job *next,
+        *twins;      /* of the same commit; repetitions of it in the same list */
+    uint64_t key[2]; /* of stream and request id */
+    uint64_t lsn, offset, extent;
+    size_t header_at; /* in the lane's buffer */
+    uint32_t header_size;
+    bool keyed; /* has a request id */
+};
+
 /* A request on its way through the lane; in the submitter's memory until the last callback. */
 struct weir_spool_job {
     struct weir_spool_job *next; /* the queue's */
@@ -85,7 +96,8 @@ struct weir_spool_job {
     const uint32_t *live_points; /* by destination: points that each live one will get */
 
     /* Set before `done`: */
-    enum weir_status status;    /* OK; EEXIST: seen before, nothing was written; EFULL; EIO */
+    enum weir_status status;    /* OK; EEXIST: seen before, nothing was written; EFULL: no room on
+                                   disk or in memory; ELIMIT: its strings fit no record; EIO */
     bool id_reused;             /* OK: the id was seen with another content */
     struct weir_ticket *ticket; /* OK: for the live ones; NULL when nobody keeps accounts */
 
@@ -95,6 +107,7 @@ struct weir_spool_job {
      * WEIR_ETIMEOUT, WEIR_ECLOSED. Any thread, exactly once; may come before `done` returns. */
     void (*delivered)(struct weir_spool_job *job, enum weir_status status);
     struct weir_spool_job *next_waiting; /* the ledger's */
+    struct weir_spool_plan plan;         /* the lane's */
 };
 
 struct weir_spool;
