@@ -24,7 +24,8 @@ struct weir_body_result {
     struct weir_bytes request_id;   /* the body's; empty when it had none */
     int64_t timestamp_ms;
     size_t inflated_bytes;
-    const char *error; /* on WEIR_EMALFORMED and WEIR_ELIMIT: a sentence for the sender */
+    uint32_t content_crc; /* CRC-32 of the inflated body, as gzip has it */
+    const char *error;    /* on WEIR_EMALFORMED and WEIR_ELIMIT: a sentence for the sender */
     size_t error_offset;
 };
 
@@ -36,5 +37,33 @@ WEIR_MUST_USE enum weir_status weir_body_decode(struct weir_inflater *inflater,
                                                 struct weir_arena *arena, struct weir_bytes body,
                                                 const struct weir_body_options *options,
                                                 struct weir_body_result *ret);
+
+/* One record, or a part of one that is no metric, as Firehose sent it: views into the arena. */
+struct weir_body_piece {
+    enum weir_quarantine reason; /* of a part */
+    uint32_t index;              /* of the record in the request */
+    struct weir_bytes record;    /* all of it */
+    struct weir_bytes whole;     /* the part: a line or a message without its length; or all */
+};
+
+struct weir_body_visitor {
+    void (*visit)(void *argument, const struct weir_body_piece *piece);
+    void *argument;
+};
+
+/* Visits all that a decode of this body quarantines, in order, however much it is, with pristine
+ * bytes: the decode, which unescapes JSON where it lies, works on a copy. Takes the memory of two
+ * decodes. Statuses as above; what was visited before a failure is no less right. */
+WEIR_MUST_USE enum weir_status weir_body_quarantined(struct weir_inflater *inflater,
+                                                     struct weir_arena *arena,
+                                                     struct weir_bytes body,
+                                                     const struct weir_body_options *options,
+                                                     const struct weir_body_visitor *visitor);
+
+/* Visits all records of a body, in order, once all of it is known to be sound. Statuses as above. */
+WEIR_MUST_USE enum weir_status weir_body_records(struct weir_inflater *inflater,
+                                                 struct weir_arena *arena, struct weir_bytes body,
+                                                 const struct weir_body_options *options,
+                                                 const struct weir_body_visitor *visitor);
 
 #endif

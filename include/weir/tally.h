@@ -42,7 +42,14 @@ struct weir_quarantined {
     struct weir_bytes whole; /* the line, message or record, in the arena */
 };
 
+/* Who wants to see everything that is quarantined, past the list's cap too. */
+struct weir_tally_visitor {
+    void (*visit)(void *argument, const struct weir_quarantined *quarantined); /* or NULL */
+    void *argument;
+};
+
 struct weir_tally {
+    struct weir_tally_visitor visitor; /* zeroed: nobody */
     uint32_t records[WEIR_RECORD_FORMATS];
     uint32_t quarantined[WEIR_QUARANTINE_REASONS];
     struct weir_quarantined kept[WEIR_QUARANTINED_KEPT];
@@ -50,7 +57,7 @@ struct weir_tally {
 };
 
 /* Counts one smallest whole that is no metric, and keeps a view of it while there is room in the
- * list. */
+ * list. Tells the visitor. */
 void weir_tally_quarantine(struct weir_tally *tally, enum weir_quarantine reason, uint32_t record,
                            struct weir_bytes whole);
 

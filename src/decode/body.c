@@ -13,10 +13,15 @@
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
  * no metric is in the tally. A full arena ends it too, as WEIR_EFULL: nothing is wrong with the
  * request. Any one thread; no clock, no log.
+ *
+ * For the dead letter the body is gone through once more (weir_body_quarantined): text is decoded as
+ * above, and each piece that is quarantined there is shown where it lies in a second copy, of which
+ * nothing but the base64 was undone. Both copies are alike to that point, so an offset is enough.
  */
 #include "weir/body.h"
 #include "weir/arn.h"
 #include "weir/buf.h"
+#include "weir/crc32.h"
 #include "weir/panic.h"
 #include "weir/record.h"
 
@@ -137,6 +142,33 @@ static enum weir_status decode_records(struct weir_collect *collect, struct weir
     return status;
 }
 
+/* The CRC-32 of the content. gzip's last trailer has it, checked already, where the last member is
+ * as long as all of them; only of several members it is worked out again. */
+static uint32_t content_crc(struct weir_bytes body, bool gzip, struct text text)
+{
+    if (gzip && body.size >= 8) {
+        const uint8_t *t = body.data + body.size - 8;
+        uint32_t crc =
+            (uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
+        uint32_t size =
+            (uint32_t)t[4] | (uint32_t)t[5] << 8 | (uint32_t)t[6] << 16 | (uint32_t)t[7] << 24;
+        if (size == text.size) {
+            return crc;
+        }
+    }
+    return weir_crc32(weir_bytes_of(text.data, text.size));
+}
+
+/* Numbers the points over all runs. */
+static void number_points(struct weir_runs *runs)
+{
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < runs->count; i++) {
+        runs->runs[i].first = first;
+        first += runs->runs[i].count;
+    }
+}
+
 static enum weir_status decode_text(struct weir_arena *arena, struct text text,
                                     const struct weir_body_options *options,
                                     struct weir_body_result *ret)
@@ -159,6 +191,7 @@ static enum weir_status decode_text(struct weir_arena *arena, struct text text,
     }
     struct weir_runs runs;
     WEIR_TRY(weir_collect_finish(collect, &runs));
+    number_points(&runs);
     *ret = (struct weir_body_result){.runs = runs,
                                      .tally = collect->tally,
                                      .request_id = envelope.request_id,
@@ -179,5 +212,103 @@ enum weir_status weir_body_decode(struct weir_inflater *inflater, struct weir_ar
     if (status == WEIR_ELIMIT) {
         return refuse(ret, status, "the body is larger than the limit");
     }
-    return status == WEIR_OK ? decode_text(arena, text, options, ret) : status;
+    if (status != WEIR_OK) {
+        return status;
+    }
+    uint32_t crc = content_crc(body, options->gzip, text); /* the text is written to below */
+    WEIR_TRY(decode_text(arena, text, options, ret));
+    ret->content_crc = crc;
+    return WEIR_OK;
+}
+
+/* Undoes the base64 of all records where they lie, and shows them; NULL: to nobody. */
+static enum weir_status walk_records(struct text text, struct weir_envelope_limits limits,
+                                     const struct weir_body_visitor *visitor)
+{
+    struct weir_envelope envelope;
+    struct weir_bytes record;
+    enum weir_status status;
+    weir_envelope_init(&envelope, text.data, text.size, limits);
+    while ((status = weir_envelope_next(&envelope, &record)) == WEIR_OK) {
+        if (visitor != NULL) {
+            const struct weir_body_piece piece = {
+                .index = envelope.record_count - 1, .record = record, .whole = record};
+            visitor->visit(visitor->argument, &piece);
+        }
+    }
+    return status == WEIR_EEND ? WEIR_OK : status;
+}
+
+enum weir_status weir_body_records(struct weir_inflater *inflater, struct weir_arena *arena,
+                                   struct weir_bytes body, const struct weir_body_options *options,
+                                   const struct weir_body_visitor *visitor)
+{
+    struct text text;
+    struct text again;
+    WEIR_TRY(take_text(inflater, arena, body, options, &text));
+    WEIR_TRY(copy(arena, weir_bytes_of(text.data, text.size), text.size, &again));
+    WEIR_TRY(walk_records(again, options->limits, NULL));
+    return walk_records(text, options->limits, visitor);
+}
+
+/* The two copies, and the record that is being decoded in the first. */
+struct quarantine_walk {
+    const struct weir_body_visitor *visitor;
+    struct text text;
+    struct text pristine;
+    struct weir_bytes record;
+};
+
+static struct weir_bytes pristine_of(const struct quarantine_walk *walk, struct weir_bytes view)
+{
+    if (view.size == 0) {
+        return weir_bytes_of(walk->pristine.data, 0);
+    }
+    WEIR_ASSERT(view.data >= walk->text.data);
+    WEIR_ASSERT(view.data + view.size <= walk->text.data + walk->text.size);
+    return weir_bytes_of(walk->pristine.data + (view.data - walk->text.data), view.size);
+}
+
+static void show_quarantined(void *argument, const struct weir_quarantined *quarantined)
+{
+    const struct quarantine_walk *walk = argument;
+    const struct weir_body_piece piece = {.reason = quarantined->reason,
+                                          .index = quarantined->record,
+                                          .record = pristine_of(walk, walk->record),
+                                          .whole = pristine_of(walk, quarantined->whole)};
+    walk->visitor->visit(walk->visitor->argument, &piece);
+}
+
+static enum weir_status walk_quarantined(struct weir_arena *arena, struct quarantine_walk *walk,
+                                         const struct weir_body_options *options)
+{
+    struct weir_collect *collect = weir_collect_new(arena);
+    if (collect == NULL) {
+        return WEIR_EFULL;
+    }
+    collect->tally->visitor = (struct weir_tally_visitor){show_quarantined, walk};
+    struct weir_cwjson_context context = read_arn(options->source_arn);
+    struct weir_envelope envelope;
+    enum weir_status status;
+    weir_envelope_init(&envelope, walk->text.data, walk->text.size, options->limits);
+    while ((status = weir_envelope_next(&envelope, &walk->record)) == WEIR_OK) {
+        weir_record_decode(collect, context, walk->record, envelope.record_count - 1);
+        if (collect->full) {
+            return WEIR_EFULL;
+        }
+    }
+    return status == WEIR_EEND ? WEIR_OK : status;
+}
+
+enum weir_status weir_body_quarantined(struct weir_inflater *inflater, struct weir_arena *arena,
+                                       struct weir_bytes body,
+                                       const struct weir_body_options *options,
+                                       const struct weir_body_visitor *visitor)
+{
+    struct quarantine_walk walk = {.visitor = visitor};
+    WEIR_TRY(take_text(inflater, arena, body, options, &walk.text));
+    WEIR_TRY(
+        copy(arena, weir_bytes_of(walk.text.data, walk.text.size), walk.text.size, &walk.pristine));
+    WEIR_TRY(walk_records(walk.pristine, options->limits, NULL));
+    return walk_quarantined(arena, &walk, options);
 }

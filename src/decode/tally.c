@@ -24,9 +24,13 @@ void weir_tally_quarantine(struct weir_tally *tally, enum weir_quarantine reason
                            struct weir_bytes whole)
 {
     WEIR_ASSERT(reason < WEIR_QUARANTINE_REASONS);
+    const struct weir_quarantined quarantined = {reason, record, whole};
     tally->quarantined[reason]++;
     if (tally->kept_count < WEIR_QUARANTINED_KEPT) {
-        tally->kept[tally->kept_count++] = (struct weir_quarantined){reason, record, whole};
+        tally->kept[tally->kept_count++] = quarantined;
+    }
+    if (tally->visitor.visit != NULL) {
+        tally->visitor.visit(tally->visitor.argument, &quarantined);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "support.h"
 #include "synthetic.h"
 #include "weir/base64.h"
+#include "weir/crc32.h"
 #include "weir/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,6 +122,36 @@ static void test_gzip_of_any_number_of_members(void **state)
         weir_buf_done(&first);
     }
     weir_buf_done(&body);
+}
+
+/* The same content is the same number, however it was packed. */
+static void test_the_content_has_one_crc(void **state)
+{
+    (void)state;
+    const struct weir_body_options options = fixture_body_options();
+    struct weir_body_options packed_options = options;
+    packed_options.gzip = true;
+    struct weir_buf plain = build_body();
+    uint32_t crc = weir_crc32(weir_buf_view(&plain));
+    struct outcome outcome;
+    decode(&outcome, weir_buf_view(&plain), &options, 1 << 22);
+    assert_int_equal(outcome.result.content_crc, crc);
+    close_outcome(&outcome);
+    static const size_t cuts[] = {0, 1, 100, SIZE_MAX};
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        struct weir_bytes whole = weir_buf_view(&plain);
+        size_t cut = cuts[i] < whole.size ? cuts[i] : whole.size;
+        struct weir_buf first = gzip(weir_bytes_of(whole.data, cut));
+        struct weir_buf second = gzip(weir_bytes_from(whole, cut));
+        weir_buf_put(&first, weir_buf_view(&second));
+        decode(&outcome, weir_buf_view(&first), &packed_options, 1 << 22);
+        check_three_points(&outcome, whole.size);
+        assert_int_equal(outcome.result.content_crc, crc);
+        close_outcome(&outcome);
+        weir_buf_done(&first);
+        weir_buf_done(&second);
+    }
+    weir_buf_done(&plain);
 }
 
 static void check_refused(struct weir_bytes body, const struct weir_body_options *options,
@@ -305,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_gzip_of_any_number_of_members),
+        cmocka_unit_test(test_the_content_has_one_crc),
         cmocka_unit_test(test_not_gzip),
         cmocka_unit_test(test_the_limit_to_the_byte),
         cmocka_unit_test(test_a_size_hint_that_lies),
