@@ -3,6 +3,7 @@
 #define WEIR_MEM_H
 
 #include "weir/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,8 @@
  * The one door to the allocator (jemalloc in `release`, the sanitizer's in the others). Every call
  * is counted, so that a test can show that a warmed-up request makes none. All functions: any
  * thread.
+ *
+ * tidy: allow header-functions -- four kinds of memory, and what tests and gauges ask about it
  */
 
 /* `size` bytes, uninitialised, or NULL. `size` 0 gives a unique pointer. The caller owns it. */
@@ -33,6 +36,10 @@ char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_u
 
 /* How many of the calls above asked the allocator for memory since the process began. */
 uint64_t weir_mem_calls(void);
+
+/* For tests: of the calls that are counted, the nth from now on fails, once; 0: none does. True when
+ * the one asked for before has been made. */
+bool weir_mem_fail_at(uint64_t nth);
 
 struct weir_mem_stats {
     size_t allocated; /* by the application */

@@ -2,6 +2,7 @@
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef WEIR_JEMALLOC
@@ -19,17 +20,19 @@ __attribute__((visibility("default"))) const char *malloc_conf =
 
 /* One shared counter costs nothing that matters: the data plane makes no calls once it is warm. */
 static _Atomic uint64_t calls;
+static _Atomic uint64_t failing_call; /* 0: none */
 
-static void count_call(void)
+/* Counts; false: this is the call that a test wants to see fail. */
+static bool count_call(void)
 {
-    atomic_fetch_add_explicit(&calls, 1,
-                              memory_order_relaxed); /* a statistic; pairs with nothing */
+    /* statistics and a test's wish, which sets it before it acts: both pair with nothing */
+    uint64_t call = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
+    return call != atomic_load_explicit(&failing_call, memory_order_relaxed);
 }
 
 void *weir_mem_alloc(size_t size)
 {
-    count_call();
-    return malloc(size == 0 ? 1 : size);
+    return count_call() ? malloc(size == 0 ? 1 : size) : NULL;
 }
 
 void *weir_mem_zalloc(size_t count, size_t size)
@@ -38,8 +41,7 @@ void *weir_mem_zalloc(size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes)) { /* some callocs abort instead */
         return NULL;
     }
-    count_call();
-    return calloc(1, bytes == 0 ? 1 : bytes);
+    return count_call() ? calloc(1, bytes == 0 ? 1 : bytes) : NULL;
 }
 
 void *weir_mem_resize(void *old, size_t count, size_t size)
@@ -48,15 +50,16 @@ void *weir_mem_resize(void *old, size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes)) {
         return NULL;
     }
-    count_call();
-    return realloc(old, bytes == 0 ? 1 : bytes);
+    return count_call() ? realloc(old, bytes == 0 ? 1 : bytes) : NULL;
 }
 
 void *weir_mem_aligned(size_t alignment, size_t size)
 {
     WEIR_ASSERT(alignment != 0);
     WEIR_ASSERT((alignment & (alignment - 1)) == 0);
-    count_call();
+    if (!count_call()) {
+        return NULL;
+    }
     void *memory = NULL;
     size_t at_least = alignment < sizeof(void *) ? sizeof(void *) : alignment;
     return posix_memalign(&memory, at_least, size == 0 ? 1 : size) == 0 ? memory : NULL;
@@ -86,6 +89,15 @@ char *weir_mem_text(const void *data, size_t size)
 uint64_t weir_mem_calls(void)
 {
     return atomic_load_explicit(&calls, memory_order_relaxed); /* a statistic; pairs with nothing */
+}
+
+bool weir_mem_fail_at(uint64_t nth)
+{
+    uint64_t made = weir_mem_calls();
+    uint64_t at = nth == 0 ? 0 : made + nth;
+    /* read by count_call; the test is alone, or does not care which thread is hit */
+    uint64_t before = atomic_exchange_explicit(&failing_call, at, memory_order_relaxed);
+    return before != 0 && before <= made;
 }
 
 #ifdef WEIR_JEMALLOC

@@ -53,6 +53,26 @@ static void test_no_bytes_is_a_pointer_all_the_same(void **state)
     weir_mem_free(NULL);
 }
 
+static void test_a_call_fails_once_where_a_test_says(void **state)
+{
+    (void)state;
+    assert_false(weir_mem_fail_at(2));
+    void *first = weir_mem_alloc(8);
+    assert_non_null(first);
+    assert_null(weir_mem_resize(first, 16, 1));
+    void *second = weir_mem_zalloc(1, 8);
+    assert_non_null(second);
+    assert_true(weir_mem_fail_at(1));
+    assert_null(weir_mem_aligned(64, 8));
+    assert_true(weir_mem_fail_at(1));
+    assert_false(weir_mem_fail_at(0));
+    void *third = weir_mem_alloc(8);
+    assert_non_null(third);
+    weir_mem_free(first);
+    weir_mem_free(second);
+    weir_mem_free(third);
+}
+
 static void test_alignment(void **state)
 {
     (void)state;
@@ -104,6 +124,7 @@ int main(void)
         cmocka_unit_test(test_zeroed_memory_is_zero),
         cmocka_unit_test(test_products_that_overflow_are_refused),
         cmocka_unit_test(test_no_bytes_is_a_pointer_all_the_same),
+        cmocka_unit_test(test_a_call_fails_once_where_a_test_says),
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_text_is_terminated),
         cmocka_unit_test(test_calls_are_counted_and_frees_are_not),
