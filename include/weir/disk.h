@@ -62,7 +62,8 @@ struct weir_disk {
 };
 
 /* The real directory at `path`, made with mode 0700 where `make` and it is absent (its parents are
- * not). Opens relative to one descriptor, never through a symbolic link, close-on-exec.
+ * not). `path` itself may be a symbolic link (a service manager's state directory is one); below it
+ * none is followed. Everything is opened relative to one descriptor, close-on-exec.
  * WEIR_ENOTFOUND, WEIR_EDENIED, WEIR_EIO (errno says more), WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_disk_open(const char *path, bool make, struct weir_disk *ret);
 
@@ -80,12 +81,12 @@ WEIR_MUST_USE enum weir_status weir_disk_read(const struct weir_disk *disk, int 
 WEIR_MUST_USE enum weir_status weir_disk_write(const struct weir_disk *disk, int file,
                                                struct iovec *parts, int count, uint64_t offset);
 
-/* -errno to a status: ENOENT, EEXIST, EACCES/EPERM/EROFS, ENOSPC/EDQUOT, EWOULDBLOCK (WEIR_EAGAIN),
- * else WEIR_EIO; sets errno. 0 and more is WEIR_OK. */
+/* -errno to a status: ENOENT and ENOTDIR, EEXIST, EACCES/EPERM/EROFS, ENOSPC/EDQUOT, EWOULDBLOCK
+ * (WEIR_EAGAIN), ENOMEM, else WEIR_EIO; sets errno. 0 and more is WEIR_OK. */
 WEIR_MUST_USE enum weir_status weir_disk_status(int64_t result);
 
 /* What kind of file system it is, when that kind keeps nothing through a power loss or does not
- * honour a flush ("tmpfs", "overlayfs", "nfs", "fuse"), else NULL. A real directory only. */
+ * honour a flush ("tmpfs", "ramfs", "overlayfs", "nfs", "smb", "9p", "fuse"), else NULL. A real directory only. */
 const char *weir_disk_doubt(const struct weir_disk *disk);
 
 #endif
