@@ -5,9 +5,10 @@
  *   STARTING ─► READY      serve, when weir_service_build is done
  *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on
  *   GRACE ─► DRAINING      spend_grace: the time is over, or a second signal; at once after SIGINT,
- *                          for no balancer sends that
- *   DRAINING ─► stopped    drain: ingest answers what it has, then the exporter sends what is
- *                          queued
+ *                          for no balancer sends that, and when the spool has failed
+ *   DRAINING ─► stopped    weir_service_drain: ingest answers what it has, the lane commits what it
+ *                          has, the backlog ends, the exporter sends what is in memory; then
+ *                          weir_service_done: dead letter, release log
  *   DRAINING ─► killed     on_interrupt: a SIGINT, _exit(1)
  *
  * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no
@@ -17,8 +18,13 @@
  * well.
  *
  * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
- * own, shorter limits), the exporter what is left. What is not delivered then is counted, logged,
- * and the exit code is 1.
+ * own, shorter limits), the exporter what is left. What is not delivered then is on disk and comes
+ * again after the next start; without a disk it is counted, logged, and the exit code is 1. With
+ * durability delivered, requests that wait for their delivery are dismissed (503) shortly before
+ * ingest's half is over, by a thread of its own: main is inside weir_ingest_drain then, and a
+ * connection that is cut says less than a 503.
+ *
+ * A spool that fails sends SIGTERM to its own process: one way to stop, whoever asks.
  *
  *   I1  nothing is published after weir_ingest_drain; so weir_exporter_drain sees all there will
  *       ever be
@@ -36,6 +42,7 @@
 #include "weir/metrics.h"
 #include "weir/panic.h"
 #include "weir/rcu.h"
+#include "weir/spool.h"
 #include "weir/thread.h"
 #include "weir/transport.h"
 #include <errno.h>
@@ -45,6 +52,13 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What a process does between its beginning and its end. */
+struct life {
+    int (*run)(struct weir_service *service, const struct life *life);
+    enum weir_status (*feed)(struct weir_service *service, void *argument);
+    void *argument;
+};
 
 static sigset_t handled_signals(void)
 {
@@ -111,8 +125,11 @@ static int wait_for_stop(struct weir_service *service)
     }
     /* relaxed: partner is weir_service_ready; nothing else hangs on it */
     atomic_store_explicit(&service->phase, WEIR_PHASE_DRAINING, memory_order_relaxed);
+    bool failed = atomic_load_explicit(&service->spool_failed, memory_order_relaxed);
+    signal_ = failed ? SIGINT : signal_; /* nobody can be served any more: no grace */
     int64_t grace_ns = signal_ == SIGTERM ? service->config->drain.grace_ns : 0;
-    weir_log(WEIR_LOG_INFO, "stopping", WEIR_LOG_STR("signal", signal_name(signal_)),
+    weir_log(WEIR_LOG_INFO, "stopping",
+             WEIR_LOG_STR("signal", failed ? "spool failed" : signal_name(signal_)),
              WEIR_LOG_INT("grace_ms", grace_ns / WEIR_NS_PER_MS),
              WEIR_LOG_INT("deadline_ms", service->config->drain.deadline_ns / WEIR_NS_PER_MS));
     return signal_;
@@ -136,11 +153,16 @@ static void spend_grace(const struct weir_service *service)
     }
 }
 
+static volatile sig_atomic_t keeps; /* what is not delivered is on disk */
+
 static void on_interrupt(int signal_)
 {
-    static const char text[] = "weir: interrupted again, ending at once; what was queued is lost\n";
+    static const char lost[] = "weir: interrupted again, ending at once; what was queued is lost\n";
+    static const char kept[] = "weir: interrupted again, ending at once; what is not delivered is "
+                               "on disk\n";
     (void)signal_;
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    ssize_t ignored = keeps != 0 ? write(STDERR_FILENO, kept, sizeof kept - 1)
+                                 : write(STDERR_FILENO, lost, sizeof lost - 1);
     (void)ignored;
     _exit(1);
 }
@@ -156,14 +178,59 @@ static void arm_interrupt(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Takes the traffic out of the service; the number of points that could not be delivered. */
-static uint64_t drain(struct weir_service *service)
+/* Who tells waiting requests that their time is over, while main waits for them. */
+struct dismissal {
+    struct weir_spool *spool;
+    int64_t at_ns;
+    _Atomic bool over; /* relaxed: it is looked at again 20 ms later */
+    struct weir_thread *thread;
+};
+
+static void dismiss(void *argument)
+{
+    struct dismissal *self = argument;
+    const struct timespec moment = {.tv_nsec = 20 * WEIR_NS_PER_MS};
+    weir_rcu_thread_start();
+    bool counts = weir_metrics_thread_start() == WEIR_OK; /* what it calls back may count */
+    while (counts && !atomic_load_explicit(&self->over, memory_order_relaxed)) {
+        if (weir_clock_mono_ns() >= self->at_ns) {
+            weir_spool_dismiss(self->spool);
+            break;
+        }
+        (void)nanosleep(&moment, NULL);
+    }
+    if (counts) {
+        weir_metrics_thread_stop();
+    }
+    weir_rcu_thread_stop();
+}
+
+static void drain_ingest(struct weir_service *service, int64_t now_ns, int64_t deadline_ns)
+{
+    int64_t margin_ns = deadline_ns / 8 < WEIR_NS_PER_S ? deadline_ns / 8 : WEIR_NS_PER_S;
+    struct dismissal dismissal = {.spool = service->spool,
+                                  .at_ns = now_ns + deadline_ns / 2 - margin_ns};
+    if (service->config->spool.durability == WEIR_DURABILITY_DELIVERED &&
+        weir_thread_start(WEIR_ROLE_KEEPER, "weir-dismiss", dismiss, &dismissal,
+                          &dismissal.thread) != WEIR_OK) {
+        weir_spool_dismiss(service->spool); /* no thread: at once, then */
+    }
+    weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
+    atomic_store_explicit(&dismissal.over, true, memory_order_relaxed);
+    weir_thread_join(dismissal.thread);
+}
+
+uint64_t weir_service_drain(struct weir_service *service)
 {
     uint64_t left = 0;
     int64_t now_ns = weir_clock_mono_ns();
     int64_t deadline_ns = service->config->drain.deadline_ns;
     if (service->ingest != NULL) {
-        weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
+        drain_ingest(service, now_ns, deadline_ns);
+    }
+    if (service->custody != NULL) {
+        weir_custody_lane_stop(service->custody);
+        weir_custody_backlog_stop(service->custody);
     }
     if (service->exporting) {
         weir_exporter_drain(service->exporter, now_ns + deadline_ns, &left);
@@ -172,21 +239,42 @@ static uint64_t drain(struct weir_service *service)
     return left;
 }
 
+static bool spool_failed(const struct weir_service *service)
+{
+    return atomic_load_explicit(&service->spool_failed, memory_order_relaxed);
+}
+
+/* The last words, and the exit code. */
+static int tell_end(struct weir_service *service, uint64_t left)
+{
+    bool kept = service->config->spool.durability == WEIR_DURABILITY_DISK;
+    struct weir_spool_stat stat = {0};
+    weir_spool_look(service->spool, &stat);
+    bool good = (left == 0 || kept) && !spool_failed(service);
+    weir_log(good ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stopped",
+             WEIR_LOG_INT("points_delivered", weir_service_delivered(service)),
+             WEIR_LOG_INT("points_left", left), WEIR_LOG_STR("kept", kept ? "true" : "false"),
+             WEIR_LOG_INT("requests_on_disk", stat.records));
+    return good ? 0 : 1;
+}
+
 static void log_ready(const struct weir_service *service)
 {
     const char *source = service->config->source;
     weir_log(WEIR_LOG_INFO, "ready", WEIR_LOG_STR("version", WEIR_VERSION),
              WEIR_LOG_STR("config", source == NULL ? "none" : source),
              WEIR_LOG_INT("destinations", service->config->destinations.count),
+             WEIR_LOG_STR("durability", weir_service_durability(service)),
              WEIR_LOG_INT("memory_limit", service->config->memory_limit));
 }
 
 /* Runs a service from its start to its end; the exit code. */
-static int run_service(struct weir_service *service)
+static int run_serve(struct weir_service *service, const struct life *life)
 {
+    (void)life;
     weir_expo_collector(weir_service_gauges, service);
     if (weir_service_build(service) != WEIR_OK) {
-        (void)drain(service);
+        (void)weir_service_drain(service);
         weir_service_done(service);
         return 1;
     }
@@ -197,19 +285,33 @@ static int run_service(struct weir_service *service)
         spend_grace(service);
     }
     arm_interrupt();
-    uint64_t left = drain(service);
-    weir_log(left == 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stopped",
-             WEIR_LOG_INT("points_delivered", weir_service_delivered(service)),
-             WEIR_LOG_INT("points_left", left));
+    int code = tell_end(service, weir_service_drain(service));
     weir_service_done(service);
-    return left == 0 ? 0 : 1;
+    return code;
 }
 
-int weir_lifecycle_serve(const struct weir_config *config)
+static int run_replay(struct weir_service *service, const struct life *life)
+{
+    service->replaying = true;
+    if (weir_service_build(service) != WEIR_OK) {
+        (void)weir_service_drain(service);
+        weir_service_done(service);
+        return 1;
+    }
+    bool fed = life->feed(service, life->argument) == WEIR_OK;
+    arm_interrupt();
+    int code = tell_end(service, weir_service_drain(service));
+    weir_service_done(service);
+    return fed ? code : 1;
+}
+
+/* Makes the process ready, and everything that a service stands on. */
+static int live(const struct weir_config *config, const struct life *life)
 {
     WEIR_ASSERT_ROLE(WEIR_ROLE_MAIN);
     weir_log_configure((enum weir_log_level)config->log.level,
                        (enum weir_log_format)config->log.format);
+    keeps = config->spool.durability == WEIR_DURABILITY_DISK;
     prepare_process();
     weir_rcu_thread_start();
     int code = 1;
@@ -220,7 +322,7 @@ int weir_lifecycle_serve(const struct weir_config *config)
     memset(service, 0, sizeof *service);
     service->config = config;
     if (weir_metrics_thread_start() == WEIR_OK && weir_transport_curl_global() == WEIR_OK) {
-        code = run_service(service);
+        code = life->run(service, life);
         weir_metrics_thread_stop();
     }
     weir_metrics_stop();
@@ -228,4 +330,24 @@ no_metrics:
     weir_mem_free(service);
     weir_rcu_thread_stop();
     return code;
+}
+
+int weir_lifecycle_serve(const struct weir_config *config)
+{
+    return live(config, &(struct life){.run = run_serve});
+}
+
+int weir_service_replay(const struct weir_config *config,
+                        enum weir_status (*feed)(struct weir_service *service, void *argument),
+                        void *argument)
+{
+    return live(config, &(struct life){.run = run_replay, .feed = feed, .argument = argument});
+}
+
+bool weir_service_interrupted(void)
+{
+    static bool interrupted;
+    int signal_ = interrupted ? 0 : next_signal(0);
+    interrupted = interrupted || signal_ == SIGTERM || signal_ == SIGINT;
+    return interrupted;
 }

@@ -57,6 +57,12 @@ WEIR_MUST_USE enum weir_status weir_service_build_disk(struct weir_service *serv
 WEIR_MUST_USE enum weir_status weir_service_build_custody(struct weir_service *service);
 WEIR_MUST_USE enum weir_status weir_service_build_backlog(struct weir_service *service);
 
+/* Dead letter, keeper, spool: closed, in this order. What was not made is skipped. */
+void weir_service_close_disk(struct weir_service *service);
+
+/* What a Firehose body may hold. */
+struct weir_envelope_limits weir_service_limits(void);
+
 /* Takes the traffic out, in the stop order of docs/design: ingest, lane, backlog, exporter. The
  * number of points that were not delivered; with a spool on disk they are still there. */
 uint64_t weir_service_drain(struct weir_service *service);
@@ -92,7 +98,9 @@ void weir_service_gauges(void *service);
 
 /* /status. */
 void weir_service_status(void *service, struct weir_buf *out);
-void weir_service_status_disk(struct weir_service *service, struct weir_buf *out);
+
+/* The word of the configuration: disk, delivered, memory. */
+const char *weir_service_durability(const struct weir_service *service);
 
 /* Points delivered by all destinations so far. */
 uint64_t weir_service_delivered(const struct weir_service *service);

@@ -2,16 +2,21 @@
 /*
  * From the configuration to running rooms, bottom to top, and back.
  *
- *   namespaces ─ regions ─ credits ─ exporter ─ router ─ pipeline ─ keys ─ exporter's threads
- *                                                                       ─ ingest ─ admin
+ *   namespaces ─ regions ─ credits ─ disk, letterbox, spool ─ exporter ─ router
+ *     ─ custody (lane, keeper) ─ pipeline ─ keys ─ exporter's threads ─ backlog ─ ingest ─ admin
  *
- * Each room gets its options from the configuration here and nowhere else: no lower room knows it.
+ * Each room gets its options from the configuration here (and in service_disk.c) and nowhere else:
+ * no lower room knows it.
  * The exporter is made before the router, since it owns the doorbells that the router rings, and
  * started after it, since it drains it.
  *
  *   I1  weir_service_done takes the same way back, and skips what was not made
  *   I2  ingest listens when all that a request needs is there; admin last, so that /readyz never
  *       tells a half truth
+ *   I3  on the way back spool and dead letter are closed before anything that their last callbacks
+ *       go to is freed: pipeline, router, exporter
+ *
+ * A replay is the same without keys, ingest and admin.
  *
  * Main thread.
  */
@@ -26,9 +31,6 @@
 #include <stdio.h>
 
 enum { RING_SLOTS = 1024, THREADS_MAX = 64, ADDRESS_SIZE = 80 };
-
-static const struct weir_envelope_limits envelope_limits = {
-    .records = 10000, .record_bytes = 1024000, .depth = 32};
 
 static enum weir_status failed(const char *what, enum weir_status status)
 {
@@ -92,6 +94,9 @@ static enum weir_status build_exporter(struct weir_service *service)
         .export_bytes = service->shares.export_bytes,
         .queued = &service->queued,
         .regions = service->regions,
+        .settler = weir_spool_settler(service->spool),
+        .keeps = config->spool.durability == WEIR_DURABILITY_DISK,
+        .letterbox = service->letterbox,
     };
     return weir_exporter_new(&options, &service->exporter);
 }
@@ -129,7 +134,10 @@ static enum weir_status build_pipeline(struct weir_service *service)
         .intake = &service->intake,
         .namespaces = service->namespaces,
         .body_limit = service->config->ingest.body_limit,
-        .limits = envelope_limits,
+        .limits = weir_service_limits(),
+        .durability = (enum weir_durability)service->config->spool.durability,
+        .commit = weir_custody_commit(service->custody),
+        .letterbox = service->letterbox,
     };
     return weir_pipeline_new(&options, &service->pipeline);
 }
@@ -237,14 +245,23 @@ enum weir_status weir_service_build(struct weir_service *service)
     service->started_ns = weir_clock_mono_ns();
     weir_credit_init(&service->intake, service->shares.intake);
     weir_credit_init(&service->queued, service->shares.queued);
+    weir_credit_init(&service->backlog, service->shares.backlog);
     BUILD("namespaces", weir_namespaces_new(&service->namespaces));
     BUILD("regions", weir_regions_new(service->shares.idle, &service->regions));
+    WEIR_TRY(weir_service_build_disk(service)); /* has logged what failed */
     BUILD("exporter", build_exporter(service));
     BUILD("router", build_router(service));
+    BUILD("spool threads", weir_service_build_custody(service));
     BUILD("pipeline", build_pipeline(service));
-    BUILD("access keys", build_keys(service));
+    if (!service->replaying) {
+        BUILD("access keys", build_keys(service));
+    }
     BUILD("exporter threads", weir_exporter_start(service->exporter, service->router));
     service->exporting = true;
+    BUILD("backlog", weir_service_build_backlog(service));
+    if (service->replaying) {
+        return WEIR_OK;
+    }
     WEIR_TRY(build_ingest(service)); /* these two have logged what failed */
     return build_admin(service);
 }
@@ -253,6 +270,7 @@ void weir_service_done(struct weir_service *service)
 {
     weir_admin_stop(service->admin);
     weir_ingest_free(service->ingest);
+    weir_service_close_disk(service);
     weir_pipeline_free(service->pipeline);
     weir_router_free(service->router);
     weir_exporter_free(service->exporter);
@@ -260,19 +278,24 @@ void weir_service_done(struct weir_service *service)
     weir_namespaces_free(service->namespaces);
     weir_credit_done(&service->intake);
     weir_credit_done(&service->queued);
+    weir_credit_done(&service->backlog);
     weir_regions_free(service->regions);
 }
 
 bool weir_service_ready(void *service)
 {
-    struct weir_service *self = service;
-    return atomic_load_explicit(&self->phase, memory_order_relaxed) == WEIR_PHASE_READY;
+    const char *reason;
+    return weir_service_ready_reason(service, &reason);
 }
 
 bool weir_service_ready_reason(void *service, const char **ret_reason)
 {
     struct weir_service *self = service;
     int phase = atomic_load_explicit(&self->phase, memory_order_relaxed);
+    if (atomic_load_explicit(&self->spool_failed, memory_order_relaxed)) {
+        *ret_reason = "spool failed";
+        return false;
+    }
     *ret_reason = phase == WEIR_PHASE_STARTING ? "starting" : "draining";
     return phase == WEIR_PHASE_READY;
 }

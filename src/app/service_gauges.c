@@ -2,6 +2,7 @@
 /* Gauges that nobody keeps current: read from the rooms whenever the exposition is written. The
  * admin thread. */
 #include "lifecycle_internal.h"
+#include "weir/clock.h"
 #include "weir/log.h"
 #include "weir/machine.h"
 #include "weir/mem.h"
@@ -37,6 +38,7 @@ static void memory_gauges(const struct weir_service *service)
         {"intake", weir_credit_used(&service->intake)},
         {"queued", weir_credit_used(&service->queued)},
         {"export", export_bytes(service)},
+        {"backlog", weir_credit_used(&service->backlog)},
         {"regions_idle", weir_regions_idle(service->regions)},
         {"regions_taken", weir_regions_taken(service->regions)},
         {"allocator_allocated", allocator.allocated},
@@ -49,8 +51,8 @@ static void memory_gauges(const struct weir_service *service)
         size_t bytes;
     } limits[] = {
         {"intake", service->shares.intake},       {"queued", service->shares.queued},
-        {"export", service->shares.export_bytes}, {"regions_idle", service->shares.idle},
-        {"total", service->config->memory_limit},
+        {"export", service->shares.export_bytes}, {"backlog", service->shares.backlog},
+        {"regions_idle", service->shares.idle},   {"total", service->config->memory_limit},
     };
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
         set_labelled(WEIR_M_MEMORY, used[i].kind, (double)used[i].bytes);
@@ -73,6 +75,30 @@ static void ring_gauges(const struct weir_service *service)
     }
 }
 
+static void spool_gauges(const struct weir_service *service)
+{
+    struct weir_spool_stat stat = {0};
+    const struct weir_config_list *list = &service->config->destinations;
+    const struct weir_config_destination *all = list->items;
+    weir_spool_look(service->spool, &stat);
+    int64_t oldest_ns = stat.oldest_wall_ns == 0 ? 0 : weir_clock_wall_ns() - stat.oldest_wall_ns;
+    set_plain(WEIR_M_SPOOL_BYTES, (double)stat.bytes);
+    set_plain(WEIR_M_SPOOL_LIMIT, (double)stat.limit);
+    set_plain(WEIR_M_SPOOL_UNRELEASED, (double)stat.records);
+    set_plain(WEIR_M_SPOOL_OWED_BYTES, (double)stat.owed_bytes);
+    set_plain(WEIR_M_SPOOL_OLDEST, oldest_ns < 0 ? 0 : (double)oldest_ns / (double)WEIR_NS_PER_S);
+    set_plain(WEIR_M_DEDUPE_ENTRIES, stat.ids);
+    for (uint32_t i = 0; i < list->count; i++) {
+        set_labelled(WEIR_M_SPOOL_BACKLOG, all[i].name, (double)stat.backlog_records[i]);
+        set_labelled(WEIR_M_SPOOL_BACKLOG_BYTES, all[i].name, (double)stat.backlog_bytes[i]);
+    }
+    if (service->letterbox != NULL) {
+        struct weir_letterbox_stat letters = weir_letterbox_look(service->letterbox);
+        set_plain(WEIR_M_DEAD_LETTER_BYTES, (double)letters.bytes);
+        set_plain(WEIR_M_DEAD_LETTER_LIMIT, (double)letters.limit);
+    }
+}
+
 static void process_gauges(void)
 {
     struct weir_machine_usage usage = weir_machine_usage();
@@ -89,6 +115,7 @@ void weir_service_gauges(void *service)
     const struct weir_service *self = service;
     memory_gauges(self);
     ring_gauges(self);
+    spool_gauges(self);
     process_gauges();
     set_plain(WEIR_M_CONNECTIONS, weir_ingest_connections(self->ingest));
     set_plain(WEIR_M_ALLOCATIONS, (double)weir_mem_calls());

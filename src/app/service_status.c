@@ -5,7 +5,8 @@
  * without their query.
  *
  *   {"version", "state", "uptime_seconds", "config", "listen": {...}, "requests": {"200": n, ...},
- *    "memory": {"limit_bytes", "intake": {...}, ...}, "destinations": [...], "namespaces": [...]}
+ *    "memory": {"limit_bytes", "intake": {...}, ...}, "spool": {...}, "dead_letter": {...} or null,
+ *    "destinations": [...], "namespaces": [...]}
  *
  * Requests by code come from the exposition, since only the registry knows which codes there have
  * been: the text is written and its lines summed. That is a page's work for a page that few look
@@ -150,8 +151,49 @@ static void put_memory(const struct weir_service *service, struct weir_buf *out)
         service->shares.queued, export_bytes, service->shares.export_bytes);
 }
 
+static void put_spool(const struct weir_service *service, struct weir_buf *out,
+                      const struct weir_spool_stat *stat)
+{
+    int64_t oldest_ns = weir_clock_wall_ns() - stat->oldest_wall_ns;
+    weir_buf_printf(out, "  \"spool\": {\"durability\": \"%s\"", weir_service_durability(service));
+    if (service->config->spool.durability == WEIR_DURABILITY_DISK) {
+        weir_buf_put(out, WEIR_BYTES(", \"directory\": "));
+        put_string(out, service->config->spool.directory);
+        weir_buf_printf(out,
+                        ", \"failed\": %s,\n            \"bytes\": %" PRIu64
+                        ", \"limit_bytes\": %" PRIu64 ", \"admits\": %s",
+                        stat->failed ? "true" : "false", stat->bytes, stat->limit,
+                        weir_spool_admits(service->spool, 0) ? "true" : "false");
+    }
+    weir_buf_printf(out,
+                    ",\n            \"unreleased_requests\": %" PRIu64
+                    ", \"unreleased_bytes\": %" PRIu64 ", \"oldest_unreleased_seconds\": ",
+                    stat->records, stat->owed_bytes);
+    put_seconds(out, stat->oldest_wall_ns == 0 ? -1 : oldest_ns < 0 ? 0 : oldest_ns);
+    weir_buf_printf(out, ", \"request_ids\": %" PRIu32 "},\n", stat->ids);
+}
+
+static void put_letters(const struct weir_service *service, struct weir_buf *out)
+{
+    if (service->letterbox == NULL) {
+        weir_buf_put(out, WEIR_BYTES("  \"dead_letter\": null,\n"));
+        return;
+    }
+    struct weir_letterbox_stat stat = weir_letterbox_look(service->letterbox);
+    weir_buf_put(out, WEIR_BYTES("  \"dead_letter\": {\"directory\": "));
+    put_string(out, service->config->dead_letter.directory);
+    weir_buf_printf(out,
+                    ", \"bytes\": %" PRIu64 ", \"limit_bytes\": %" PRIu64
+                    ",\n                  \"when_full\": \"%s\", \"full\": %s, \"failed\": %s, "
+                    "\"lines\": %" PRIu64 ", \"evicted_files\": %" PRIu64 "},\n",
+                    stat.bytes, stat.limit,
+                    service->config->dead_letter.when_full == 0 ? "reject" : "evict",
+                    stat.full ? "true" : "false", stat.failed ? "true" : "false", stat.lines,
+                    stat.evicted_files);
+}
+
 static void put_destination(const struct weir_service *service, uint32_t index,
-                            struct weir_buf *out)
+                            const struct weir_spool_stat *spool, struct weir_buf *out)
 {
     const struct weir_destination_options *options = &service->destinations[index];
     struct weir_destination_status status = weir_exporter_status(service->exporter, index);
@@ -175,7 +217,9 @@ static void put_destination(const struct weir_service *service, uint32_t index,
                     weir_router_queued_bytes(service->router, index), status.waiting_batches,
                     status.in_flight);
     put_seconds(out, status.window_remaining_ns);
-    weir_buf_put(out, WEIR_BYTES(", \"seconds_since_success\": "));
+    weir_buf_printf(out, ", \"backlog_requests\": %" PRIu64 ", \"backlog_bytes\": %" PRIu64,
+                    spool->backlog_records[index], spool->backlog_bytes[index]);
+    weir_buf_put(out, WEIR_BYTES(",\n     \"seconds_since_success\": "));
     int64_t since_ns = weir_clock_wall_ns() - status.last_success_wall_ns;
     put_seconds(out, status.last_success_wall_ns == 0 ? -1 : since_ns < 0 ? 0 : since_ns);
     weir_buf_put_byte(out, '}');
@@ -200,6 +244,8 @@ void weir_service_status(void *service, struct weir_buf *out)
 {
     static const char *const phases[] = {"starting", "ready", "draining"};
     struct weir_service *self = service;
+    struct weir_spool_stat spool = {0};
+    weir_spool_look(self->spool, &spool);
     int phase = atomic_load_explicit(&self->phase, memory_order_relaxed);
     weir_buf_printf(out,
                     "{\n  \"version\": \"" WEIR_VERSION "\",\n  \"state\": \"%s\",\n"
@@ -218,10 +264,12 @@ void weir_service_status(void *service, struct weir_buf *out)
                     weir_ingest_connections(self->ingest));
     put_requests(out);
     put_memory(self, out);
+    put_spool(self, out, &spool);
+    put_letters(self, out);
     weir_buf_put(out, WEIR_BYTES("  \"destinations\": [\n"));
     for (uint32_t i = 0; i < self->config->destinations.count; i++) {
         weir_buf_put(out, weir_bytes_str(i == 0 ? "" : ",\n"));
-        put_destination(self, i, out);
+        put_destination(self, i, &spool, out);
     }
     weir_buf_put(out, WEIR_BYTES("\n  ],\n"));
     put_namespaces(self, out);
