@@ -51,6 +51,7 @@ void weir_export_metrics_init(struct weir_export_destination *destination)
     set->lag = series(destination, WEIR_M_DELIVERY_LAG, NULL);
     set->retry_batches = series(destination, WEIR_M_RETRY_BATCHES, NULL);
     set->window_remaining = series(destination, WEIR_M_WINDOW_REMAINING, NULL);
+    set->letters_refused = series(destination, WEIR_M_DEAD_LETTER_REFUSED, NULL);
     set->copies = series(destination, WEIR_M_ARENA_COPIES, NULL);
 }
 

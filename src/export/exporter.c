@@ -6,7 +6,7 @@
  *
  *   exporter ─► threads[K]        bell, inbox, transport, deflater, scratch
  *            ─► destinations[D]   batcher, queue, state, credit; d belongs to threads[d mod K]
- *            ─► pools             batches and parcels, shared by all threads
+ *            ─► pools             batches, parcels and manifests, shared by all threads
  *
  *   I1  destinations and threads are arrays that never move: handles into them are good until free
  *   I2  the threads run only between start and the end of drain (or of a failed start); else all
@@ -55,6 +55,8 @@ static void thread_done(struct weir_exporter *exporter, uint32_t index)
     weir_inflater_free(thread->inflater);
     weir_deflater_free(thread->deflater);
     weir_ring_free(thread->inbox);
+    WEIR_ASSERT(thread->letters == NULL);
+    (void)pthread_mutex_destroy(&thread->letters_lock);
     weir_wake_close(&thread->bell);
 }
 
@@ -81,6 +83,8 @@ static enum weir_status batcher_new(struct weir_export_destination *destination,
         .batches = exporter->batches,
         .regions = exporter->options.regions,
         .budget = weir_credit_budget(exporter->options.queued),
+        .manifests = exporter->manifests.pool == NULL ? NULL : &exporter->manifests,
+        .destination = destination->index,
     };
     return weir_batcher_new(&options, &destination->batcher);
 }
@@ -126,25 +130,38 @@ static void destination_done(struct weir_export_destination *destination)
     }
 }
 
+static enum weir_status pools_new(struct weir_exporter *exporter)
+{
+    WEIR_TRY(weir_pool_new(weir_batch_size(), BATCHES_IDLE, weir_batch_done, &exporter->batches));
+    WEIR_TRY(
+        weir_pool_new(sizeof(struct weir_export_parcel), PARCELS_IDLE, NULL, &exporter->parcels));
+    exporter->manifests.settler = exporter->options.settler;
+    if (exporter->options.settler.settle == NULL) {
+        return WEIR_OK;
+    }
+    return weir_pool_new(weir_manifest_size(), PARCELS_IDLE, weir_manifest_done,
+                         &exporter->manifests.pool);
+}
+
 /* Fills in what new has zeroed. */
 static enum weir_status init(struct weir_exporter *exporter)
 {
     const struct weir_exporter_options *options = &exporter->options;
     exporter->threads = weir_mem_zalloc(options->threads, sizeof(*exporter->threads));
+    for (uint32_t i = 0; exporter->threads != NULL && i < options->threads; i++) {
+        exporter->threads[i].bell.fd = -1;
+        int made = pthread_mutex_init(&exporter->threads[i].letters_lock, NULL);
+        WEIR_ASSERT(made == 0); /* with default attributes it cannot fail */
+    }
     size_t size = options->destination_count * sizeof(*exporter->destinations);
     exporter->destinations = weir_mem_aligned(64, size);
     if (exporter->threads == NULL || exporter->destinations == NULL) {
         return WEIR_ENOMEM;
     }
     memset(exporter->destinations, 0, size);
-    for (uint32_t i = 0; i < options->threads; i++) {
-        exporter->threads[i].bell.fd = -1;
-    }
     exporter->scratch_keep = 1;
     WEIR_TRY(weir_wake_open(&exporter->ready));
-    WEIR_TRY(weir_pool_new(weir_batch_size(), BATCHES_IDLE, weir_batch_done, &exporter->batches));
-    WEIR_TRY(
-        weir_pool_new(sizeof(struct weir_export_parcel), PARCELS_IDLE, NULL, &exporter->parcels));
+    WEIR_TRY(pools_new(exporter));
     for (uint32_t i = 0; i < options->threads; i++) {
         WEIR_TRY(thread_init(exporter, i));
     }
@@ -191,6 +208,7 @@ void weir_exporter_free(struct weir_exporter *exporter)
     }
     weir_pool_free(exporter->parcels);
     weir_pool_free(exporter->batches);
+    weir_pool_free(exporter->manifests.pool); /* asserts that every one of them was settled */
     weir_wake_close(&exporter->ready);
     weir_mem_free(exporter->destinations);
     weir_mem_free(exporter->threads);

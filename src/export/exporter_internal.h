@@ -12,6 +12,7 @@
 #include "weir/ring.h"
 #include "weir/thread.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /*
@@ -22,6 +23,7 @@
  *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
  *   otlp_http.c        a batch to a request body; halves of a body; headers
  *   parcel.c           sending, and what an answer means for a parcel
+ *   loss.c             parcels that nobody will take: letters, and what is left at a shutdown
  *   export_metrics.c   series, counts, state logs
  */
 enum {
@@ -42,14 +44,26 @@ struct weir_export_parcel {
     struct weir_export_destination *to;
     struct weir_batch *batch; /* until it is encoded */
     struct weir_batch_info info;
+    struct weir_manifest *manifest; /* its halves share it; NULL: nobody keeps accounts */
     struct weir_region region;
-    struct weir_bytes body;  /* in the region: what is sent */
-    size_t identity_bytes;   /* of the request before compression */
-    size_t charge;           /* export credit */
-    int64_t point_ns;        /* wall clock: the oldest of its runs' newest points, 0 unknown */
-    enum weir_status status; /* what encoding came to */
-    bool is_back;            /* from the encoder, for the owner */
-    bool answer_lost;        /* an earlier attempt's */
+    struct weir_bytes body;     /* in the region: what is sent */
+    struct weir_bytes identity; /* in the region: the request that a line of JSON was made of, where
+                                   there is a letterbox; else NULL */
+    size_t identity_bytes;      /* of the request before compression */
+    size_t charge;              /* export credit */
+    int64_t point_ns;           /* wall clock: the oldest of its runs' newest points, 0 unknown */
+    enum weir_status status;    /* what encoding came to */
+    bool is_back;               /* from the encoder, for the owner */
+    bool answer_lost;           /* an earlier attempt's */
+
+    uint32_t attempts;       /* in this process, also those of windows that were opened anew */
+    int64_t first_wall_ns;   /* the first one's begin */
+    int64_t last_wall_ns;    /* the last one's end */
+    const char *last_reason; /* of the last failure; NULL: none */
+    int64_t noted_ns;        /* when the settler was last told how much of the window is used */
+    int64_t noted_used_ns;   /* what it knows */
+    enum weir_deadletter_reason loss;
+    struct weir_letter letter; /* once it is given up */
 };
 
 /* Series of one destination, resolved once. */
@@ -65,6 +79,7 @@ struct weir_export_series {
     uint32_t retry_batches;
     uint32_t window_remaining;
     uint32_t copies;
+    uint32_t letters_refused;
 };
 
 /* What other threads may see, relaxed. */
@@ -90,12 +105,15 @@ struct weir_export_destination {
     struct weir_run *pending; /* taken, not yet all in the batcher */
     uint32_t pending_offset;
     int64_t open_point_ns; /* point_ns of the open batch */
+    int64_t open_used_ns;  /* of the retry window, by what is in the open batch */
     struct weir_credit credit;
-    size_t batch_charge;       /* what a full batch is charged before it is encoded */
-    uint32_t encoding;         /* parcels out */
-    struct weir_parcel *early; /* encoded before their elders, by order */
-    uint64_t next_order;       /* of the parcel that the machine gets next */
-    bool rings_empty;          /* at the last look */
+    size_t batch_charge;        /* what a full batch is charged before it is encoded */
+    uint32_t encoding;          /* parcels out */
+    struct weir_parcel *early;  /* encoded before their elders, by order */
+    uint32_t lettering;         /* parcels out at the letterbox */
+    struct weir_parcel *doomed; /* given up; no memory yet for their letters' content */
+    uint64_t next_order;        /* of the parcel that the machine gets next */
+    bool rings_empty;           /* at the last look */
     bool is_short_of_memory;
     bool is_closed; /* drained, nothing left */
 
@@ -119,6 +137,8 @@ struct weir_exporter_thread {
     struct weir_wake bell;
     struct weir_ring *inbox; /* of struct weir_export_parcel: jobs, and parcels that are back */
     _Atomic uint32_t load;   /* jobs pushed and not yet encoded */
+    pthread_mutex_t letters_lock;
+    struct weir_parcel *letters;     /* parcels whose letters are done; behind the lock */
     struct weir_transport transport; /* free is NULL when there is none */
     struct weir_deflater *deflater;
     struct weir_inflater *inflater;
@@ -134,6 +154,7 @@ struct weir_exporter {
     struct weir_router *router;
     struct weir_pool *batches;
     struct weir_pool *parcels;
+    struct weir_manifests manifests; /* pool: NULL where nobody keeps accounts */
     struct weir_export_destination *destinations;
     struct weir_exporter_thread *threads;
     size_t scratch_keep; /* bytes of scratch a thread keeps */
@@ -160,8 +181,8 @@ void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns);
 void weir_gather_compact(struct weir_export_destination *destination);
 /* When the next turn is worth it; INT64_MAX: on the bell only. */
 int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
-/* Gives up all that is in rings, batcher and queue, as lost at shutdown. The owner. */
-void weir_gather_discard(struct weir_export_destination *destination, int64_t now_ns);
+/* Gives up all that is in rings, batcher and queue, as left over at shutdown. The owner. */
+void weir_gather_discard(struct weir_export_destination *destination);
 
 /* otlp_http.c */
 
@@ -178,6 +199,13 @@ WEIR_MUST_USE enum weir_status weir_otlp_http_split(struct weir_exporter_thread 
                                                     const struct weir_export_parcel *whole,
                                                     struct weir_export_parcel *ret_halves[2]);
 
+/* The request itself, in the parcel's region, which may be another one afterwards (and is to be
+ * charged anew): inflated, from behind the line of JSON, or of a batch that had no other form.
+ * WEIR_ENOMEM: nothing changed, a later call may pass; WEIR_ELIMIT, WEIR_EMALFORMED: none will. */
+WEIR_MUST_USE enum weir_status weir_otlp_http_identity(struct weir_exporter_thread *thread,
+                                                       struct weir_export_parcel *parcel,
+                                                       struct weir_bytes *ret);
+
 /* parcel.c */
 
 /* Sends what may go, writes on, and lets expire what must. The owner. */
@@ -185,14 +213,27 @@ void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_n
 /* A reply of the thread's transport. */
 void weir_parcel_reply(struct weir_exporter_thread *thread,
                        const struct weir_transport_reply *reply);
-/* Counts and logs a parcel's end in the dead letter, and leaves the parcel alone. */
-void weir_parcel_count_lost(const struct weir_export_parcel *parcel,
-                            enum weir_deadletter_reason reason, const char *message);
-/* Dead letter, then the end. `message` may be "". */
-void weir_parcel_lose(struct weir_export_parcel *parcel, enum weir_deadletter_reason reason,
-                      const char *message);
-/* Gives back memory and credit. */
-void weir_parcel_free(struct weir_export_parcel *parcel);
+/* Settles its manifest, or this parcel's part in it, and gives back memory and credit. */
+void weir_parcel_end(struct weir_export_parcel *parcel, enum weir_settlement settlement);
+/* Corrects the charge to what the parcel holds now. */
+void weir_parcel_recharge(struct weir_export_parcel *parcel);
+/* Bytes of the parcel's manifest. */
+size_t weir_parcel_manifest_bytes(const struct weir_export_parcel *parcel);
+
+/* loss.c: the owner, all of them */
+
+/* Nobody will take it: a letter, or without a letterbox only counted and logged; then the end.
+ * `message` may be "". */
+void weir_loss_begin(struct weir_export_parcel *parcel, enum weir_deadletter_reason reason,
+                     const char *message);
+/* Counts a parcel as left over at the drain's deadline, and leaves the parcel alone. */
+void weir_loss_shutdown(const struct weir_export_parcel *parcel);
+/* Letters for which there was no memory, once more. */
+void weir_loss_turn(struct weir_export_destination *destination);
+/* The same, for the last time: what still has none is left over. */
+void weir_loss_discard(struct weir_export_destination *destination);
+/* Ends the parcels whose letters are done. */
+void weir_loss_letters(struct weir_exporter_thread *thread);
 
 /* export_metrics.c */
 

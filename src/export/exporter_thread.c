@@ -2,7 +2,7 @@
 /*
  * An exporter thread's life: turns, sleep, and the end.
  *
- *   turn:  silence the bell ─► inbox (jobs, parcels that are back) ─► replies
+ *   turn:  silence the bell ─► inbox (jobs, parcels that are back) ─► replies ─► letters done
  *            ─► for each destination that is ours: gather, send and expire, publish
  *   sleep: in the transport, until the network, the bell or the nearest of all times says so
  *
@@ -62,6 +62,9 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
          own = next_own(thread, own)) {
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
         wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
+        if (own->doomed != NULL) {
+            wakeup = earlier(wakeup, now_ns + MEMORY_WAIT_NS);
+        }
         if (own->options->type != WEIR_DESTINATION_OTLP_HTTP && own->flying[0] != NULL) {
             wakeup = earlier(wakeup, now_ns + (own->reader_is_slow ? SLOW_WAIT_NS : WRITE_WAIT_NS));
         }
@@ -105,8 +108,10 @@ static void turn(struct weir_exporter_thread *thread)
     weir_wake_silence(&thread->bell);
     weir_gather_inbox(thread, now_ns);
     take_replies(thread);
+    weir_loss_letters(thread);
     for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
          own = next_own(thread, own)) {
+        weir_loss_turn(own);
         weir_gather_turn(own, now_ns);
         if (compact) {
             weir_gather_compact(own);
@@ -124,7 +129,8 @@ static bool is_drained(const struct weir_export_destination *destination)
 {
     return destination->rings_empty && destination->pending == NULL &&
            weir_batcher_open_bytes(destination->batcher) == 0 && destination->encoding == 0 &&
-           destination->early == NULL && destination->machine.waiting.count == 0 &&
+           destination->early == NULL && destination->lettering == 0 &&
+           destination->doomed == NULL && destination->machine.waiting.count == 0 &&
            destination->machine.in_flight == 0;
 }
 
@@ -167,7 +173,8 @@ static void end_flights(struct weir_exporter_thread *thread)
          own = next_own(thread, own)) {
         for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
             if (own->flying[i] != NULL) {
-                weir_parcel_lose(own->flying[i], WEIR_DEADLETTER_SHUTDOWN, "");
+                weir_loss_shutdown(own->flying[i]);
+                weir_parcel_end(own->flying[i], WEIR_KEPT);
                 own->flying[i] = NULL;
                 own->machine.in_flight--;
             }
@@ -176,7 +183,7 @@ static void end_flights(struct weir_exporter_thread *thread)
 }
 
 /* The deadline has come: gives up what is ours, and goes on until what is out at
- * encoders is back. */
+ * encoders and at the letterbox is back. */
 static void discard_all(struct weir_exporter_thread *thread)
 {
     end_flights(thread);
@@ -185,10 +192,12 @@ static void discard_all(struct weir_exporter_thread *thread)
         thread->has_more = false;
         weir_wake_silence(&thread->bell);
         weir_gather_inbox(thread, now_ns);
+        weir_loss_letters(thread);
         for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
              own = next_own(thread, own)) {
-            weir_gather_discard(own, now_ns);
-            if (!own->is_closed && own->encoding == 0 && own->early == NULL) {
+            weir_gather_discard(own);
+            if (!own->is_closed && own->encoding == 0 && own->early == NULL &&
+                own->lettering == 0) {
                 close_destination(own);
             }
         }

@@ -20,6 +20,7 @@
  *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
  *       closed, at the most that it can become, and the charge falls to what it is once it is
  *       encoded
+ *   I5  what is in one batch has used as much of its retry window
  *
  * Memory: the open batch and the rings hold arenas, which the queued budget pays for. Closing
  * needs export credit. Without it nothing is taken from the rings: they fill, and the reservation
@@ -49,7 +50,7 @@ static bool may_close(const struct weir_export_destination *destination)
         return true;
     }
     return destination->encoding < WEIR_EXPORT_ENCODING_MAX &&
-           destination->machine.waiting.count < WEIR_EXPORT_WAITING_MAX &&
+           destination->machine.waiting.count + destination->lettering < WEIR_EXPORT_WAITING_MAX &&
            used + destination->batch_charge <= destination->credit.limit;
 }
 
@@ -103,11 +104,15 @@ static bool close_batch(struct weir_export_destination *destination,
     *parcel = (struct weir_export_parcel){.to = destination,
                                           .batch = batch,
                                           .info = weir_batch_info(batch),
+                                          .manifest = weir_batch_manifest(batch),
                                           .point_ns = destination->open_point_ns};
     destination->open_point_ns = 0;
     weir_destination_number(&destination->machine, &parcel->base);
+    parcel->base.retry.used_ns = parcel->info.used_ns;
+    parcel->noted_used_ns = parcel->info.used_ns;
     parcel->identity_bytes = parcel->info.bytes;
-    parcel->charge = charge_for(destination, parcel->info.bytes);
+    parcel->charge =
+        charge_for(destination, parcel->info.bytes) + weir_parcel_manifest_bytes(parcel);
     weir_credit_force(&destination->credit, parcel->charge);
     destination->encoding++;
     weir_metrics_observe(destination->series.batch_bytes, (double)parcel->info.bytes);
@@ -129,10 +134,24 @@ static void note_points(struct weir_export_destination *destination, const struc
     }
 }
 
+static int64_t used_ns(const struct weir_run *run)
+{
+    return run->origin == NULL ? 0 : run->origin->used_ns;
+}
+
+/* Whether the pending run must not share a batch with what is open: what was attempted before a
+ * restart has only the rest of its window, and that must not become the window of others. */
+static bool is_apart(const struct weir_export_destination *destination)
+{
+    return weir_batcher_open_bytes(destination->batcher) > 0 &&
+           used_ns(destination->pending) != destination->open_used_ns;
+}
+
 /* Adds the pending run, or as much of it as fits. Returns what stopped it, or WEIR_OK. */
 static enum weir_status add_pending(struct weir_export_destination *destination, int64_t now_ns)
 {
     note_points(destination, destination->pending);
+    destination->open_used_ns = used_ns(destination->pending);
     enum weir_status status = weir_batcher_add(destination->batcher, destination->pending,
                                                &destination->pending_offset, now_ns);
     if (status == WEIR_OK) {
@@ -163,6 +182,9 @@ static bool step(struct weir_export_destination *destination, int64_t now_ns)
     }
     if (!take_pending(destination)) {
         return false;
+    }
+    if (is_apart(destination)) {
+        return close_batch(destination, WEIR_BUFFER_FLUSH);
     }
     enum weir_status status = add_pending(destination, now_ns);
     if (status == WEIR_OK) {
@@ -242,17 +264,6 @@ static void encode(struct weir_exporter_thread *thread, struct weir_export_parce
     weir_wake_ring(&owner->bell);
 }
 
-/* Corrects the charge to what the parcel has become. */
-static void settle(struct weir_export_destination *destination, struct weir_export_parcel *parcel)
-{
-    if (parcel->region.capacity > parcel->charge) {
-        weir_credit_force(&destination->credit, parcel->region.capacity - parcel->charge);
-    } else {
-        weir_credit_give(&destination->credit, parcel->charge - parcel->region.capacity);
-    }
-    parcel->charge = parcel->region.capacity;
-}
-
 /* Puts an encoded parcel among those that wait for their elders. */
 static void insert_early(struct weir_export_destination *destination, struct weir_parcel *parcel)
 {
@@ -274,11 +285,11 @@ static void release_early(struct weir_export_destination *destination)
         destination->next_order++;
         if (parcel->status == WEIR_OK) {
             weir_destination_add(&destination->machine, first);
+        } else if (parcel->status == WEIR_ENOMEM) { /* at the drain's deadline only */
+            weir_loss_shutdown(parcel);
+            weir_parcel_end(parcel, WEIR_KEPT);
         } else {
-            weir_parcel_lose(parcel,
-                             parcel->status == WEIR_EMALFORMED ? WEIR_DEADLETTER_MALFORMED
-                                                               : WEIR_DEADLETTER_SHUTDOWN,
-                             "");
+            weir_loss_begin(parcel, WEIR_DEADLETTER_MALFORMED, "");
         }
     }
 }
@@ -288,7 +299,7 @@ static void take_back(struct weir_export_parcel *parcel)
     struct weir_export_destination *destination = parcel->to;
     WEIR_ASSERT(destination->encoding > 0);
     destination->encoding--;
-    settle(destination, parcel);
+    weir_parcel_recharge(parcel);
     insert_early(destination, &parcel->base);
     release_early(destination);
 }
@@ -316,42 +327,65 @@ void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns)
     }
 }
 
-/* Everything that is not a parcel yet becomes one here, only to be counted as lost. */
-static void discard_unbatched(struct weir_export_destination *destination, int64_t now_ns)
+/* Tells the settler that the points of a run from `offset` on are in no batch. Needs no memory. */
+static void keep_rest(const struct weir_export_destination *destination, const struct weir_run *run,
+                      uint32_t offset)
 {
-    while (take_pending(destination)) {
-        uint32_t before = destination->pending_offset;
-        enum weir_status status = add_pending(destination, now_ns);
-        if (status == WEIR_OK) {
-            continue;
-        }
-        struct weir_batch *batch = weir_batcher_close(destination->batcher, WEIR_BUFFER_FLUSH);
-        struct weir_export_parcel parcel = {.to = destination, .batch = batch};
-        if (batch != NULL) {
-            parcel.info = weir_batch_info(batch);
-        } else if (destination->pending_offset == before) {
-            /* no memory even for one point: the rest of the run is counted as it is */
-            parcel.info.points = destination->pending->count - before;
-            weir_arena_unref(destination->pending->arena, destination->pending->bytes);
-            destination->pending = NULL;
-        }
-        weir_parcel_count_lost(&parcel, WEIR_DEADLETTER_SHUTDOWN, "");
-        weir_batch_release(batch, destination->exporter->batches);
+    const struct weir_settler *settler = &destination->exporter->options.settler;
+    if (settler->settle == NULL || run->origin == NULL || run->origin->ticket == NULL ||
+        offset == run->count) {
+        return;
     }
+    struct weir_part part = {run->origin->ticket, run->first + offset, run->first + run->count};
+    struct weir_manifest manifest = {.count = 0};
+    weir_manifest_open(&manifest, destination->index);
+    manifest.parts = &part;
+    manifest.count = 1;
+    settler->settle(settler->self, &manifest, WEIR_KEPT);
 }
 
-void weir_gather_discard(struct weir_export_destination *destination, int64_t now_ns)
+static void copy_text(char *to, size_t size, struct weir_bytes from)
 {
-    discard_unbatched(destination, now_ns);
+    size_t kept = from.size < size - 1 ? from.size : size - 1;
+    if (kept > 0) {
+        memcpy(to, from.data, kept);
+    }
+    to[kept] = '\0';
+}
+
+/* What is in no batch yet is counted together, under the name of the first of it. */
+static void discard_unbatched(struct weir_export_destination *destination)
+{
+    struct weir_export_parcel rest = {.to = destination};
+    while (take_pending(destination)) {
+        const struct weir_run *run = destination->pending;
+        struct weir_arena *arena = run->arena;
+        if (rest.info.requests++ == 0 && run->origin != NULL) {
+            copy_text(rest.info.request_id, sizeof(rest.info.request_id), run->origin->request_id);
+            copy_text(rest.info.stream, sizeof(rest.info.stream), run->origin->stream);
+        }
+        rest.info.points += run->count - destination->pending_offset;
+        keep_rest(destination, run, destination->pending_offset);
+        destination->pending = NULL;
+        weir_arena_unref(arena, run->bytes);
+    }
+    weir_loss_shutdown(&rest);
+}
+
+void weir_gather_discard(struct weir_export_destination *destination)
+{
+    discard_unbatched(destination);
     struct weir_batch *batch = weir_batcher_close(destination->batcher, WEIR_BUFFER_FLUSH);
     if (batch != NULL) {
-        struct weir_export_parcel parcel = {
-            .to = destination, .batch = batch, .info = weir_batch_info(batch)};
-        weir_parcel_count_lost(&parcel, WEIR_DEADLETTER_SHUTDOWN, "");
-        weir_batch_release(batch, destination->exporter->batches);
+        const struct weir_export_parcel parcel = {.to = destination,
+                                                  .info = weir_batch_info(batch)};
+        weir_loss_shutdown(&parcel);
+        weir_batch_release(batch, destination->exporter->batches); /* settles it as kept */
     }
     struct weir_parcel *waiting;
     while ((waiting = weir_destination_remove(&destination->machine)) != NULL) {
-        weir_parcel_lose((struct weir_export_parcel *)waiting, WEIR_DEADLETTER_SHUTDOWN, "");
+        weir_loss_shutdown((struct weir_export_parcel *)waiting);
+        weir_parcel_end((struct weir_export_parcel *)waiting, WEIR_KEPT);
     }
+    weir_loss_discard(destination);
 }

@@ -5,7 +5,9 @@
  *
  *   gzip           batch ─► scratch [ OTLP | gzip ............ ] ─copy─► a region of just that size
  *   none           batch ─► the region
- *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size
+ *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size:
+ *                                                                       [ line | OTLP ], the second
+ *                                                                       where there is a letterbox
  *   split (413)    body ─► scratch [ OTLP | first | second | gzip ] ─copy─► two regions
  *
  * Compressing into the parcel's region directly would save a copy of the small result, but the
@@ -25,6 +27,13 @@
 #include "weir/otlp_json.h"
 #include "weir/panic.h"
 #include "weir/split.h"
+
+/* A letter has the request itself, and from JSON there is no way back to the same bytes; a sixth
+ * more memory is cheaper than a second encoder. */
+static bool keeps_identity(const struct weir_export_destination *destination)
+{
+    return destination->exporter->options.letterbox != NULL;
+}
 
 /* OTLP/JSON is some 3 to 6 times the protobuf; what is past the last try is given up. */
 enum { JSON_FACTOR_FIRST = 6, JSON_FACTOR_MAX = 48, JSON_SLACK = 4096 };
@@ -73,7 +82,11 @@ size_t weir_otlp_http_bound(const struct weir_export_destination *destination, s
     if (is_gzip(destination)) {
         return weir_gzip_bound(destination->owner->deflater, bytes);
     }
-    return is_http(destination) ? bytes : bytes * JSON_FACTOR_FIRST + JSON_SLACK;
+    if (is_http(destination)) {
+        return bytes;
+    }
+    size_t factor = JSON_FACTOR_FIRST + (keeps_identity(destination) ? 1U : 0U);
+    return bytes * factor + JSON_SLACK;
 }
 
 /* Makes the scratch at least `size` bytes large; its content is then undefined. */
@@ -141,6 +154,23 @@ static enum weir_status encode_gzip(struct weir_exporter_thread *thread,
     return keep_gzip(thread, parcel, weir_buf_view(&buf), plain_size);
 }
 
+/* Keeps a line, and after it what it was made of where that may be needed. */
+static enum weir_status keep_line(struct weir_exporter_thread *thread,
+                                  struct weir_export_parcel *parcel, struct weir_bytes line,
+                                  struct weir_bytes plain)
+{
+    if (!keeps_identity(parcel->to)) {
+        return keep_body(thread, parcel, line);
+    }
+    WEIR_TRY(weir_region_take(thread->exporter->options.regions, line.size + plain.size,
+                              &parcel->region));
+    memcpy(parcel->region.data, line.data, line.size);
+    memcpy(parcel->region.data + line.size, plain.data, plain.size);
+    parcel->body = weir_bytes_of(parcel->region.data, line.size);
+    parcel->identity = weir_bytes_of(parcel->region.data + line.size, plain.size);
+    return WEIR_OK;
+}
+
 /* The batch as one line; a room that turns out too small is doubled. */
 static enum weir_status encode_json(struct weir_exporter_thread *thread,
                                     struct weir_export_parcel *parcel)
@@ -159,7 +189,7 @@ static enum weir_status encode_json(struct weir_exporter_thread *thread,
         }
         weir_buf_put_byte(&json, '\n');
         if (!json.failed) {
-            return keep_body(thread, parcel, weir_buf_view(&json));
+            return keep_line(thread, parcel, weir_buf_view(&json), weir_buf_view(&plain));
         }
     }
     return WEIR_EMALFORMED;
@@ -195,6 +225,50 @@ static enum weir_status plain_of(struct weir_exporter_thread *thread,
                                parcel->identity_bytes, &size));
     WEIR_ASSERT(size == parcel->identity_bytes);
     *ret_plain = weir_bytes_of(thread->scratch.data, size);
+    return WEIR_OK;
+}
+
+static enum weir_status identity_of_batch(struct weir_exporter_thread *thread,
+                                          struct weir_export_parcel *parcel)
+{
+    WEIR_TRY(encode_plain(thread, parcel));
+    weir_batch_release(parcel->batch, thread->exporter->batches);
+    parcel->batch = NULL;
+    return WEIR_OK;
+}
+
+static enum weir_status inflate_body(struct weir_exporter_thread *thread,
+                                     struct weir_export_parcel *parcel)
+{
+    struct weir_regions *regions = thread->exporter->options.regions;
+    struct weir_region region;
+    WEIR_TRY(weir_region_take(regions, parcel->identity_bytes, &region));
+    size_t size = 0;
+    enum weir_status status = weir_gzip_inflate(thread->inflater, parcel->body, region.data,
+                                                parcel->identity_bytes, &size);
+    if (status != WEIR_OK) {
+        weir_region_give(regions, &region);
+        return status;
+    }
+    weir_region_give(regions, &parcel->region);
+    parcel->region = region;
+    parcel->body = weir_bytes_of(region.data, size);
+    return WEIR_OK;
+}
+
+enum weir_status weir_otlp_http_identity(struct weir_exporter_thread *thread,
+                                         struct weir_export_parcel *parcel, struct weir_bytes *ret)
+{
+    if (parcel->identity.data != NULL) {
+        *ret = parcel->identity;
+        return WEIR_OK;
+    }
+    if (parcel->batch != NULL) {
+        WEIR_TRY(identity_of_batch(thread, parcel));
+    } else if (is_gzip(parcel->to)) {
+        WEIR_TRY(inflate_body(thread, parcel));
+    }
+    *ret = parcel->body;
     return WEIR_OK;
 }
 

@@ -6,17 +6,19 @@
  *   machine ─next─► send ─┬─ HTTP: transport ──reply──┐
  *                         └─ file: written in steps ──┴─► answered
  *
- *   answered ─► WAITS    back in the machine
- *               DONE     counted, freed
- *               SPLIT    two halves take its place
- *               REFUSED  dead letter
- *               EXPIRED  dead letter
+ *   answered ─► WAITS    back in the machine; the settler is told how much of its window is used
+ *               DONE     counted, settled
+ *               SPLIT    two halves take its place, and share its manifest
+ *               REFUSED  dead letter (loss.c)
+ *               EXPIRED  dead letter (loss.c)
  *
  *   I1  a parcel that the machine has in flight is in `flying`, and the transport or the file
  *       knows its body
- *   I2  a parcel ends exactly once: weir_parcel_free or weir_parcel_lose
+ *   I2  a parcel ends exactly once, in weir_parcel_end, and that settles its manifest
  *   I3  a 413 is split before the machine hears of it, so that it never waits for halves that do
  *       not come
+ *   I4  what the settler knows of a parcel's window is never more than is used, but for the moment
+ *       between a reset and the next turn
  *
  * A request that cannot even begin (no memory, an impossible URL) is answered here in the
  * backend's place; so it has its backoff like any other. A write error is retryable; a reader who
@@ -53,51 +55,77 @@ static void land(struct weir_export_destination *destination,
     WEIR_UNREACHABLE();
 }
 
-void weir_parcel_free(struct weir_export_parcel *parcel)
+size_t weir_parcel_manifest_bytes(const struct weir_export_parcel *parcel)
+{
+    return parcel->manifest == NULL ? 0 : parcel->manifest->capacity * sizeof(struct weir_part);
+}
+
+void weir_parcel_recharge(struct weir_export_parcel *parcel)
+{
+    size_t charge = parcel->region.capacity + weir_parcel_manifest_bytes(parcel);
+    if (charge > parcel->charge) {
+        weir_credit_force(&parcel->to->credit, charge - parcel->charge);
+    } else {
+        weir_credit_give(&parcel->to->credit, parcel->charge - charge);
+    }
+    parcel->charge = charge;
+}
+
+void weir_parcel_end(struct weir_export_parcel *parcel, enum weir_settlement settlement)
 {
     struct weir_exporter *exporter = parcel->to->exporter;
+    weir_manifest_unref(parcel->manifest, &exporter->manifests, settlement);
     weir_batch_release(parcel->batch, exporter->batches);
     weir_region_give(exporter->options.regions, &parcel->region);
     weir_credit_give(&parcel->to->credit, parcel->charge);
     weir_pool_give(exporter->parcels, parcel);
 }
 
-void weir_parcel_count_lost(const struct weir_export_parcel *parcel,
-                            enum weir_deadletter_reason reason, const char *message)
+/* -- the window, for a restart ------------------------------------------------------------- */
+
+/* How much of its window a parcel has used. */
+static int64_t used_ns(const struct weir_export_parcel *parcel, int64_t now_ns)
 {
-    struct weir_export_destination *destination = parcel->to;
-    const struct weir_deadletter letter = {
-        .destination = destination->options->name,
-        .reason = reason,
-        .message = message,
-        .request_id = parcel->info.request_id,
-        .stream = parcel->info.stream,
-        .requests = parcel->info.requests,
-        .points = parcel->info.points,
-    };
-    if (parcel->info.points == 0) {
+    const struct weir_retry *retry = &parcel->base.retry;
+    return retry->attempts > 0 ? now_ns - retry->first_ns : retry->used_ns;
+}
+
+static void note_used(struct weir_export_parcel *parcel, int64_t now_ns)
+{
+    const struct weir_settler *settler = &parcel->to->exporter->options.settler;
+    if (parcel->manifest == NULL || settler->attempted == NULL) {
         return;
     }
-    weir_deadletter_put(&letter);
-    bool refused = reason == WEIR_DEADLETTER_REFUSED || reason == WEIR_DEADLETTER_REJECTED ||
-                   reason == WEIR_DEADLETTER_TOO_LARGE || reason == WEIR_DEADLETTER_MALFORMED;
-    weir_metrics_add(refused ? destination->series.refused : destination->series.expired,
-                     parcel->info.points);
-    /* relaxed: counters for readers after the threads' end, or who want an impression */
-    atomic_fetch_add_explicit(&destination->published.lost, parcel->info.points,
-                              memory_order_relaxed);
-    if (reason == WEIR_DEADLETTER_SHUTDOWN) {
-        atomic_fetch_add_explicit(&destination->exporter->points_left, parcel->info.points,
-                                  memory_order_relaxed);
+    parcel->noted_ns = now_ns;
+    parcel->noted_used_ns = used_ns(parcel, now_ns);
+    settler->attempted(settler->self, parcel->manifest, parcel->noted_used_ns);
+}
+
+/* After a failure: about once a second is often enough, but a window that was opened anew must not
+ * seem used up after a restart. */
+static void note_failure(struct weir_export_parcel *parcel, int64_t now_ns)
+{
+    bool is_first = parcel->noted_ns == 0;
+    if (is_first || now_ns - parcel->noted_ns >= WEIR_NS_PER_S ||
+        used_ns(parcel, now_ns) < parcel->noted_used_ns) {
+        note_used(parcel, now_ns);
     }
 }
 
-void weir_parcel_lose(struct weir_export_parcel *parcel, enum weir_deadletter_reason reason,
-                      const char *message)
+/* Windows that were opened anew without an answer of their own: in an outage, or all of them when
+ * the destination became blocked. */
+static void note_resets(struct weir_export_destination *destination, int64_t now_ns)
 {
-    weir_parcel_count_lost(parcel, reason, message);
-    weir_parcel_free(parcel);
+    for (struct weir_parcel *waiting = destination->machine.waiting.first; waiting != NULL;
+         waiting = waiting->next) {
+        struct weir_export_parcel *parcel = (struct weir_export_parcel *)waiting;
+        if (used_ns(parcel, now_ns) < parcel->noted_used_ns) {
+            note_used(parcel, now_ns);
+        }
+    }
 }
+
+/* -- answers ------------------------------------------------------------------------------- */
 
 static enum weir_deadletter_reason refusal_reason(const struct weir_response *response)
 {
@@ -134,11 +162,13 @@ static void add_halves(struct weir_export_parcel *whole, struct weir_export_parc
     struct weir_export_destination *destination = whole->to;
     for (int i = 0; i < 2; i++) {
         halves[i]->base = whole->base;
-        halves[i]->charge = halves[i]->region.capacity;
-        weir_credit_force(&destination->credit, halves[i]->charge);
+        if (halves[i]->manifest != NULL) {
+            weir_manifest_ref(halves[i]->manifest);
+        }
+        weir_parcel_recharge(halves[i]);
         weir_destination_add(&destination->machine, &halves[i]->base);
     }
-    weir_parcel_free(whole);
+    weir_parcel_end(whole, WEIR_SETTLED); /* as far as it is concerned; the halves decide */
 }
 
 /* The one place where an attempt ends. */
@@ -156,21 +186,23 @@ static void answered(struct weir_export_parcel *parcel, struct weir_response *re
                                                    weir_rand_unit(&destination->owner->rand)};
     enum weir_destination_state was = destination->machine.state;
     parcel->answer_lost |= response->answer_lost;
+    parcel->last_wall_ns = weir_clock_wall_ns();
+    parcel->last_reason = response->reason;
     enum weir_batch_fate fate =
         weir_destination_answer(&destination->machine, &parcel->base, &answer);
     weir_export_metrics_answer(destination, parcel, response, was);
     switch (fate) {
-    case WEIR_FATE_WAITS: return;
+    case WEIR_FATE_WAITS: note_failure(parcel, answer.now_ns); return;
     case WEIR_FATE_DONE:
         weir_export_metrics_delivered(destination, parcel, response->rejected);
-        weir_parcel_free(parcel);
+        weir_parcel_end(parcel, WEIR_SETTLED);
         return;
     case WEIR_FATE_SPLIT: add_halves(parcel, halves); return;
     case WEIR_FATE_REFUSED:
-        weir_parcel_lose(parcel, refusal_reason(response), response->message);
+        weir_loss_begin(parcel, refusal_reason(response), response->message);
         return;
     case WEIR_FATE_EXPIRED:
-        weir_parcel_lose(parcel, expiry_reason(parcel), response->message);
+        weir_loss_begin(parcel, expiry_reason(parcel), response->message);
         return;
     }
     WEIR_UNREACHABLE();
@@ -224,6 +256,9 @@ static void send_parcel(struct weir_export_destination *destination,
                         struct weir_export_parcel *parcel)
 {
     fly(destination, parcel);
+    if (parcel->attempts++ == 0) {
+        parcel->first_wall_ns = weir_clock_wall_ns();
+    }
     if (parcel->answer_lost) {
         parcel->answer_lost = false;
         weir_metrics_add(destination->series.repeats, 1);
@@ -265,8 +300,9 @@ void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_n
     struct weir_parcel *next;
     while ((next = weir_destination_expired(&destination->machine, now_ns)) != NULL) {
         struct weir_export_parcel *parcel = (struct weir_export_parcel *)next;
-        weir_parcel_lose(parcel, expiry_reason(parcel), "");
+        weir_loss_begin(parcel, expiry_reason(parcel), "");
     }
+    note_resets(destination, now_ns);
     if (!write_on(destination)) {
         return;
     }
