@@ -20,6 +20,7 @@ struct weir_ingest_options {
     struct weir_regions *regions;
     struct weir_session_limits limits;
     bool (*ready)(void *argument);
+    bool (*admits)(void *argument, uint64_t size, const char **ret_reason); /* weir/session.h */
     void *argument;
 };
 
@@ -35,7 +36,8 @@ WEIR_MUST_USE enum weir_status weir_ingest_start(const struct weir_ingest_option
 uint16_t weir_ingest_port(const struct weir_ingest *ingest, uint32_t index);
 
 /* Stops listening, answers what is in flight, ends the loops; after `deadline_ns` (monotonic)
- * connections are cut. */
+ * connections are cut. What is with the pipeline is waited for in any case, so whoever commits must
+ * still be there. */
 void weir_ingest_drain(struct weir_ingest *ingest, int64_t deadline_ns);
 
 /* Open connections, all loops. Relaxed. */

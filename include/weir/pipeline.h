@@ -52,9 +52,11 @@ struct weir_submission {
     struct weir_worker *worker;
     struct weir_arena *arena;
     struct weir_body_result result;
+    struct weir_origin *origin; /* of all its runs; in the arena */
     struct weir_reservation reservation;
     struct weir_spool_job job;
     _Atomic uint32_t events; /* of the job, not looked at yet */
+    uint32_t seen;           /* those that were */
 };
 
 /* Makes a request durable: hands submission->job, filled in, to the spool's lane. With the job's

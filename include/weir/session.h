@@ -4,6 +4,7 @@
 
 #include "weir/conn.h"
 #include "weir/keys.h"
+#include "weir/loop.h"
 #include "weir/pipeline.h"
 
 /*
@@ -33,8 +34,13 @@ struct weir_session_context {
     struct weir_pool *pool; /* of weir_session_size() bytes, done = weir_session_done */
     struct weir_session_limits limits;
     bool (*ready)(void *argument); /* for /healthz; any thread */
+    /* Whether a body of `size` bytes may come (the first step of one that does not say); false with
+     * the reason: "spool_full", "spool_failed", "dead_letter_full". Any thread. NULL: always. */
+    bool (*admits)(void *argument, uint64_t size, const char **ret_reason);
     void *argument;
-    bool draining;  /* new requests get 503, answers end their connections */
+    struct weir_loop *loop;   /* for weir_session_home */
+    _Atomic uint32_t posting; /* threads that are bringing a submission home just now */
+    bool draining;            /* new requests get 503, answers end their connections */
     size_t waiting; /* bytes of unfinished heads and of what was sent ahead, of all sessions */
     struct weir_session *sessions; /* all open ones */
     uint32_t session_count;
@@ -52,8 +58,13 @@ void weir_session_tick(struct weir_session_context *context, int64_t now_ns);
 /* Stops taking requests: idle connections are closed, busy ones after their answer. */
 void weir_session_drain(struct weir_session_context *context);
 
-/* Closes every session at once, answered or not. */
+/* Closes every connection at once, answered or not. A session whose request is with the pipeline
+ * stays until that is over. Any number of times. */
 void weir_session_abort(struct weir_session_context *context);
+
+/* How the submissions of sessions come back to the loop's thread: weir_worker_new wants it. The loop
+ * may be freed when no session is left and `posting` is 0. */
+struct weir_home weir_session_home(struct weir_session_context *context);
 
 /* Size and end of a session object, for weir_pool_new. */
 size_t weir_session_size(void);

@@ -5,16 +5,17 @@
  *   main thread            loop thread i
  *   start ── spawn ──────► make loop, worker, listeners ── report ──► (start waits for all reports)
  *                          run: accept ─► session ─► pipeline
- *   drain ── post task ──► close listeners, drain sessions, stop when none is left or the
- *                          deadline is over
- *         ◄── join ─────── abort what is left, free everything on this thread
+ *   drain ── post task ──► close listeners, drain sessions; at the deadline abort what is left;
+ *                          stop when no session is left
+ *         ◄── join ─────── free everything on this thread
  *
  * Invariants
  *   I1  loop, listeners, sessions and worker are made, used and freed on their own thread (libh2o
  *       keeps state per thread)
  *   I2  ports are probed once on the main thread without SO_REUSEPORT, so another process's socket
  *       is found out; all loops then share the port the probe got
- *   I3  `phase` only moves forward
+ *   I3  a loop ends when it has no session: requests that are with the pipeline come back by way
+ *       of the loop (weir_session_home), whatever the deadline
  */
 #include "weir/ingest.h"
 
@@ -90,14 +91,16 @@ static enum weir_status loop_open(struct ingest_loop *loop)
                                                   .regions = options->regions,
                                                   .limits = options->limits,
                                                   .ready = options->ready,
+                                                  .admits = options->admits,
                                                   .argument = options->argument};
     loop->context.limits.waiting_bytes /= loop->ingest->loop_count;
     WEIR_TRY(weir_metrics_thread_start());
     WEIR_TRY(weir_pool_new(weir_session_size(), SESSIONS_IDLE_MAX, weir_session_done,
                            &loop->context.pool));
-    WEIR_TRY(
-        weir_worker_new(options->pipeline, (struct weir_home){NULL, NULL}, &loop->context.worker));
     WEIR_TRY(weir_loop_new(&loop->loop));
+    loop->context.loop = loop->loop;
+    WEIR_TRY(weir_worker_new(options->pipeline, weir_session_home(&loop->context),
+                             &loop->context.worker));
     return open_listeners(loop);
 }
 
@@ -117,8 +120,12 @@ static void on_tick(void *argument, int64_t now_ns)
     weir_session_tick(&loop->context, now_ns);
     /* Relaxed: a gauge. */
     atomic_store_explicit(&loop->connections, loop->context.session_count, memory_order_relaxed);
-    if (loop->draining &&
-        (loop->context.session_count == 0 || now_ns >= loop->ingest->drain_deadline_ns)) {
+    if (loop->draining && now_ns >= loop->ingest->drain_deadline_ns) {
+        weir_session_abort(&loop->context);
+    }
+    /* acquire: pairs with the release in post_home (session.c) */
+    if (loop->draining && loop->context.session_count == 0 &&
+        atomic_load_explicit(&loop->context.posting, memory_order_acquire) == 0) {
         weir_loop_stop(loop->loop);
     }
 }

@@ -84,6 +84,32 @@ static void judge_encoding(const struct weir_http_head *head, struct weir_judgem
     }
 }
 
+/* Whether there is room for what will be kept of the request. */
+static void judge_room(const struct weir_session_context *context,
+                       const struct weir_http_head *head, struct weir_judgement *judgement)
+{
+    static const struct {
+        const char *reason;
+        const char *message;
+    } words[] = {
+        {"spool_full", "the spool is full now, try again"},
+        {"spool_failed", "the spool's disk has failed, try another instance"},
+        {"dead_letter_full", "the dead letter is full: it must be replayed or removed first"},
+    };
+    uint64_t size = head->framing == WEIR_HTTP_LENGTH ? head->content_length : WEIR_INTAKE_STEP;
+    const char *reason = "spool_full";
+    if (context->admits == NULL || context->admits(context->argument, size, &reason)) {
+        return;
+    }
+    const char *message = "there is no room for this request now, try again";
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i].reason, reason) == 0) {
+            message = words[i].message;
+        }
+    }
+    refuse(judgement, 503, reason, message);
+}
+
 /* Everything that follows once the key is good. */
 static void judge_request(const struct weir_session_context *context,
                           const struct weir_http_head *head, struct weir_judgement *judgement)
@@ -105,6 +131,8 @@ static void judge_request(const struct weir_session_context *context,
         refuse(judgement, 400, "over_limit", "the body is larger than ingest.body_limit");
     } else if (context->draining) {
         refuse(judgement, 503, "draining", "this instance is shutting down, try another");
+    } else {
+        judge_room(context, head, judgement);
     }
 }
 

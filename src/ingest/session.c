@@ -17,7 +17,8 @@
  *   HEAD ─► REPLY           read_head, begin_reply
  *   BODY ─► SUBMITTED       read_body
  *   BODY ─► REPLY           refuse_body
- *   SUBMITTED ─► REPLY      on_answered         after weir_session_abort: straight to gone
+ *   SUBMITTED ─► REPLY      on_answered         after weir_session_abort: straight to gone; called
+ *                                               from read_body, or later by way of come_home
  *   REPLY ─► IDLE | gone    on_written
  *   any ─► gone             weir_session_closed, weir_session_tick
  *
@@ -33,7 +34,9 @@
  *   I5  every answer but one to a whole body closes the connection, lingering, so that a reset
  *       cannot overtake it
  *
- * All of it runs on the loop's thread. Slow peers end in weir_session_tick, full ones in a 503
+ * All of it runs on the loop's thread; other threads only post home_task. A session may be SUBMITTED
+ * for as long as a delivery takes (150 s), without a timeout of its own: the pipeline always
+ * answers. Slow peers end in weir_session_tick, full ones in a 503
  * before their body. It does not know gzip, JSON or OTLP (decode), or what makes a request safe
  * (pipeline).
  */
@@ -47,6 +50,7 @@
 #include "weir/panic.h"
 #include "weir/pool.h"
 #include "weir/reply.h"
+#include <stdatomic.h>
 
 #define CONTINUE_LINE "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -113,6 +117,33 @@ static void on_answered(struct weir_submission *submission, const struct weir_an
         return;
     }
     weir_session_answer(session, answer->code, answer->reason, answer->message);
+}
+
+static void come_home(struct weir_loop_task *task)
+{
+    struct weir_session *session =
+        (struct weir_session *)(void *)((char *)task - offsetof(struct weir_session, home_task));
+    weir_pipeline_resume(&session->submission);
+}
+
+/* Any thread. */
+static void post_home(void *self, struct weir_submission *submission)
+{
+    struct weir_session_context *context = self;
+    struct weir_session *session =
+        (struct weir_session *)(void *)((char *)submission -
+                                        offsetof(struct weir_session, submission));
+    session->home_task = (struct weir_loop_task){.run = come_home};
+    /* relaxed: the post itself orders it before the session's end */
+    atomic_fetch_add_explicit(&context->posting, 1, memory_order_relaxed);
+    weir_loop_post(context->loop, &session->home_task);
+    /* release: pairs with the acquire of who frees the loop (ingest.c), so that this is over then */
+    atomic_fetch_sub_explicit(&context->posting, 1, memory_order_release);
+}
+
+struct weir_home weir_session_home(struct weir_session_context *context)
+{
+    return (struct weir_home){post_home, context};
 }
 
 /* The common attributes can be 66 KiB, so they live in memory that intake credit pays for. */

@@ -45,7 +45,7 @@ static void tick_one(struct weir_session *session, int64_t now_ns)
             weir_session_end(session, 0);
         }
         break;
-    case SESSION_SUBMITTED: break;
+    case SESSION_SUBMITTED: break; /* the pipeline's time, and it always answers */
     }
 }
 
@@ -76,8 +76,10 @@ void weir_session_abort(struct weir_session_context *context)
     for (struct weir_session *session = context->sessions; session != NULL; session = next) {
         next = session->next;
         if (session->state == SESSION_SUBMITTED) {
-            weir_conn_close(session->conn, 0); /* the answer will find nobody */
-            session->conn = NULL;
+            if (session->conn != NULL) {
+                weir_conn_close(session->conn, 0); /* the answer will find nobody */
+                session->conn = NULL;
+            }
         } else {
             weir_session_end(session, 0);
         }

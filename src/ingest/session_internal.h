@@ -28,6 +28,7 @@ struct weir_session {
     size_t waiting;      /* this session's part of context->waiting */
     struct weir_http_body body;
     struct weir_submission submission;
+    struct weir_loop_task home_task;     /* the submission's way back from other threads */
     struct weir_region attributes;       /* the common attributes' copy */
     const struct weir_judgement *judged; /* while a head is being refused: what it said */
     bool keep_alive;

@@ -2,16 +2,22 @@
 /*
  * The room that reads like the flow: body in, promise out.
  *
- *   weir_pipeline_submit      received ─► decoded ─► reserved ─► (commit)
- *   weir_pipeline_committed                                        └─► published ─► answered
+ *   weir_pipeline_submit   received ─► decoded ─► reserved ─► (commit)
+ *                                                                ┆ other threads: job.done,
+ *                                                                ┆ job.delivered ─► home.post
+ *   weir_pipeline_resume                 answered ◄─ published ◄─┘
  *
  * Edges and who takes them:
- *   received  ─► decoded    decode_body              all or nothing: a damaged body changes nothing
- *   decoded   ─► reserved   weir_router_reserve      credit everywhere, or 503 and nothing held
- *   reserved  ─► committed  options.commit           the spool's seam; commit_to_memory where
- *                                                    durability is memory
- *   committed ─► answered   weir_pipeline_committed  publish (cannot fail), count, 200
- *   any       ─► refused    refuse                   one answer, everything given back
+ *   received  ─► decoded    decode_body   all or nothing: a damaged body changes nothing
+ *   decoded   ─► reserved   reserve       with durability: disk a destination without room is owed
+ *                                         the request and not live; else 503 and nothing is held
+ *   reserved  ─► committing commit_it     the spool's lane; commit_to_memory where there is none
+ *   committing ─► published conclude      OK: publish (cannot fail), count
+ *   committing ─► cancelled conclude      EEXIST: seen before. The reservation is given back
+ *   published, cancelled
+ *             ─► answered   weir_pipeline_resume: 200; with durability: delivered when the job's
+ *                           `delivered` says so, and 503 when that says no
+ *   any       ─► refused    refuse        one answer, everything given back
  *
  * Invariants
  *   I1  `answered` is called exactly once for each submit, and nothing of the submission is touched
@@ -19,21 +25,40 @@
  *   I2  nothing is visible to an exporter before the commit said WEIR_OK
  *   I3  the staging buffer is read-only from submit until the commit is over, then given back
  *       before publishing
- *   I4  what is counted as received was answered 200: a retried 503 is not counted twice
+ *   I4  what is counted as received was answered 200 or is exported: a retried 503 is not counted
+ *       twice, a repetition not again
+ *   I5  a submission is posted home at most once until it is resumed, and after the callback that
+ *       posted it the callback's thread touches it no more
  *
- * Everything runs on the submitting loop's thread; workers share nothing but the router's rings and
- * credit. What it does not do: know HTTP, keys or sockets (ingest), or how a commit is made durable
- * (spool).
+ * Events of a job are bits in one atomic word. The callback that finds POSTED unset sets it and
+ * posts; resume takes all bits at once. So two callbacks on two threads are one or two visits home,
+ * and DELIVERED may be seen before DONE.
+ *
+ * Submit and resume run on the submitting loop's thread; workers share nothing but the router's
+ * rings and credit. What it does not do: know HTTP, keys or sockets (ingest), or how a commit is
+ * made durable (spool).
  */
 #include "weir/pipeline.h"
 
 #include "account.h"
+#include "quarantine.h"
 #include "weir/clock.h"
+#include "weir/frame.h"
 #include "weir/log.h"
 #include "weir/mem.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
+#include <stdatomic.h>
 #include <stdio.h>
+
+enum {
+    EVENT_DONE = 1,
+    EVENT_DELIVERED = 2,
+    EVENT_TIMED_OUT = 4,
+    EVENT_CLOSED = 8,
+    EVENT_POSTED = 16,
+    EVENTS_DELIVERED = EVENT_DELIVERED | EVENT_TIMED_OUT | EVENT_CLOSED
+};
 
 struct weir_pipeline {
     struct weir_pipeline_options options;
@@ -64,6 +89,7 @@ enum weir_status weir_pipeline_new(const struct weir_pipeline_options *options,
     pipeline->options = *options;
     if (pipeline->options.commit.commit == NULL) {
         pipeline->options.commit = (struct weir_commit){commit_to_memory, NULL};
+        pipeline->options.durability = WEIR_DURABILITY_MEMORY;
     }
     enum weir_status status = weir_account_new(&pipeline->account);
     if (status != WEIR_OK) {
@@ -139,13 +165,26 @@ static void refuse_damaged(struct weir_submission *submission, enum weir_status 
     answer(submission, &what);
 }
 
+static void answer_good(struct weir_submission *submission)
+{
+    bool is_repeated = submission->job.status == WEIR_EEXIST;
+    answer(submission,
+           &(struct weir_answer){.code = 200, .reason = is_repeated ? "repeated" : "ok"});
+}
+
+static struct weir_body_options body_options(const struct weir_submission *submission)
+{
+    const struct weir_pipeline_options *options = &submission->worker->pipeline->options;
+    return (struct weir_body_options){.gzip = submission->gzip,
+                                      .body_limit = options->body_limit,
+                                      .limits = options->limits,
+                                      .source_arn = submission->source_arn};
+}
+
 static enum weir_status decode_body(struct weir_worker *worker, struct weir_submission *submission)
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
-    const struct weir_body_options body = {.gzip = submission->gzip,
-                                           .body_limit = options->body_limit,
-                                           .limits = options->limits,
-                                           .source_arn = submission->source_arn};
+    const struct weir_body_options body = body_options(submission);
     struct weir_bytes raw = weir_bytes_of(submission->intake.region.data, submission->intake.size);
     WEIR_TRY(weir_arena_new(options->regions, weir_credit_budget(options->intake), 0,
                             &submission->arena));
@@ -173,7 +212,7 @@ static enum weir_status name_origin(struct weir_submission *submission)
     if (origin == NULL) {
         return WEIR_EFULL;
     }
-    *origin = (struct weir_origin){.request_id = keep(arena, submission->request_id),
+    *origin = (struct weir_origin){.request_id = keep(arena, submission->job.request_id),
                                    .stream = keep(arena, submission->source_arn),
                                    .received_ns = submission->received_ns};
     struct weir_runs *runs = &submission->result.runs;
@@ -181,39 +220,223 @@ static enum weir_status name_origin(struct weir_submission *submission)
         runs->runs[i].arena = arena;
         runs->runs[i].origin = origin;
     }
+    submission->origin = origin;
     return WEIR_OK;
+}
+
+static bool is_quarantined(const struct weir_tally *tally)
+{
+    for (int reason = 0; reason < WEIR_QUARANTINE_REASONS; reason++) {
+        if (tally->quarantined[reason] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct weir_pipeline_options *options_of(const struct weir_submission *submission)
+{
+    return &submission->worker->pipeline->options;
+}
+
+static void cancel(struct weir_submission *submission)
+{
+    weir_router_cancel(options_of(submission)->router, &submission->result.runs,
+                       &submission->reservation);
+}
+
+/* Without a place on disk, what was quarantined is put into the dead letter now. */
+static void keep_quarantined(struct weir_submission *submission)
+{
+    const struct weir_pipeline_options *options = options_of(submission);
+    if (options->durability == WEIR_DURABILITY_DISK || options->letterbox == NULL ||
+        !is_quarantined(submission->result.tally)) {
+        return;
+    }
+    const struct weir_quarantine_source source = {.inflater = submission->worker->inflater,
+                                                  .regions = options->regions,
+                                                  .budget = weir_credit_budget(options->intake),
+                                                  .body = submission->job.body,
+                                                  .options = body_options(submission),
+                                                  .request_id = submission->job.request_id,
+                                                  .arrival_wall_ns =
+                                                      submission->job.received_wall_ns};
+    weir_quarantine_post(&source, options->letterbox);
+}
+
+static void publish(struct weir_submission *submission)
+{
+    struct weir_worker *worker = submission->worker;
+    submission->origin->ticket = submission->job.ticket;
+    keep_quarantined(submission);
+    weir_intake_release(&submission->intake);
+    weir_account_request(worker->pipeline->account, &worker->cache, submission,
+                         weir_clock_wall_ns());
+    weir_router_publish(options_of(submission)->router, &submission->result.runs,
+                        &submission->reservation);
+}
+
+static void refuse_uncommitted(struct weir_submission *submission)
+{
+    switch ((int)submission->job.status) {
+    case WEIR_EFULL:
+        refuse(submission, 503, "spool_full", "the spool is full now, try again");
+        break;
+    case WEIR_ELIMIT:
+        refuse(submission, 400, "over_limit", "the request's headers are too large to be kept");
+        break;
+    default:
+        refuse(submission, 503, "spool_failed", "the request could not be made safe, try again");
+        break;
+    }
+}
+
+/* The commit is over. True when that is not the answer yet: the delivery is. */
+static bool conclude(struct weir_submission *submission)
+{
+    enum weir_status status = submission->job.status;
+    if (status != WEIR_OK) {
+        cancel(submission);
+        submission->reservation.live = 0;
+    }
+    if (status != WEIR_OK && status != WEIR_EEXIST) {
+        refuse_uncommitted(submission);
+        return false;
+    }
+    if (status == WEIR_OK) {
+        publish(submission);
+    }
+    weir_intake_release(&submission->intake);
+    if (options_of(submission)->durability == WEIR_DURABILITY_DELIVERED) {
+        return true;
+    }
+    answer_good(submission);
+    return false;
+}
+
+/* What became of what was published. */
+static void answer_delivered(struct weir_submission *submission)
+{
+    if ((submission->seen & EVENT_DELIVERED) != 0) {
+        answer_good(submission);
+    } else if ((submission->seen & EVENT_TIMED_OUT) != 0) {
+        refuse(submission, 503, "not_delivered",
+               "not every destination has taken this request in time, try again");
+    } else {
+        refuse(submission, 503, "stopping", "this instance is shutting down, try another");
+    }
+}
+
+void weir_pipeline_resume(struct weir_submission *submission)
+{
+    /* acquire: pairs with the release in happened, so what the callbacks wrote is seen; release:
+     * so that the next post comes after this */
+    uint32_t events = atomic_exchange_explicit(&submission->events, 0, memory_order_acq_rel);
+    bool is_done = (events & EVENT_DONE) != 0;
+    submission->seen |= events;
+    if (is_done && !conclude(submission)) {
+        return; /* answered: it is the submitter's again */
+    }
+    if ((submission->seen & EVENT_DONE) != 0 && (submission->seen & EVENTS_DELIVERED) != 0) {
+        answer_delivered(submission);
+    }
+}
+
+/* Something happened to a job, on any thread: brings its submission home, if it is not on its way
+ * there already. */
+static void happened(struct weir_spool_job *job, uint32_t event)
+{
+    struct weir_submission *submission =
+        (struct weir_submission *)(void *)((char *)job - offsetof(struct weir_submission, job));
+    const struct weir_home home = submission->worker->home;
+    /* release: pairs with the acquire in resume; acquire: the word is everybody's in turn */
+    uint32_t before =
+        atomic_fetch_or_explicit(&submission->events, event | EVENT_POSTED, memory_order_acq_rel);
+    if ((before & EVENT_POSTED) != 0) {
+        return; /* it may be gone by now */
+    }
+    if (home.post == NULL) {
+        weir_pipeline_resume(submission); /* a commit that calls back on the spot */
+    } else {
+        home.post(home.self, submission);
+    }
 }
 
 static void on_done(struct weir_spool_job *job)
 {
-    struct weir_submission *submission =
-        (struct weir_submission *)((char *)job - offsetof(struct weir_submission, job));
-    struct weir_worker *worker = submission->worker;
-    const struct weir_pipeline_options *options = &worker->pipeline->options;
-    if (job->status != WEIR_OK) {
-        weir_router_cancel(options->router, &submission->result.runs, &submission->reservation);
-        refuse(submission, 503, "not_committed", "the request could not be made safe, try again");
-        return;
+    happened(job, EVENT_DONE);
+}
+
+static void on_delivered(struct weir_spool_job *job, enum weir_status status)
+{
+    uint32_t event = EVENT_CLOSED;
+    if (status == WEIR_OK) {
+        event = EVENT_DELIVERED;
+    } else if (status == WEIR_ETIMEOUT) {
+        event = EVENT_TIMED_OUT;
     }
-    weir_intake_release(&submission->intake);
-    weir_account_request(worker->pipeline->account, &worker->cache, submission,
-                         weir_clock_wall_ns());
-    weir_router_publish(options->router, &submission->result.runs, &submission->reservation);
-    answer(submission, &(struct weir_answer){.code = 200, .reason = "ok"});
+    happened(job, event);
+}
+
+/* Hands the request to the lane. Nothing of the submission may be touched afterwards. */
+static void commit_it(struct weir_submission *submission)
+{
+    const struct weir_pipeline_options *options = options_of(submission);
+    const struct weir_reservation *held = &submission->reservation;
+    struct weir_spool_job *job = &submission->job;
+    job->body = weir_bytes_of(submission->intake.region.data, submission->intake.size);
+    job->gzip = submission->gzip;
+    job->stream = submission->source_arn;
+    job->key_name = submission->key_name;
+    job->attributes = submission->common_attributes;
+    job->content_crc = submission->result.content_crc;
+    job->content_size = submission->result.inflated_bytes;
+    job->points = submission->result.runs.points;
+    job->received_ns = submission->received_ns;
+    job->received_wall_ns = weir_clock_wall_ns();
+    job->owed = held->wanted;
+    if (options->durability == WEIR_DURABILITY_DISK && is_quarantined(submission->result.tally)) {
+        job->owed |= WEIR_OWED_LETTER;
+    }
+    job->live = held->live;
+    job->live_points = held->points;
+    job->done = on_done;
+    job->delivered = on_delivered;
+    options->commit.commit(options->commit.self, job);
+}
+
+/* False when it was refused. */
+static bool reserve(struct weir_submission *submission)
+{
+    const struct weir_pipeline_options *options = options_of(submission);
+    struct weir_reservation *held = &submission->reservation;
+    weir_router_reserve(options->router, submission->arena, &submission->result.runs,
+                        submission->targets, held);
+    if (held->live == held->wanted || options->durability == WEIR_DURABILITY_DISK) {
+        return true;
+    }
+    cancel(submission);
+    refuse(submission, 503, "memory_queued", "a destination's queue is full now, try again");
+    return false;
 }
 
 void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission)
 {
-    const struct weir_pipeline_options *options = &worker->pipeline->options;
     submission->worker = worker;
     submission->arena = NULL;
     submission->result = (struct weir_body_result){.error = ""};
+    submission->job = (struct weir_spool_job){.status = WEIR_OK};
+    submission->seen = 0;
+    /* relaxed: nobody else knows the submission yet */
+    atomic_store_explicit(&submission->events, 0, memory_order_relaxed);
 
     enum weir_status status = decode_body(worker, submission);
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         refuse_damaged(submission, status);
         return;
     }
+    submission->job.request_id =
+        submission->request_id.size > 0 ? submission->request_id : submission->result.request_id;
     if (status == WEIR_OK) {
         status = name_origin(submission);
     }
@@ -221,19 +444,7 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
         refuse(submission, 503, "memory_intake", "no memory for this request now, try again");
         return;
     }
-    struct weir_reservation *held = &submission->reservation;
-    weir_router_reserve(options->router, submission->arena, &submission->result.runs,
-                        submission->targets, held);
-    if (held->live != held->wanted) {
-        weir_router_cancel(options->router, &submission->result.runs, held);
-        refuse(submission, 503, "memory_queued", "a destination's queue is full now, try again");
-        return;
+    if (reserve(submission)) {
+        commit_it(submission);
     }
-    submission->job = (struct weir_spool_job){.done = on_done};
-    options->commit.commit(options->commit.self, &submission->job);
-}
-
-void weir_pipeline_resume(struct weir_submission *submission)
-{
-    (void)submission;
 }
