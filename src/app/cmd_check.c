@@ -2,8 +2,8 @@
 /*
  * `weir check`: validates a configuration, prints what it comes to, and tries the destinations.
  *
- *   stdout   the effective configuration as YAML (secrets as ***), then how memory is shared, as
- *            comments: so the output is itself a configuration
+ *   stdout   the effective configuration as YAML (secrets as ***), then how memory is shared and
+ *            what the spool holds, as comments: so the output is itself a configuration
  *   stderr   errors and warnings; with --connect one line a destination
  *
  * --connect sends an ExportMetricsServiceRequest without metrics, which is zero bytes and which
@@ -12,6 +12,7 @@
  *
  * Main thread.
  */
+#include "cmd_check.h"
 #include "commands_internal.h"
 #include "weir/clock.h"
 #include "weir/mem.h"
@@ -27,7 +28,8 @@ const char weir_cmd_check_help[] =
     "      --connect       sends an empty request to each OTLP destination and tells the answer\n"
     "      --keys          lists every key there is, with what it takes and means\n"
     "\n"
-    "Prints the effective configuration, secrets as ***, and how memory is shared.\n"
+    "Prints the effective configuration, secrets as ***, how memory is shared, how long the spool\n"
+    "lasts, and what is in its directory (nothing there is changed).\n"
     "Exit codes: 0 good, 1 not good or a destination refused, 2 usage.\n";
 
 static void print_key(void *argument, const char *path, const char *takes, const char *help)
@@ -51,7 +53,10 @@ static int print_config(const struct weir_config *config)
     put_share(&out, "intake", shares.intake, "request bodies while they are read and decoded");
     put_share(&out, "queued", shares.queued, "data points that wait");
     put_share(&out, "export", shares.export_bytes, "encoded batches");
+    put_share(&out, "backlog", shares.backlog, "what is read back from the spool");
+    put_share(&out, "books", shares.books, "request ids, and what the spool knows of its records");
     put_share(&out, "idle", shares.idle, "at most kept for the next request");
+    weir_check_disk(config, &out);
     bool printed = weir_commands_print(&out);
     weir_buf_done(&out);
     return printed ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;

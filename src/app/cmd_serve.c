@@ -8,10 +8,14 @@ const char weir_cmd_serve_help[] =
     "  -c, --config FILE   the configuration (docs/configuration.md); without one: defaults on\n"
     "                      loopback, to standard output or where OTEL_EXPORTER_OTLP_* say\n"
     "\n"
+    "What is accepted is kept in spool.directory (/var/lib/weir, or where $STATE_DIRECTORY says;\n"
+    "without a file and without a way in there: ./weir-data) until it is delivered.\n"
     "SIGTERM: takes requests for drain.grace more (10s), so that balancers notice; then stops\n"
     "taking them, sends what is queued, ends. SIGINT, or a further signal: without that wait.\n"
     "A SIGINT while it sends what is queued ends it at once.\n"
-    "Exit codes: 0 stopped with everything delivered, 1 not started or points left, 2 usage.\n";
+    "Exit codes: 0 stopped, everything is delivered or on disk; 1 not started, the disk failed, "
+    "or\n"
+    "points were left that are not on disk; 2 usage.\n";
 
 int weir_cmd_serve(int argc, char **argv)
 {

@@ -206,6 +206,7 @@ static enum weir_status build_ingest(struct weir_service *service)
         .regions = service->regions,
         .limits = limits,
         .ready = weir_service_ready,
+        .admits = weir_service_admits,
         .argument = service,
     };
     const char *address = NULL;

@@ -59,7 +59,11 @@ static const char whole[] =
     "  body_limit: 32MiB\n"
     "  timeouts: {head: 500ms, idle: 75s, body: 170s}\n"
     "memory_limit: 512MiB\n"
-    "spool: {durability: memory}\n"
+    "spool: {directory: /tmp/sp$$ool, limit: 4GiB, durability: disk, segment_size: 8MiB, format: "
+    "1,\n"
+    "        backlog_rate: 1MiB}\n"
+    "dedupe: {window: 1h, entries: 1000}\n"
+    "dead_letter: {directory: /tmp/letters, limit: 256MiB, when_full: evict}\n"
     "buffer: {size: 1MiB, interval: 5s, max_points: 15000}\n"
     "retry: {window: 5m, initial: 2s, max: 30s, on_outage: dead_letter, also_on: [404, 500]}\n"
     "drain: {grace: 0, deadline: 30s}\n"
@@ -74,6 +78,7 @@ static const char whole[] =
     "    buffer: {size: 64KiB}\n"
     "    retry: {on_outage: hold}\n"
     "    proxy: http://proxy:3128\n"
+    "    spool_share: 1GiB\n"
     "  - {name: console, type: stdout}\n"
     "  - {name: log, type: file, path: /tmp/out.ndjson}\n"
     "  - {name: direct, metrics_endpoint: 'https://x/otlp?api-key=hunter2'}\n"
@@ -113,6 +118,17 @@ static void every_key_arrives(void **state)
     assert_int_equal(config->ingest.connections_max, 50);
     assert_int_equal(config->ingest.body_limit, 32 * MIB);
     assert_int_equal(config->ingest.timeouts.head_ns, 500 * WEIR_NS_PER_MS);
+    assert_string_equal(config->spool.directory, "/tmp/sp$ool");
+    assert_int_equal(config->spool.limit, 4096 * MIB);
+    assert_int_equal(config->spool.durability, WEIR_DURABILITY_DISK);
+    assert_int_equal(config->spool.segment_size, 8 * MIB);
+    assert_int_equal(config->spool.format, 1);
+    assert_int_equal(config->spool.backlog_rate, MIB);
+    assert_int_equal(config->dedupe.window_ns, 3600 * WEIR_NS_PER_S);
+    assert_int_equal(config->dedupe.entries, 1000);
+    assert_string_equal(config->dead_letter.directory, "/tmp/letters");
+    assert_int_equal(config->dead_letter.limit, 256 * MIB);
+    assert_int_equal(config->dead_letter.when_full, 1);
     assert_int_equal(config->drain.grace_ns, 0);
     assert_int_equal(config->retry.also_on[1], 500);
     assert_int_equal(config->retry.also_on[2], 0);
@@ -136,6 +152,7 @@ static void destinations_inherit_and_override(void **state)
     assert_int_equal(first->buffer.size, 64 << 10);
     assert_int_equal(first->buffer.interval_ns, 5 * WEIR_NS_PER_S);
     assert_int_equal(first->retry.on_outage, 0);
+    assert_int_equal(first->spool_share, 1024 * MIB);
     assert_int_equal(first->retry.window_ns, 300 * WEIR_NS_PER_S);
     const struct weir_config_destination *second = destination(config, 1);
     assert_int_equal(second->type, WEIR_DESTINATION_STDOUT);
@@ -198,7 +215,7 @@ static void limits_of_a_small_machine_are_lowered(void **state)
     struct weir_config_shares shares = weir_config_shares(config);
     assert_int_equal(shares.intake, 23 * MIB);
     assert_true(shares.program + shares.intake + shares.queued + shares.export_bytes +
-                    shares.idle <=
+                    shares.backlog + shares.books + shares.idle <=
                 config->memory_limit);
     assert_int_equal(shares.destination, shares.queued);
     weir_config_free(config);

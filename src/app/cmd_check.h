@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_CMD_CHECK_H
+#define WEIR_APP_CMD_CHECK_H
+
+#include "weir/config.h"
+
+/* Appends, as comments, how long the spool lasts and what is in its directory and the dead letter's
+ * now. Looks only: makes, locks and changes nothing, so it may be asked beside a running weir. What
+ * is doubtful goes to standard error. */
+void weir_check_disk(const struct weir_config *config, struct weir_buf *out);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `weir check` says of the spool: how long it lasts, and what is there.
+ *
+ *   # spool: 8GiB, of which 480MiB stay free for requests under way;
+ *   #   at an assumed 1MiB a second of bodies as they are sent it lasts 128 minutes
+ *   #   /var/lib/weir: 12 segments, 3072.0 MiB; 0 quarantined, 0 set aside; 40.1 GiB free
+ *   #   /var/lib/weir/dead-letter: 1 file, 0.2 MiB
+ *
+ * Sizes are those of the files, which is what the limit counts; whether records in them are still
+ * owed only `weir spool ls` can say, since that takes reading them.
+ *
+ * Main thread.
+ */
+#include "cmd_check.h"
+#include "config_internal.h"
+#include "weir/disk.h"
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MIB           ((double)(1 << 20))
+#define ASSUMED_BYTES ((size_t)1 << 20) /* a second */
+enum { SEGMENT_NAME = 16 };
+
+struct census {
+    const struct weir_disk *disk;
+    uint32_t files;
+    uint64_t bytes;
+    bool segments_only;
+};
+
+static bool is_segment(const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; i < size; i++) {
+        if (!isxdigit((unsigned char)name[i])) {
+            return false;
+        }
+    }
+    return size == SEGMENT_NAME;
+}
+
+static void count_file(void *argument, const char *name)
+{
+    struct census *census = argument;
+    if (census->segments_only && !is_segment(name)) {
+        return;
+    }
+    census->files++;
+    if (strlen(name) >= WEIR_DISK_NAME_MAX) {
+        return;
+    }
+    int file = census->disk->ops->open(census->disk->self, name, WEIR_DISK_READ);
+    if (file >= 0) {
+        int64_t size = census->disk->ops->size(census->disk->self, file);
+        census->bytes += size > 0 ? (uint64_t)size : 0;
+        (void)census->disk->ops->close(census->disk->self, file);
+    }
+}
+
+static void count_name(void *argument, const char *name)
+{
+    (void)name;
+    ++*(uint32_t *)argument;
+}
+
+static uint32_t names_in(const struct weir_disk *disk, const char *folder)
+{
+    uint32_t count = 0;
+    return disk->ops->list(disk->self, folder, count_name, &count) < 0 ? 0 : count;
+}
+
+static void doubt(const char *key, const char *path, const char *what)
+{
+    (void)fprintf(stderr, "warning: %s: %.300s: %s\n", key, path, what);
+}
+
+static void tell_doubt(const char *key, const char *path, const struct weir_disk *disk)
+{
+    const char *kind = weir_disk_doubt(disk);
+    char text[160];
+    if (kind != NULL) {
+        (void)snprintf(text, sizeof text,
+                       "is on %s, and what is there may not outlast a power loss", kind);
+        doubt(key, path, text);
+    }
+}
+
+/* Opens a directory to look at; false, with the reason told, when there is nothing to see. */
+static bool open_to_look(const char *key, const char *path, struct weir_buf *out,
+                         struct weir_disk *ret)
+{
+    errno = 0;
+    enum weir_status status = weir_disk_open(path, false, ret);
+    if (status == WEIR_OK) {
+        tell_doubt(key, path, ret);
+        return true;
+    }
+    if (status == WEIR_ENOTFOUND) {
+        weir_buf_printf(out, "#   %.300s: not there yet\n", path);
+    } else {
+        const char *words = errno == 0 ? NULL : strerrordesc_np(errno);
+        doubt(key, path, words == NULL ? weir_status_text(status) : words);
+    }
+    return false;
+}
+
+static void put_spool(const struct weir_config *config, struct weir_buf *out)
+{
+    const char *path = config->spool.directory;
+    struct weir_disk disk;
+    if (!open_to_look("spool.directory", path, out, &disk)) {
+        return;
+    }
+    struct census census = {.disk = &disk, .segments_only = true};
+    (void)disk.ops->list(disk.self, "", count_file, &census);
+    int64_t free_bytes = disk.ops->free_bytes(disk.self);
+    weir_buf_printf(out,
+                    "#   %.300s: %" PRIu32 " segments, %.1f MiB; %" PRIu32 " quarantined, %" PRIu32
+                    " set aside; %.1f MiB free\n",
+                    path, census.files, (double)census.bytes / MIB, names_in(&disk, "quarantine"),
+                    names_in(&disk, "set-aside"), (double)free_bytes / MIB);
+    if (free_bytes >= 0 && census.bytes + (uint64_t)free_bytes < config->spool.limit) {
+        doubt("spool.limit", path, "the file system has less room than the limit");
+    }
+    weir_disk_close(&disk);
+}
+
+static void put_letters(const struct weir_config *config, struct weir_buf *out)
+{
+    const char *path = config->dead_letter.directory;
+    struct weir_disk disk;
+    if (path == NULL) {
+        weir_buf_put(out, WEIR_BYTES("# dead letter: none; what is given up is counted and "
+                                     "logged\n"));
+        return;
+    }
+    if (!open_to_look("dead_letter.directory", path, out, &disk)) {
+        return;
+    }
+    struct census census = {.disk = &disk};
+    (void)disk.ops->list(disk.self, "", count_file, &census);
+    weir_buf_printf(out, "#   %.300s: %" PRIu32 " dead-letter files, %.1f MiB\n", path,
+                    census.files, (double)census.bytes / MIB);
+    weir_disk_close(&disk);
+}
+
+void weir_check_disk(const struct weir_config *config, struct weir_buf *out)
+{
+    if (config->spool.durability == WEIR_DURABILITY_DISK) {
+        size_t headroom = weir_config_headroom(config);
+        size_t room = config->spool.limit > headroom ? config->spool.limit - headroom : 0;
+        weir_buf_put(out, WEIR_BYTES("# spool: "));
+        weir_config_put_size(out, config->spool.limit);
+        weir_buf_put(out, WEIR_BYTES(", of which "));
+        weir_config_put_size(out, headroom);
+        weir_buf_put(out, WEIR_BYTES(" stay free for requests under way;\n#   at an assumed "));
+        weir_config_put_size(out, ASSUMED_BYTES);
+        weir_buf_printf(out,
+                        " a second of bodies as they are sent it lasts %zu minutes\n"
+                        "#   (weir_request_body_bytes_total has your rate)\n",
+                        room / ASSUMED_BYTES / 60);
+        put_spool(config, out);
+    } else {
+        weir_buf_put(out, WEIR_BYTES("# spool: none; nothing is kept on disk\n"));
+    }
+    put_letters(config, out);
+}
