@@ -44,7 +44,8 @@ enum weir_retry_verdict { WEIR_RETRY_WAIT, WEIR_RETRY_GO, WEIR_RETRY_EXPIRED };
 /* Never attempted: it may go at once. */
 void weir_retry_init(struct weir_retry *retry);
 
-/* Notes that an attempt begins; the first one begins the window, used_ns ago. Asserts that none is in flight. */
+/* Notes that an attempt begins; the first one begins the window, used_ns ago. Asserts that none is
+ * in flight. */
 void weir_retry_begin(struct weir_retry *retry, int64_t now_ns);
 
 /* Notes that the attempt failed in a way that may be retried. `retry_after_ns` is the backend's
@@ -70,9 +71,9 @@ int64_t weir_retry_wakeup_ns(const struct weir_retry *retry,
 int64_t weir_retry_backoff_ns(const struct weir_retry_options *options, uint32_t failures,
                               double unit);
 
-/* Opens the window anew, as if never attempted and nothing used: the destination was down or blocked, not the batch
- * at fault. Only the wait that a failure has just set is kept, so that a held batch does not hammer
- * a backend that is down. */
+/* Opens the window anew, as if never attempted and nothing used: the destination was down or
+ * blocked, not the batch at fault. Only the wait that a failure has just set is kept, so that a held
+ * batch does not hammer a backend that is down. */
 void weir_retry_reset(struct weir_retry *retry);
 
 #endif

@@ -5,9 +5,8 @@
  *
  *   gzip           batch ─► scratch [ OTLP | gzip ............ ] ─copy─► a region of just that size
  *   none           batch ─► the region
- *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size:
- *                                                                       [ line | OTLP ], the second
- *                                                                       where there is a letterbox
+ *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size
+ *                                      (with a letterbox: [ line | OTLP ], for letters)
  *   split (413)    body ─► scratch [ OTLP | first | second | gzip ] ─copy─► two regions
  *
  * Compressing into the parcel's region directly would save a copy of the small result, but the
