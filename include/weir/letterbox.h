@@ -7,18 +7,18 @@
 #include "weir/region.h"
 
 /*
- * The dead letter: what no backend will take, on disk, in files that `weir replay` and anything that
- * reads Firehose's backups can read.
+ * The dead letter: what no backend will take, on disk, in files that `weir replay` and anything
+ * that reads Firehose's backups can read.
  *
  *   exporters, pipeline ─put─► queue ─► its own thread: lines, one sync ─► done(letter)
  *                                       │ over the limit:  reject: full, nothing is written
  *                                       │                  evict: the oldest file goes, counted
  *                                       └ a write failed: a new file, once; then WEIR_EIO
  *
- *   weir-dead-letter-2026-11-22T00-14-44Z-0001.ndjson   append-only; a new one at 64 MiB, at a
- *                                                       start, and after a failure
+ *   weir-dead-letter-2026-11-22T00-14-44Z-0001.ndjson   append-only; a new one when one is full,
+ *                                                       at a start, and after a failure
  *
- *   I1  done(letter) says WEIR_OK only when all its lines are synced in a file whose name is durable
+ *   I1  done(letter) says WEIR_OK only when its lines are synced in a file whose name is durable
  *   I2  bytes of all files <= limit, but for one letter that alone is larger with `evict`
  *   I3  a letter's lines are in one file, one after another
  */
@@ -42,9 +42,10 @@ struct weir_letter {
     char stream[256];
     uint32_t attempts;
     uint32_t points; /* for counting; 0 unknown */
+    uint32_t lines;  /* set before `done`: that it became */
     int64_t arrival_wall_ns, ending_wall_ns;
-    /* On the letterbox's thread, exactly once; the letter is the sender's again. WEIR_OK; WEIR_EFULL:
-     * reject, and there is no room; WEIR_EIO. */
+    /* On the letterbox's thread, exactly once; the letter is the sender's again. WEIR_OK;
+     * WEIR_EFULL: reject, and there is no room; WEIR_EIO. */
     void (*done)(struct weir_letter *letter, enum weir_status status);
     void *user;
 };
@@ -53,14 +54,14 @@ struct weir_letterbox_options {
     struct weir_disk disk;
     uint64_t limit;
     bool evict;
-    uint64_t file_bytes;      /* 0: 64 MiB */
+    uint64_t file_bytes; /* 0: the smaller of 64 MiB and an eighth of the limit, at least 64 KiB */
     int64_t (*wall_ns)(void); /* NULL: weir_clock_wall_ns */
 };
 
 struct weir_letterbox;
 
 /* Takes stock of the files that are there; locks the directory. WEIR_EEXIST: another process has
- * it; WEIR_EIO, WEIR_EDENIED, WEIR_ENOMEM. */
+ * it; WEIR_EIO, WEIR_EDENIED, WEIR_ENOMEM. The disk stays the caller's, its lock too. */
 WEIR_MUST_USE enum weir_status weir_letterbox_open(const struct weir_letterbox_options *options,
                                                    struct weir_letterbox **ret);
 
@@ -70,14 +71,14 @@ WEIR_MUST_USE enum weir_status weir_letterbox_start(struct weir_letterbox *lette
 /* Hands a letter over. Any thread; never blocks, never fails: it ends in `done`. */
 void weir_letterbox_put(struct weir_letterbox *letterbox, struct weir_letter *letter);
 
-/* Writes all letters that wait, with one sync, and calls their `done`. */
+/* Writes all letters that wait, with one sync, and calls their `done`. A thread with a metrics
+ * slab. */
 void weir_letterbox_step(struct weir_letterbox *letterbox);
 
-/* Writes what waits, ends the thread, closes. NULL is nothing. */
+/* Writes what waits (a thread with a metrics slab, where none was started), ends the thread,
+ * closes. NULL is nothing. */
 void weir_letterbox_close(struct weir_letterbox *letterbox);
 
-/* Bytes of all files, and whether a letter was refused for want of room and there still is none
- * (requests are then answered 503). Any thread; relaxed. */
 struct weir_letterbox_stat {
     uint64_t bytes, limit;
     uint64_t lines;
@@ -85,6 +86,9 @@ struct weir_letterbox_stat {
     bool full;
     bool failed;
 };
+/* The numbers now; `full`: a letter was refused for want of room, and there still is none for it
+ * (requests are then answered 503); `failed`: the last one could not be written. Any thread;
+ * relaxed. */
 struct weir_letterbox_stat weir_letterbox_look(const struct weir_letterbox *letterbox);
 
 #endif
