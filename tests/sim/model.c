@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim.h"
+#include "weir/mem.h"
+#include "weir/panic.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void sim_fail(const struct sim_world *world, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "sim: ");
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n  world %llu, life %u, step %u (%s), change %llu, state %llu%s\n",
+            (unsigned long long)world->seed, world->life, world->step, world->doing,
+            (unsigned long long)world->changes, (unsigned long long)world->states,
+            world->checking ? ", in a trial recovery" : "");
+    fprintf(stderr, "  again: sim_spool 1 %llu   (and add the number to tests/sim/seeds.txt)\n",
+            (unsigned long long)world->seed);
+    if (getenv("WEIR_SIM_ABORT") != NULL) {
+        abort();
+    }
+    exit(1);
+}
+
+uint32_t sim_below(struct sim_world *world, uint32_t bound)
+{
+    return (uint32_t)weir_rand_below(&world->rand, bound);
+}
+
+bool sim_chance(struct sim_world *world, uint32_t in)
+{
+    return sim_below(world, in) == 0;
+}
+
+static size_t random_size(struct sim_world *world)
+{
+    switch (sim_below(world, 16)) {
+    case 0: return 0;
+    case 1: return 5000 + sim_below(world, 16000);
+    case 2: return sim_chance(world, 4) ? SIM_SEGMENT + sim_below(world, 20000) : 3;
+    default: return sim_below(world, 3000);
+    }
+}
+
+static void random_content(struct sim_world *world, struct sim_request *request)
+{
+    size_t size = random_size(world);
+    request->memory = weir_mem_alloc(size + 8);
+    WEIR_ASSERT(request->memory != NULL);
+    for (size_t at = 0; at < size; at += 8) {
+        uint64_t word = weir_rand_u64(&world->rand);
+        memcpy(request->memory + at, &word, 8);
+    }
+    request->body = (struct weir_bytes){request->memory, size};
+    request->content_crc = (uint32_t)weir_rand_u64(&world->rand);
+    request->content_size = size * 3;
+    request->gzip = sim_chance(world, 2);
+    snprintf(request->stream, sizeof request->stream, "arn:aws:firehose:eu-west-1:1:stream/%u",
+             sim_below(world, 2));
+    if (!sim_chance(world, 8)) {
+        snprintf(request->id, sizeof request->id, "id-%u", request->index);
+    }
+}
+
+static void copy_content(struct sim_request *request, const struct sim_request *from)
+{
+    request->memory = weir_mem_alloc(from->body.size + 1);
+    WEIR_ASSERT(request->memory != NULL);
+    if (from->body.size > 0) {
+        memcpy(request->memory, from->body.data, from->body.size);
+    }
+    request->body = (struct weir_bytes){request->memory, from->body.size};
+    request->content_crc = from->content_crc;
+    request->content_size = from->content_size;
+    request->gzip = from->gzip;
+    memcpy(request->stream, from->stream, sizeof request->stream);
+    memcpy(request->id, from->id, sizeof request->id);
+    request->original = from->original;
+}
+
+static void random_debts(struct sim_world *world, struct sim_request *request)
+{
+    uint32_t all = request->points == 0 ? 0 : UINT32_MAX >> (32 - request->points);
+    for (uint32_t i = 0; i < world->options.count; i++) {
+        struct sim_debt *debt = &request->to[world->options.order[i]];
+        debt->wanted = sim_chance(world, 3) ? all & (uint32_t)weir_rand_u64(&world->rand) : all;
+        debt->owed = !sim_chance(world, 5) && debt->wanted != 0;
+    }
+    if (sim_chance(world, 12)) {
+        request->to[SIM_LETTER].owed = true;
+        request->to[SIM_LETTER].wanted = 1;
+    }
+}
+
+struct sim_request *sim_request_new(struct sim_world *world, int original)
+{
+    if (world->request_count == SIM_REQUESTS) {
+        return NULL;
+    }
+    struct sim_request *request = &world->requests[world->request_count];
+    memset(request, 0, sizeof *request);
+    request->index = world->request_count++;
+    request->original = request->index;
+    request->state = SIM_NEVER;
+    request->points = 1 + sim_below(world, 31);
+    request->received_wall_ns = world->now.wall_ns - (int64_t)sim_below(world, 1000000);
+    if (original >= 0) {
+        copy_content(request, &world->requests[original]);
+    } else {
+        random_content(world, request);
+    }
+    /* The index is what finds a request again. */
+    int pad = (int)sim_below(world, 100);
+    snprintf(request->attributes, sizeof request->attributes, "%08x{%*s}", request->index, pad, "");
+    snprintf(request->key, sizeof request->key, "key-%u", sim_below(world, 3));
+    random_debts(world, request);
+    return request;
+}
+
+void sim_request_free(struct sim_request *request)
+{
+    weir_mem_free(request->memory);
+    request->memory = NULL;
+}
+
+static struct weir_bytes bytes_of(const char *text)
+{
+    return (struct weir_bytes){(const uint8_t *)text, strlen(text)};
+}
+
+struct weir_spool_job sim_job(const struct sim_request *request, struct weir_now now)
+{
+    return (struct weir_spool_job){
+        .body = request->body,
+        .gzip = request->gzip,
+        .request_id = bytes_of(request->id),
+        .stream = bytes_of(request->stream),
+        .key_name = bytes_of(request->key),
+        .attributes = bytes_of(request->attributes),
+        .content_crc = request->content_crc,
+        .content_size = request->content_size,
+        .points = request->points,
+        .received_ns = now.mono_ns,
+        .received_wall_ns = request->received_wall_ns,
+    };
+}
+
+static const char *const names[SIM_DESTINATIONS] = {"alpha", "beta", "gamma"};
+
+enum weir_status sim_open(struct sim_world *world, struct simdisk *disk,
+                          struct weir_spool_report *ret_report, struct weir_spool **ret)
+{
+    struct weir_spool_destination destinations[SIM_DESTINATIONS];
+    for (uint32_t i = 0; i < world->options.count; i++) {
+        destinations[i] =
+            (struct weir_spool_destination){.name = names[world->options.order[i]], .share = 0};
+    }
+    struct weir_spool_options options = {
+        .durability = WEIR_DURABILITY_DISK,
+        .disk = simdisk_disk(disk),
+        .limit = world->options.limit,
+        .segment_bytes = SIM_SEGMENT,
+        .headroom = SIM_SEGMENT,
+        .version = world->options.version,
+        .destinations = destinations,
+        .destination_count = world->options.count,
+        .dedupe_window_ns = SIM_WINDOW,
+        .dedupe_entries = 2 * SIM_REQUESTS,
+        .seed = world->options.seed,
+    };
+    return weir_spool_open(&options, world->now, ret_report, ret);
+}
+
+uint32_t sim_position(const struct sim_world *world, uint32_t target)
+{
+    if (target == SIM_LETTER) {
+        return WEIR_SPOOL_LETTER;
+    }
+    for (uint32_t i = 0; i < world->options.count; i++) {
+        if (world->options.order[i] == target) {
+            return i;
+        }
+    }
+    return WEIR_BACKLOG_GONE;
+}
+
+uint32_t sim_target(const struct sim_world *world, const struct weir_backlog_place *place)
+{
+    if (place->destination == WEIR_SPOOL_LETTER) {
+        return SIM_LETTER;
+    }
+    if (place->destination < world->options.count) {
+        uint32_t target = world->options.order[place->destination];
+        SIM_CHECK(world, strcmp(place->name, names[target]) == 0, "a place names '%s', not '%s'",
+                  place->name, names[target]);
+        return target;
+    }
+    for (uint32_t target = 0; target < SIM_DESTINATIONS; target++) {
+        if (strcmp(place->name, names[target]) == 0) {
+            SIM_CHECK(world, sim_position(world, target) == WEIR_BACKLOG_GONE,
+                      "'%s' is said to be gone", place->name);
+            return target;
+        }
+    }
+    sim_fail(world, "a place for '%s', which nobody is", place->name);
+}
