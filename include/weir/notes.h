@@ -20,7 +20,7 @@
  *   I2  unknown notes are skipped by their size: a later version's log can be read
  */
 enum weir_note_kind {
-    WEIR_NOTE_DONE = 1, /* `lsn` is settled for the destination `name` */
+    WEIR_NOTE_DONE = 1, /* `lsn` (to `last`) is settled for the destination `name` */
     WEIR_NOTE_PART = 2, /* of `lsn`, points [begin, end) of `total` are settled for `name` */
     WEIR_NOTE_ATTEMPTED =
         3,            /* of `lsn`, `used_ns` of the retry window towards `name` are used, and its
@@ -37,6 +37,7 @@ enum weir_note_kind {
 struct weir_note {
     enum weir_note_kind kind;
     uint64_t lsn;
+    uint64_t last;          /* DONE: all numbers from lsn to this one; 0: lsn alone */
     struct weir_bytes name; /* of a destination; "" stands for the dead letter */
     uint32_t begin, end, total;
     int64_t used_ns, wall_ns;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of records that are settled in part, or were tried: the spans of settled points, and
+ * what is used of the retry window.
+ *
+ *   spans     [0 400) [900 1000) [1200 1300)      ascending, apart from each other
+ *
+ *   table     chains[hash(lsn, slot)] ─► progress ─► progress      not in memory
+ *   ticket    destination.progress    ─► progress                  in memory
+ *
+ *   I1  a pair (lsn, slot) has at most one progress, in a ticket or in the table
+ *   I2  begin < end <= total, and between two spans there is a gap
+ *
+ * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
+ * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
+ * is kept, or after a crash. Full: the table grows with its content, which is at most what was in
+ * memory when an outage began; it grows no chains when memory is out, and gets slower.
+ *
+ * The ledger's mutex is held by whoever calls. Deliberately knows nothing of notes or records.
+ */
+#include "ledger_internal.h"
+#include "weir/hash.h"
+#include "weir/mem.h"
+
+enum { CHAINS_INITIAL = 256, SPANS_INITIAL = 4 };
+
+struct weir_ledger_progress *weir_ledger_progress_new(uint64_t lsn, uint32_t slot)
+{
+    struct weir_ledger_progress *progress = weir_mem_zalloc(1, sizeof *progress);
+    if (progress != NULL) {
+        progress->lsn = lsn;
+        progress->slot = slot;
+    }
+    return progress;
+}
+
+void weir_ledger_progress_free(struct weir_ledger_progress *progress)
+{
+    if (progress != NULL) {
+        weir_mem_free(progress->spans);
+        weir_mem_free(progress);
+    }
+}
+
+/* -- spans --------------------------------------------------------------------------------- */
+
+/* The first span that ends at `begin` or later: all before it are apart from [begin, ...). */
+static uint32_t span_lower(const struct weir_ledger_progress *progress, uint32_t begin)
+{
+    uint32_t low = 0;
+    uint32_t high = progress->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (progress->spans[middle].end < begin) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool weir_ledger_progress_overlaps(const struct weir_ledger_progress *progress, uint32_t begin,
+                                   uint32_t end)
+{
+    uint32_t at = span_lower(progress, begin);
+    if (at < progress->count && progress->spans[at].end == begin) {
+        at++; /* touches, no more */
+    }
+    return at < progress->count && progress->spans[at].begin < end;
+}
+
+static enum weir_status span_insert(struct weir_ledger_progress *progress, uint32_t at,
+                                    struct weir_span span)
+{
+    if (progress->count == progress->capacity) {
+        uint32_t capacity = progress->capacity == 0 ? SPANS_INITIAL : progress->capacity * 2;
+        struct weir_span *spans =
+            weir_mem_resize(progress->spans, capacity, sizeof progress->spans[0]);
+        if (spans == NULL) {
+            return WEIR_ENOMEM;
+        }
+        progress->spans = spans;
+        progress->capacity = capacity;
+    }
+    memmove(progress->spans + at + 1, progress->spans + at,
+            (progress->count - at) * sizeof progress->spans[0]);
+    progress->spans[at] = span;
+    progress->count++;
+    return WEIR_OK;
+}
+
+enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress, uint32_t begin,
+                                          uint32_t end, uint32_t total)
+{
+    WEIR_ASSERT(begin < end);
+    WEIR_ASSERT(end <= total);
+    if (progress->total != total) {
+        progress->count = 0;
+        progress->total = total;
+    }
+    uint32_t from = span_lower(progress, begin);
+    uint32_t to = from;
+    struct weir_span span = {begin, end};
+    for (; to < progress->count && progress->spans[to].begin <= end; to++) {
+        struct weir_span old = progress->spans[to];
+        span.begin = old.begin < span.begin ? old.begin : span.begin;
+        span.end = old.end > span.end ? old.end : span.end;
+    }
+    if (from == to) {
+        return span_insert(progress, from, span);
+    }
+    progress->spans[from] = span;
+    memmove(progress->spans + from + 1, progress->spans + to,
+            (progress->count - to) * sizeof progress->spans[0]);
+    progress->count -= to - from - 1;
+    return WEIR_OK;
+}
+
+/* -- table --------------------------------------------------------------------------------- */
+
+enum weir_status weir_ledger_progress_table_init(struct weir_ledger_progress_table *table)
+{
+    struct weir_ledger_progress **chains = weir_mem_zalloc(CHAINS_INITIAL, sizeof(void *));
+    if (chains == NULL) {
+        return WEIR_ENOMEM;
+    }
+    *table = (struct weir_ledger_progress_table){chains, CHAINS_INITIAL, 0};
+    return WEIR_OK;
+}
+
+void weir_ledger_progress_table_done(struct weir_ledger_progress_table *table)
+{
+    for (uint32_t i = 0; i < table->chain_count; i++) {
+        struct weir_ledger_progress *next = NULL;
+        for (struct weir_ledger_progress *at = table->chains[i]; at != NULL; at = next) {
+            next = at->next;
+            weir_ledger_progress_free(at);
+        }
+    }
+    weir_mem_free(table->chains);
+    *table = (struct weir_ledger_progress_table){NULL, 0, 0};
+}
+
+static struct weir_ledger_progress **chain_of(const struct weir_ledger_progress_table *table,
+                                              uint64_t lsn, uint32_t slot)
+{
+    return &table->chains[weir_hash_mix(lsn, slot) & (table->chain_count - 1)];
+}
+
+static void table_grow(struct weir_ledger_progress_table *table)
+{
+    struct weir_ledger_progress_table larger = {NULL, table->chain_count * 2, table->count};
+    larger.chains = weir_mem_zalloc(larger.chain_count, sizeof(void *));
+    if (larger.chains == NULL) {
+        return; /* longer chains, then */
+    }
+    for (uint32_t i = 0; i < table->chain_count; i++) {
+        struct weir_ledger_progress *next = NULL;
+        for (struct weir_ledger_progress *at = table->chains[i]; at != NULL; at = next) {
+            next = at->next;
+            struct weir_ledger_progress **chain = chain_of(&larger, at->lsn, at->slot);
+            at->next = *chain;
+            *chain = at;
+        }
+    }
+    weir_mem_free(table->chains);
+    *table = larger;
+}
+
+void weir_ledger_progress_put(struct weir_ledger_progress_table *table,
+                              struct weir_ledger_progress *progress)
+{
+    if (table->count >= table->chain_count && table->chain_count < UINT32_C(1) << 30) {
+        table_grow(table);
+    }
+    struct weir_ledger_progress **chain = chain_of(table, progress->lsn, progress->slot);
+    progress->next = *chain;
+    *chain = progress;
+    table->count++;
+}
+
+struct weir_ledger_progress *weir_ledger_progress_pull(struct weir_ledger_progress_table *table,
+                                                       uint64_t lsn, uint32_t slot)
+{
+    struct weir_ledger_progress **at = chain_of(table, lsn, slot);
+    while (*at != NULL && ((*at)->lsn != lsn || (*at)->slot != slot)) {
+        at = &(*at)->next;
+    }
+    struct weir_ledger_progress *found = *at;
+    if (found != NULL) {
+        *at = found->next;
+        found->next = NULL;
+        table->count--;
+    }
+    return found;
+}
