@@ -60,7 +60,8 @@ WEIR_MUST_USE enum weir_status weir_body_quarantined(struct weir_inflater *infla
                                                      const struct weir_body_options *options,
                                                      const struct weir_body_visitor *visitor);
 
-/* Visits all records of a body, in order, once all of it is known to be sound. Statuses as above. */
+/* Visits all records of a body, in order, once all of it is known to be sound. Statuses as
+ * above. */
 WEIR_MUST_USE enum weir_status weir_body_records(struct weir_inflater *inflater,
                                                  struct weir_arena *arena, struct weir_bytes body,
                                                  const struct weir_body_options *options,

@@ -4,8 +4,8 @@
 
 #include "weir/bytes.h"
 
-/* CRC-32 as gzip's trailer has it (RFC 1952 section 8; "123456789" gives 0xCBF43926), by libdeflate.
- * Any thread. */
+/* CRC-32 as gzip's trailer has it (RFC 1952 section 8; "123456789" gives 0xCBF43926), by
+ * libdeflate. Any thread. */
 uint32_t weir_crc32(struct weir_bytes bytes);
 
 #endif

@@ -11,14 +11,14 @@
  *   lane     takes all jobs that wait, commits them, sleeps on its bell
  *   keeper   weir_spool_keep, about once a second, at once when there is zeroing to do
  *   backlog  for each destination in turn: reads what is owed and not in memory, takes it through
- *            the pipeline's decode, and publishes it for that destination alone; what was quarantined
- *            or has no destination any more goes to the letterbox
+ *            the pipeline's decode, and publishes it for that destination alone; what was
+ *            quarantined or has no destination any more goes to the letterbox
  *
  * Live data first: the backlog fills a destination's rings only while less than a quarter of its
  * share is taken, one record at a time and destination by destination, and reads no more than
  * backlog_rate bytes a second over all of them. It rests while the letterbox is full. Its memory is
- * paid for by `credit`: one record as it was sent, and its arena until it is queued; a record for which
- * all of `credit` is too little takes its memory from `intake`, as any large request does.
+ * paid for by `credit`: one record as it was sent, and its arena until it is queued; a record for
+ * which all of `credit` is too little takes its memory from `intake`, as any large request does.
  */
 struct weir_custody_options {
     struct weir_spool *spool;

@@ -17,9 +17,9 @@
  *       │ no memory: 503     │ (disk: disk-only)  │ not committed: cancelled, 503    503 in time
  *
  * A destination without room in memory is taken disk-only with durability: disk, and is a 503
- * without. `commit` hands the request to the spool's lane, which decides, on its own thread, whether
- * it is a repetition, makes it durable, and calls back. Publishing cannot fail, so a 200 follows
- * every commit.
+ * without. `commit` hands the request to the spool's lane, which decides, on its own thread,
+ * whether it is a repetition, makes it durable, and calls back. Publishing cannot fail, so a 200
+ * follows every commit.
  */
 struct weir_pipeline;
 struct weir_worker; /* a thread's share of the pipeline: its inflater */

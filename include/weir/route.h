@@ -22,8 +22,8 @@
  *                                            skip some of those that share the last ring
  *
  * A request reserves first: queued memory for its arena, a share for each destination, a credit in
- * every ring that any of its runs enters. All or nothing for each destination, nothing waits, nothing
- * is visible yet.
+ * every ring that any of its runs enters. All or nothing for each destination, nothing waits,
+ * nothing is visible yet.
  * Then, once it is committed, it publishes; that cannot fail. A run in a ring holds one arena
  * reference with its bytes live. A run without points enters none.
  *
@@ -80,7 +80,8 @@ struct weir_reservation {
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret);
 
-/* Gives a reservation back: the commit failed, or it was a repetition. Any RCU-registered thread. */
+/* Gives a reservation back: the commit failed, or it was a repetition. Any RCU-registered
+ * thread. */
 void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
                         const struct weir_reservation *reservation);
 

@@ -62,8 +62,8 @@ void weir_session_drain(struct weir_session_context *context);
  * stays until that is over. Any number of times. */
 void weir_session_abort(struct weir_session_context *context);
 
-/* How the submissions of sessions come back to the loop's thread: weir_worker_new wants it. The loop
- * may be freed when no session is left and `posting` is 0. */
+/* How the submissions of sessions come back to the loop's thread: weir_worker_new wants it. The
+ * loop may be freed when no session is left and `posting` is 0. */
 struct weir_home weir_session_home(struct weir_session_context *context);
 
 /* Size and end of a session object, for weir_pool_new. */

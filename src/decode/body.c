@@ -14,9 +14,10 @@
  * no metric is in the tally. A full arena ends it too, as WEIR_EFULL: nothing is wrong with the
  * request. Any one thread; no clock, no log.
  *
- * For the dead letter the body is gone through once more (weir_body_quarantined): text is decoded as
- * above, and each piece that is quarantined there is shown where it lies in a second copy, of which
- * nothing but the base64 was undone. Both copies are alike to that point, so an offset is enough.
+ * For the dead letter the body is gone through once more (weir_body_quarantined): text is decoded
+ * as above, and each piece that is quarantined there is shown where it lies in a second copy, of
+ * which nothing but the base64 was undone. Both copies are alike to that point, so an offset is
+ * enough.
  */
 #include "weir/body.h"
 #include "weir/arn.h"

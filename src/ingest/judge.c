@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a request's head is one that we want, in the order that says least to strangers.
+ *
+ *   request id ─► /healthz? ─► path ─► method ─► key ─► encoding, version, size ─► draining? ─►
+ *   room?
+ *      400                      404     405      401      400                        503
+ *      503
+ *
+ *   I1  nobody learns anything of limits, room or state without a good key
+ *   I2  the judgement's views are of the head, its texts static
+ *
+ * No body byte has been read here, so a 503 costs the sender only its head: what is full (the
+ * spool, the dead letter) is said now and not after 64 MiB. The loop's thread; it changes nothing.
+ * Memory is not looked at: it is taken, or not, right afterwards (session.c).
+ */
 #include "judge.h"
 
 #include "weir/arn.h"

@@ -34,9 +34,9 @@
  *   I5  every answer but one to a whole body closes the connection, lingering, so that a reset
  *       cannot overtake it
  *
- * All of it runs on the loop's thread; other threads only post home_task. A session may be SUBMITTED
- * for as long as a delivery takes (150 s), without a timeout of its own: the pipeline always
- * answers. Slow peers end in weir_session_tick, full ones in a 503
+ * All of it runs on the loop's thread; other threads only post home_task. A session may be
+ * SUBMITTED for as long as a delivery takes (150 s), without a timeout of its own: the pipeline
+ * always answers. Slow peers end in weir_session_tick, full ones in a 503
  * before their body. It does not know gzip, JSON or OTLP (decode), or what makes a request safe
  * (pipeline).
  */
@@ -137,7 +137,8 @@ static void post_home(void *self, struct weir_submission *submission)
     /* relaxed: the post itself orders it before the session's end */
     atomic_fetch_add_explicit(&context->posting, 1, memory_order_relaxed);
     weir_loop_post(context->loop, &session->home_task);
-    /* release: pairs with the acquire of who frees the loop (ingest.c), so that this is over then */
+    /* release: pairs with the acquire of who frees the loop (ingest.c), so that this is over
+     * then */
     atomic_fetch_sub_explicit(&context->posting, 1, memory_order_release);
 }
 

@@ -6,7 +6,8 @@
  *   letters                 └─────── one ──────┘              └────────── another ───────────┘
  *
  * A payload is what a Firehose record could be: lines with their line feeds between them, messages
- * with their lengths before them. So `weir decode` and a replay read a letter as they read a record.
+ * with their lengths before them. So `weir decode` and a replay read a letter as they read a
+ * record.
  *
  *   I1  a letter's payload is a view of one record, pristine
  *   I2  at most WEIR_LETTER_DATA_MAX bytes are joined; a larger piece is a letter of its own, which

@@ -36,8 +36,8 @@ WEIR_MUST_USE enum weir_status weir_quarantine_pieces(const struct weir_quaranti
                                                       struct weir_arena *arena,
                                                       struct weir_quarantine_sink sink);
 
-/* The same, each on its way to the letterbox when this returns, with memory of its own: for a thread
- * that cannot wait. What does not get there is counted nowhere but in the log. */
+/* The same, each on its way to the letterbox when this returns, with memory of its own: for a
+ * thread that cannot wait. What does not get there is counted nowhere but in the log. */
 void weir_quarantine_post(const struct weir_quarantine_source *source,
                           struct weir_letterbox *letterbox);
 

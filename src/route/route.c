@@ -24,9 +24,9 @@
  *
  * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
  * compare-and-swap keeps the first; the loser frees its own. A full row is wanted and not live, and
- * holds nothing; the other rows do not notice. A drainer may free a run's arena as soon as the run is in its ring; so all
- * references are taken before the first push, and the caller's own reference keeps the array of
- * runs itself.
+ * holds nothing; the other rows do not notice. A drainer may free a run's arena as soon as the run
+ * is in its ring; so all references are taken before the first push, and the caller's own reference
+ * keeps the array of runs itself.
  *
  * Deliberately no waiting for credit, and no partial requests: a request is all or nothing for each
  * destination. Whether one destination without room stops the others is the caller's to say.

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which record is read back when.
+ *
+ *   d = 0 .. count-1   rings under a quarter of the share? ─► next ─► take it through
+ *   d = removed        its name is not configured any more  ─► next ─► to the dead letter
+ *   d = letter         what was quarantined                 ─► next ─► to the dead letter
+ *   and round again; a round without a record: a nap
+ *
+ * Invariants
+ *   I1  one record is in hand at a time; the next is begun when it is published, lettered or given
+ *       back
+ *   I2  over any time, the bytes read are at most backlog_rate times that time and one record
+ *   I3  a destination whose record was given back is left alone for a moment, so that a full ring
+ *       or a sick disk is not asked in a circle
+ *
+ * So live data goes first: it may fill the rings to the whole share, this thread only to a quarter,
+ * and one record beyond. While the letterbox is full nothing is read, since what comes of it may
+ * have to go there.
+ *
+ * The backlog's thread alone. It polls, several times a second: an outage's backlog is minutes old
+ * at least, and nobody has to remember to ring.
+ */
+#include "custody_internal.h"
+
+#include "weir/clock.h"
+#include "weir/panic.h"
+
+#define NAP_NS          (150 * WEIR_NS_PER_MS)
+#define PAUSE_LATER_NS  (100 * WEIR_NS_PER_MS)
+#define PAUSE_FAILED_NS (2 * WEIR_NS_PER_S)
+
+enum weir_status weir_backlog_prepare(struct weir_custody *custody)
+{
+    WEIR_TRY(weir_inflater_new(&custody->inflater));
+    enum weir_status status = weir_mail_init(&custody->mail, custody->options.letterbox);
+    if (status != WEIR_OK) {
+        weir_inflater_free(custody->inflater);
+        custody->inflater = NULL;
+    }
+    return status;
+}
+
+void weir_backlog_finish(struct weir_custody *custody)
+{
+    weir_mail_done(&custody->mail);
+    weir_inflater_free(custody->inflater);
+    custody->inflater = NULL;
+}
+
+static bool may_read(const struct weir_custody *custody, uint32_t destination, int64_t now_ns)
+{
+    const struct weir_custody_options *options = &custody->options;
+    if (now_ns < custody->pace.paused_until_ns[destination]) {
+        return false;
+    }
+    return destination >= options->destination_count ||
+           weir_router_queued_bytes(options->router, destination) <
+               options->destination_share / 4 + 1;
+}
+
+/* Waits until the rate allows one more record; false when the thread is to end. */
+static bool wait_for_rate(struct weir_custody *custody)
+{
+    int64_t wait_ns;
+    while ((wait_ns = custody->pace.read_at_ns - weir_clock_mono_ns()) > 0) {
+        if (!weir_custody_sleep(&custody->backlog, wait_ns)) {
+            return false;
+        }
+    }
+    return !weir_custody_is_stopping(&custody->backlog);
+}
+
+/* `size` bytes are read now; the next record waits until they were due. */
+static void pay(struct weir_custody *custody, uint64_t size)
+{
+    uint64_t rate = custody->options.backlog_rate;
+    if (rate > 0) {
+        double seconds = (double)size / (double)rate;
+        seconds = seconds < 3600 ? seconds : 3600;
+        custody->pace.read_at_ns =
+            weir_clock_mono_ns() + (int64_t)(seconds * (double)WEIR_NS_PER_S);
+    }
+}
+
+/* One record for one destination; false when there was none to read. */
+static bool step(struct weir_custody *custody, uint32_t destination)
+{
+    struct weir_backlog_place place;
+    if (!may_read(custody, destination, weir_clock_mono_ns()) ||
+        weir_backlog_next(custody->options.spool, destination, &place) != WEIR_OK) {
+        return false;
+    }
+    pay(custody, place.size);
+    enum weir_backlog_outcome outcome = weir_backlog_take(custody, &place);
+    if (outcome != WEIR_BACKLOG_TAKEN) {
+        int64_t pause_ns = outcome == WEIR_BACKLOG_LATER ? PAUSE_LATER_NS : PAUSE_FAILED_NS;
+        custody->pace.paused_until_ns[destination] = weir_clock_mono_ns() + pause_ns;
+    }
+    return outcome == WEIR_BACKLOG_TAKEN;
+}
+
+static bool letterbox_is_full(const struct weir_custody *custody)
+{
+    return custody->options.letterbox != NULL &&
+           weir_letterbox_look(custody->options.letterbox).full;
+}
+
+/* One record for each destination that has one; false when none had. */
+static bool round_of_all(struct weir_custody *custody)
+{
+    bool worked = false;
+    for (uint32_t destination = 0; destination < WEIR_BACKLOG_PLACES; destination++) {
+        bool is_one = destination < custody->options.destination_count ||
+                      destination == WEIR_BACKLOG_GONE || destination == WEIR_SPOOL_LETTER;
+        if (is_one && (letterbox_is_full(custody) || !wait_for_rate(custody))) {
+            return false;
+        }
+        worked = (is_one && step(custody, destination)) || worked;
+    }
+    return worked;
+}
+
+void weir_backlog_run(struct weir_custody *custody)
+{
+    _Static_assert(WEIR_BACKLOG_GONE < WEIR_BACKLOG_PLACES, "a place for removed destinations");
+    _Static_assert(WEIR_SPOOL_LETTER < WEIR_BACKLOG_PLACES, "a place for the dead letter");
+    bool runs = true;
+    while (runs) {
+        runs = round_of_all(custody) ? !weir_custody_is_stopping(&custody->backlog)
+                                     : weir_custody_sleep(&custody->backlog, NAP_NS);
+    }
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PIPELINE_CUSTODY_INTERNAL_H
+#define WEIR_PIPELINE_CUSTODY_INTERNAL_H
+
+#include "mail.h"
+#include "quarantine.h"
+#include "weir/custody.h"
+#include "weir/thread.h"
+#include "weir/wake.h"
+
+/*
+ * What the files of custody share: custody.c starts and ends threads and has lane and keeper,
+ * backlog.c decides which record is read when, backlog_record.c takes one through.
+ */
+
+/* A thread that sleeps on its bell. */
+struct weir_custody_thread {
+    struct weir_custody *custody;
+    struct weir_thread *handle; /* NULL: does not run */
+    struct weir_wake bell;
+    _Atomic bool stopping; /* set by the main thread, with a ring of the bell */
+    sem_t reported;        /* once, after `started` is set */
+    enum weir_status started;
+    enum weir_status (*prepare)(struct weir_custody *custody); /* on the thread; or NULL */
+    void (*run)(struct weir_custody *custody);
+    void (*finish)(struct weir_custody *custody); /* after run; or NULL */
+};
+
+/* The backlog's own; places are indexed like a record's destinations, 62 and 63 too. */
+#define WEIR_BACKLOG_PLACES 64u
+struct weir_backlog_pace {
+    int64_t paused_until_ns[WEIR_BACKLOG_PLACES];
+    int64_t read_at_ns; /* when the rate allows the next record */
+    bool warned;        /* that there is no letterbox */
+};
+
+struct weir_custody {
+    struct weir_custody_options options;
+    _Atomic(struct weir_spool_job *) jobs; /* the newest first */
+    _Atomic bool has_failed;               /* options.failed was called */
+    struct weir_custody_thread lane;
+    struct weir_custody_thread keeper;
+    struct weir_custody_thread backlog;
+    struct weir_backlog_pace pace;
+    struct weir_inflater *inflater; /* the backlog's */
+    struct weir_mail mail;
+};
+
+/* Sleeps until the bell rings or `timeout_ns` are over, at most; silences the bell. False when the
+ * thread is to end. */
+bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns);
+
+bool weir_custody_is_stopping(const struct weir_custody_thread *thread);
+
+/* The backlog's thread, from its begin to its end. */
+enum weir_status weir_backlog_prepare(struct weir_custody *custody);
+void weir_backlog_run(struct weir_custody *custody);
+void weir_backlog_finish(struct weir_custody *custody);
+
+/* What became of a record that was taken from the backlog. */
+enum weir_backlog_outcome {
+    WEIR_BACKLOG_TAKEN, /* published, lettered, or nothing of it was wanted */
+    WEIR_BACKLOG_LATER, /* no room in memory: given back */
+    WEIR_BACKLOG_FAILED /* disk or letterbox would not: given back, and the wait is longer */
+};
+
+/* Takes a record through, and settles it where it is not published. */
+enum weir_backlog_outcome weir_backlog_take(struct weir_custody *custody,
+                                            const struct weir_backlog_place *place);
+
+#endif
