@@ -98,7 +98,7 @@ GOTO = re.compile(r"\bgoto\s+(\w+)\s*;")
 SPDX = re.compile(r"^(/\*|//|#) SPDX-License-Identifier: Apache-2\.0( \*/)?$")
 
 FUZZED = ("http_head", "http_framing", "gzip", "envelope", "base64", "json", "cwjson", "otlp",
-          "config", "otlp_response")
+          "config", "otlp_response", "frame", "frame_segment")
 
 
 class Rooms:
