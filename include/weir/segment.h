@@ -24,6 +24,10 @@
  *   I1  bytes of all files <= limit
  *   I2  a file's name is durable before a record in it is acknowledged
  *   I3  a segment number is used once
+ *
+ * Any thread may call anything: there is a lock inside, and the longest that holds it is one step of
+ * weir_segments_prepare (1 MiB written and synced). In the spool the lane takes and seals, the
+ * keeper releases and prepares, and loops ask for the free bytes, which takes no lock.
  */
 struct weir_segments;
 
@@ -32,7 +36,8 @@ struct weir_segments_options {
     uint64_t limit;         /* bytes of all files */
     uint64_t segment_bytes; /* a multiple of 4 KiB */
     unsigned version;       /* to write */
-    uint64_t seed;          /* of the salts, for tests; 0: from the system */
+    uint64_t seed;          /* of the salts, for tests; 0: from the system. The segment's number is
+                               mixed in, so that no two have the same */
 };
 
 struct weir_segment { /* one that holds, or will hold, records */
@@ -52,15 +57,17 @@ void weir_segments_free(struct weir_segments *segments);
 /* A segment on the disk that takes `bytes` of the limit. */
 void weir_segments_adopt(struct weir_segments *segments, uint64_t bytes);
 
-/* Opens a segment with room for a commit of `bytes` beside its header: a clean spare, else a new
- * file, larger than usual where the commit is. Header written; durable with the first commit's
- * sync, its name already. WEIR_EFULL: the limit or the disk; WEIR_EIO. */
+/* Opens a segment with room for a commit of `bytes` beside its header: a spare, a clean one first,
+ * else a new file: larger than usual where the commit is, smaller where less than a usual one is
+ * left. Header written; durable with the first commit's sync, its name already. `roster` gives the
+ * names and the time of creation. Costs a rename and a sync of the directory; a new file's
+ * allocation beside it. WEIR_EFULL: the limit or the disk; WEIR_EIO. */
 WEIR_MUST_USE enum weir_status weir_segments_take(struct weir_segments *segments, uint64_t bytes,
                                                   const struct weir_frame_segment *roster,
                                                   struct weir_segment *ret);
 
-/* Ends an active segment: closes it, and cuts it to what is used where `cut` (it will not be
- * recycled then). */
+/* Ends an active segment: closes it, and cuts it to what is used where `cut` (it must not be
+ * recycled then); what was cut off counts as free. */
 void weir_segments_seal(struct weir_segments *segments, struct weir_segment *segment, bool cut);
 
 /* A sealed segment that is owed to nobody: to the spares, or off the disk. Its name is durable
@@ -71,6 +78,10 @@ void weir_segments_release(struct weir_segments *segments, const struct weir_fra
 /* One step of work ahead (at most 1 MiB of zeros, or one directory sync): true when there is more
  * to do. Any errors are kept for weir_segments_take to meet. */
 bool weir_segments_prepare(struct weir_segments *segments);
+
+/* What can still be taken, headers included: the limit less the segments; spares count as free.
+ * Relaxed. */
+uint64_t weir_segments_free_bytes(const struct weir_segments *segments);
 
 /* What the files take now. */
 struct weir_segments_stat {
