@@ -10,11 +10,11 @@
  *   STARTING ──all listen──► READY ──SIGTERM, SIGINT──► GRACE ──► DRAINING ──► stopped
  *                                     the time is over, 2nd signal, or SIGINT
  *
- * Readiness (/readyz, /healthz on the ingest port) is true in READY only, and not when the spool has
- * failed. In GRACE requests are still taken, so that a balancer can move them away; in DRAINING
+ * Readiness (/readyz, /healthz on the ingest port) is true in READY only, and not when the spool
+ * has failed. In GRACE requests are still taken, so that a balancer can move them away; in DRAINING
  * requests in flight are answered, committed ones are sent as far as the deadline allows, and what
- * is left stays on disk for the next start. A SIGINT while DRAINING ends the process at once with 1:
- * a person asks. A further SIGTERM there changes nothing: supervisors send them twice. SIGHUP is
+ * is left stays on disk for the next start. A SIGINT while DRAINING ends the process at once with
+ * 1: a person asks. A further SIGTERM there changes nothing: supervisors send them twice. SIGHUP is
  * logged: this version does not reload.
  *
  * A spool that has failed (two writes or syncs in a row) stops the process like a SIGTERM, without
@@ -23,7 +23,8 @@
 
 /* Runs until a signal has stopped it. Returns the exit code: 0, or 1 when it could not start
  * (logged), the spool has failed, or points were left that are not on disk. Blocks SIGTERM, SIGINT
- * and SIGHUP, ignores SIGPIPE. Once in a process, on the main thread; `config` outlives the call. */
+ * and SIGHUP, ignores SIGPIPE. Once in a process, on the main thread; `config` outlives the
+ * call. */
 int weir_lifecycle_serve(const struct weir_config *config);
 
 #endif

@@ -45,7 +45,10 @@
 #include "weir/spool.h"
 #include "weir/thread.h"
 #include "weir/transport.h"
+#include "weir/wake.h"
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -182,24 +185,31 @@ static void arm_interrupt(void)
 struct dismissal {
     struct weir_spool *spool;
     int64_t at_ns;
-    _Atomic bool over; /* relaxed: it is looked at again 20 ms later */
+    struct weir_wake over; /* rung when nobody waits any more */
     struct weir_thread *thread;
 };
+
+/* Sleeps until then; whether the bell was silent all the time. */
+static bool sleep_until(int64_t at_ns, const struct weir_wake *bell)
+{
+    int64_t left_ns;
+    while ((left_ns = at_ns - weir_clock_mono_ns()) > 0) {
+        struct pollfd poll_ = {.fd = bell->fd, .events = POLLIN};
+        if (poll(&poll_, 1, (int)(left_ns / WEIR_NS_PER_MS % INT_MAX) + 1) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void dismiss(void *argument)
 {
     struct dismissal *self = argument;
-    const struct timespec moment = {.tv_nsec = 20 * WEIR_NS_PER_MS};
     weir_rcu_thread_start();
-    bool counts = weir_metrics_thread_start() == WEIR_OK; /* what it calls back may count */
-    while (counts && !atomic_load_explicit(&self->over, memory_order_relaxed)) {
-        if (weir_clock_mono_ns() >= self->at_ns) {
+    if (weir_metrics_thread_start() == WEIR_OK) { /* whom it calls back may count */
+        if (sleep_until(self->at_ns, &self->over)) {
             weir_spool_dismiss(self->spool);
-            break;
         }
-        (void)nanosleep(&moment, NULL);
-    }
-    if (counts) {
         weir_metrics_thread_stop();
     }
     weir_rcu_thread_stop();
@@ -210,14 +220,22 @@ static void drain_ingest(struct weir_service *service, int64_t now_ns, int64_t d
     int64_t margin_ns = deadline_ns / 8 < WEIR_NS_PER_S ? deadline_ns / 8 : WEIR_NS_PER_S;
     struct dismissal dismissal = {.spool = service->spool,
                                   .at_ns = now_ns + deadline_ns / 2 - margin_ns};
-    if (service->config->spool.durability == WEIR_DURABILITY_DELIVERED &&
-        weir_thread_start(WEIR_ROLE_KEEPER, "weir-dismiss", dismiss, &dismissal,
-                          &dismissal.thread) != WEIR_OK) {
-        weir_spool_dismiss(service->spool); /* no thread: at once, then */
+    bool wait = service->config->spool.durability == WEIR_DURABILITY_DELIVERED;
+    if (!wait) {
+        weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
+        return;
+    }
+    bool bell = weir_wake_open(&dismissal.over) == WEIR_OK;
+    if (!bell || weir_thread_start(WEIR_ROLE_KEEPER, "weir-dismiss", dismiss, &dismissal,
+                                   &dismissal.thread) != WEIR_OK) {
+        weir_spool_dismiss(service->spool); /* nobody to do it later: at once, then */
     }
     weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
-    atomic_store_explicit(&dismissal.over, true, memory_order_relaxed);
-    weir_thread_join(dismissal.thread);
+    if (bell) {
+        weir_wake_ring(&dismissal.over);
+        weir_thread_join(dismissal.thread);
+        weir_wake_close(&dismissal.over);
+    }
 }
 
 uint64_t weir_service_drain(struct weir_service *service)

@@ -65,11 +65,11 @@ static inline void child_read(struct child *child, int which)
     }
 }
 
-/* Reads until `wanted` stands in standard error (NULL: until both ends); false when it does not
- * come. */
-static inline bool child_await(struct child *child, const char *wanted)
+/* Reads until `wanted` stands in `text`, one of the child's two; NULL: until both end. False when it
+ * does not come. */
+static inline bool child_await_in(struct child *child, const char *text, const char *wanted)
 {
-    while (wanted == NULL || strstr(child->err, wanted) == NULL) {
+    while (wanted == NULL || strstr(text, wanted) == NULL) {
         struct pollfd polls[2] = {{child->fds[0], POLLIN, 0}, {child->fds[1], POLLIN, 0}};
         if (child->fds[0] < 0 && child->fds[1] < 0) {
             return wanted == NULL;
@@ -84,6 +84,17 @@ static inline bool child_await(struct child *child, const char *wanted)
         }
     }
     return true;
+}
+
+/* The same in standard error, and in standard output. */
+static inline bool child_await(struct child *child, const char *wanted)
+{
+    return child_await_in(child, child->err, wanted);
+}
+
+static inline bool child_await_out(struct child *child, const char *wanted)
+{
+    return child_await_in(child, child->out, wanted);
 }
 
 /* Reads to the end and gives the exit code; 128 and the signal's number when one ended it, -1

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <setjmp.h>
 
@@ -160,6 +161,38 @@ static void check_prints_what_a_file_comes_to(void **state)
     assert_non_null(strstr(child.out, "destinations[].buffer.size\n    a size such as 3MiB: "));
 }
 
+static void check_tells_of_the_spool(void **state)
+{
+    (void)state;
+    char yaml[512];
+    char path[128];
+    (void)snprintf(yaml, sizeof yaml,
+                   "ingest: {access_keys: none, body_limit: 1MiB}\nmemory_limit: 64MiB\n"
+                   "buffer: {size: 1MiB}\nspool: {directory: %s/s, limit: 1GiB}\n",
+                   folder);
+    const char *good = file("spool.yaml", yaml);
+    assert_int_equal(run("check", "-c", good, NULL), 0);
+    assert_non_null(strstr(child.out, "# spool: 1GiB, of which 46MiB stay free"));
+    assert_non_null(strstr(child.out, "it lasts 16 minutes"));
+    assert_non_null(strstr(child.out, "/s: not there yet\n"));
+    (void)snprintf(path, sizeof path, "%s/s", folder);
+    assert_int_equal(access(path, F_OK), -1); /* looking makes nothing */
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)file("s/0000000000000007", "12345");
+    (void)file("s/release-log", "1");
+    assert_int_equal(run("check", "-c", good, NULL), 0);
+    assert_non_null(strstr(child.out, "/s: 1 segments, 0.0 MiB; 0 quarantined, 0 set aside; "));
+    const char *bad = file("nowhere.yaml", "ingest: {access_keys: none}\n"
+                                           "spool: {directory: /dev/null}\n");
+    assert_int_equal(run("check", "-c", bad, NULL), 0);
+    assert_non_null(strstr(child.err, "warning: spool.directory: /dev/null: "));
+    const char *memory = file("memory.yaml", "ingest: {access_keys: none}\n"
+                                             "spool: {durability: memory}\n");
+    assert_int_equal(run("check", "-c", memory, NULL), 0);
+    assert_non_null(strstr(child.out, "# spool: none"));
+    assert_non_null(strstr(child.out, "# dead letter: none"));
+}
+
 static void check_tries_destinations(void **state)
 {
     (void)state;
@@ -284,7 +317,10 @@ static void send_retries_as_firehose(void **state)
 static int group_start(void **state)
 {
     (void)state;
-    return mkdtemp(folder) == NULL || unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT") != 0 ? -1 : 0;
+    if (mkdtemp(folder) == NULL || unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT") != 0) {
+        return -1;
+    }
+    return setenv("STATE_DIRECTORY", "/nowhere/weir", 1);
 }
 
 int main(void)
@@ -293,6 +329,7 @@ int main(void)
         cmocka_unit_test(help_is_everywhere),
         cmocka_unit_test(wrong_usage_is_two),
         cmocka_unit_test(check_prints_what_a_file_comes_to),
+        cmocka_unit_test(check_tells_of_the_spool),
         cmocka_unit_test(check_tries_destinations),
         cmocka_unit_test(decode_shows_records_and_bodies),
         cmocka_unit_test(send_is_firehose),
