@@ -78,7 +78,7 @@ step_tsan() {
 }
 
 step_release() {
-    build release && suite release "unit and end-to-end, optimised" -L '^(unit|e2e)$'
+    build release && suite release "unit, simulator, faults, e2e" -L '^(unit|sim|fault|e2e)$'
 }
 
 step_fuzz() {

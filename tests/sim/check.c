@@ -69,7 +69,7 @@ struct sim_request *sim_read(struct sim_world *world, struct weir_spool *spool,
               (unsigned long long)place->size);
     SIM_CHECK(world, place->size % WEIR_DISK_BLOCK == 0, "a place that is not whole blocks");
     enum weir_status status = weir_backlog_read(spool, place, world->read_memory, &record, &body);
-    if (status == WEIR_EIO && !world->checking && world->disk->faults > 0) {
+    if (status == WEIR_EIO && !world->checking && sim_is_faulty(world)) {
         return NULL;
     }
     SIM_CHECK(world, status == WEIR_OK, "lsn %llx of segment %llu at %llu does not read: %s",
@@ -258,6 +258,7 @@ void sim_check(struct sim_world *world, struct weir_spool *spool,
     check_debts(world, &seen);
     if (keep) {
         learn(world, &seen);
+        world->exact = true;
     }
     check_repeats(world, spool);
     for (uint32_t i = 0; i < seen.count; i++) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim.h"
-#include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BODIES_MAX ((size_t)20 << 20)
 
 void sim_fail(const struct sim_world *world, const char *format, ...)
 {
@@ -31,9 +32,27 @@ uint32_t sim_below(struct sim_world *world, uint32_t bound)
     return (uint32_t)weir_rand_below(&world->rand, bound);
 }
 
+bool sim_is_faulty(const struct sim_world *world)
+{
+    return world->faulty || world->disk->faults > 0;
+}
+
 bool sim_chance(struct sim_world *world, uint32_t in)
 {
     return sim_below(world, in) == 0;
+}
+
+/* Bodies of one world: apart from the allocator, which tests make fail. */
+static _Alignas(16) uint8_t bodies[BODIES_MAX];
+static size_t bodies_used;
+
+static uint8_t *body_memory(size_t size)
+{
+    size_t rounded = (size + 15) / 16 * 16;
+    WEIR_ASSERT(rounded <= BODIES_MAX - bodies_used);
+    uint8_t *memory = bodies + bodies_used;
+    bodies_used += rounded;
+    return memory;
 }
 
 static size_t random_size(struct sim_world *world)
@@ -49,13 +68,12 @@ static size_t random_size(struct sim_world *world)
 static void random_content(struct sim_world *world, struct sim_request *request)
 {
     size_t size = random_size(world);
-    request->memory = weir_mem_alloc(size + 8);
-    WEIR_ASSERT(request->memory != NULL);
+    uint8_t *memory = body_memory(size + 8);
     for (size_t at = 0; at < size; at += 8) {
         uint64_t word = weir_rand_u64(&world->rand);
-        memcpy(request->memory + at, &word, 8);
+        memcpy(memory + at, &word, 8);
     }
-    request->body = (struct weir_bytes){request->memory, size};
+    request->body = (struct weir_bytes){memory, size};
     request->content_crc = (uint32_t)weir_rand_u64(&world->rand);
     request->content_size = size * 3;
     request->gzip = sim_chance(world, 2);
@@ -68,12 +86,7 @@ static void random_content(struct sim_world *world, struct sim_request *request)
 
 static void copy_content(struct sim_request *request, const struct sim_request *from)
 {
-    request->memory = weir_mem_alloc(from->body.size + 1);
-    WEIR_ASSERT(request->memory != NULL);
-    if (from->body.size > 0) {
-        memcpy(request->memory, from->body.data, from->body.size);
-    }
-    request->body = (struct weir_bytes){request->memory, from->body.size};
+    request->body = from->body;
     request->content_crc = from->content_crc;
     request->content_size = from->content_size;
     request->gzip = from->gzip;
@@ -101,6 +114,9 @@ struct sim_request *sim_request_new(struct sim_world *world, int original)
     if (world->request_count == SIM_REQUESTS) {
         return NULL;
     }
+    if (world->request_count == 0) {
+        bodies_used = 0;
+    }
     struct sim_request *request = &world->requests[world->request_count];
     memset(request, 0, sizeof *request);
     request->index = world->request_count++;
@@ -119,12 +135,6 @@ struct sim_request *sim_request_new(struct sim_world *world, int original)
     snprintf(request->key, sizeof request->key, "key-%u", sim_below(world, 3));
     random_debts(world, request);
     return request;
-}
-
-void sim_request_free(struct sim_request *request)
-{
-    weir_mem_free(request->memory);
-    request->memory = NULL;
 }
 
 static struct weir_bytes bytes_of(const char *text)

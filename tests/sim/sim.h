@@ -52,7 +52,6 @@ struct sim_request {
     uint32_t index;
     uint32_t original; /* same id and content: index of the first such; itself when there is none */
     struct weir_bytes body;
-    uint8_t *memory;
     char id[24], stream[48], key[24], attributes[160];
     uint32_t points, content_crc;
     uint64_t content_size;
@@ -84,8 +83,10 @@ struct sim_world {
     uint64_t changes, crash_at; /* of this life */
     bool crashed;               /* the power is gone: nothing that happens now is known outside */
     bool failed;                /* the spool said so, after a fault */
+    bool faulty;                /* something other than the disk is made to fail */
+    bool exact;                 /* what is settled is known to the spool, and not only to us */
     bool checking;
-    uint64_t states, states_wanted; /* looked at, of all worlds */
+    uint64_t states; /* crash states looked at, of all worlds */
     uint32_t samples, exhaustive;   /* crash states for each change; bound for trying all */
     uint8_t *read_memory;           /* SIM_MEMORY, aligned */
     uint32_t again_in;              /* changes until the power goes in a trial too */
@@ -109,7 +110,6 @@ bool sim_chance(struct sim_world *world, uint32_t in);
 
 /* A new request of random shape; `original` >= 0: with that one's id and content. NULL: no more fit. */
 struct sim_request *sim_request_new(struct sim_world *world, int original);
-void sim_request_free(struct sim_request *request);
 
 /* The job of a request: nothing live, nothing owed. */
 struct weir_spool_job sim_job(const struct sim_request *request, struct weir_now now);
@@ -151,6 +151,16 @@ void sim_explore(struct sim_world *world);
 
 /* Draws one and leaves it in world->next. */
 void sim_draw_crash(struct sim_world *world);
+
+/* Whether a fault was injected in this life. */
+bool sim_is_faulty(const struct sim_world *world);
+
+/* The parts of sim_run. A world from its seed, and its end; the end of a life, sometimes with a loss
+ * of power where `cut`; and everything that is owed delivered. */
+void sim_begin(struct sim_world *world);
+void sim_end(struct sim_world *world);
+void sim_end_life(struct sim_world *world, bool cut);
+void sim_deliver_everything(struct sim_world *world);
 
 /* One world from its seed: several lives with crashes between them. */
 void sim_run(struct sim_world *world);

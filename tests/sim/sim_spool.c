@@ -8,6 +8,7 @@
  */
 #include "sim.h"
 #include "weir/clock.h"
+#include "weir/log.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdio.h>
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     world.read_memory = weir_mem_aligned(WEIR_DISK_BLOCK, SIM_MEMORY);
     WEIR_ASSERT(world.read_memory != NULL);
+    weir_log_configure(WEIR_LOG_ERROR, WEIR_LOG_JSON);
     int64_t begun = weir_clock_mono_ns();
     if (argc <= 1) {
         replay_seeds(&world);

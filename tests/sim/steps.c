@@ -100,26 +100,20 @@ static void take_answer(struct sim_world *world, struct sim_request *request,
     bool surely;
     bool maybe;
     look_for_twins(world, request, &surely, &maybe);
-    bool faulty = world->disk->faults > 0;
     SIM_CHECK(world, job->next_waiting == job, "request %u was not answered", request->index);
-    switch (job->status) {
-    case WEIR_OK:
+    if (job->status == WEIR_OK) {
         SIM_CHECK(world, !surely, "request %u is a repetition, and was accepted", request->index);
         take_live(world, request, job);
         request->state = world->crashed ? SIM_SENT : SIM_ACKED;
-        break;
-    case WEIR_EEXIST:
+    } else if (job->status == WEIR_EEXIST) {
         SIM_CHECK(world, maybe, "request %u was never seen before", request->index);
         SIM_CHECK(world, job->ticket == NULL, "a repetition with a ticket");
         request->state = SIM_REPEAT;
-        break;
-    case WEIR_EFULL:
-    case WEIR_EIO:
-        SIM_CHECK(world, job->status == WEIR_EFULL || faulty, "EIO without a fault");
-        request->state = SIM_SENT;
-        break;
-    default: /* NOLINT: every other status */
-        sim_fail(world, "a job was answered '%s'", weir_status_text(job->status));
+    } else {
+        SIM_CHECK(world,
+                  sim_is_faulty(world) && (job->status == WEIR_EFULL || job->status == WEIR_EIO),
+                  "request %u was let in, and answered '%s'", request->index,
+                  weir_status_text(job->status));
     }
 }
 
@@ -158,8 +152,6 @@ void sim_step_submit(struct sim_world *world)
     weir_spool_commit(world->spool, jobs, world->now);
     for (uint32_t i = 0; i < count; i++) {
         take_answer(world, requests[i], &jobs[i]);
-        SIM_CHECK(world, jobs[i].status != WEIR_EFULL || world->disk->faults > 0,
-                  "request %u was let in and then found no room", requests[i]->index);
     }
 }
 
@@ -244,13 +236,13 @@ void sim_step_keep(struct sim_world *world)
         if (world->crashed) {
             return;
         }
-        SIM_CHECK(world, status == WEIR_OK || (status == WEIR_EIO && world->disk->faults > 0),
+        SIM_CHECK(world, status == WEIR_OK || (status == WEIR_EIO && sim_is_faulty(world)),
                   "the keeper said '%s'", weir_status_text(status));
         world->failed = status != WEIR_OK;
         if (world->failed) {
             return;
         }
-        for (uint32_t i = 0; i < world->request_count && world->disk->faults == 0; i++) {
+        for (uint32_t i = 0; i < world->request_count && !sim_is_faulty(world); i++) {
             for (uint32_t target = 0; target < SIM_TARGETS; target++) {
                 struct sim_debt *debt = &world->requests[i].to[target];
                 debt->noted = debt->settled;
@@ -281,8 +273,8 @@ static void read_back(struct sim_world *world, const struct weir_backlog_place *
         return;
     }
     uint32_t settled = sim_settled(world, request, target, place);
-    SIM_CHECK(world, settled == debt->settled, "request %u: points %x are settled, not %x",
-              request->index, settled, debt->settled);
+    SIM_CHECK(world, !world->exact || settled == debt->settled,
+              "request %u: points %x are settled, not %x", request->index, settled, debt->settled);
     debt->live = debt->wanted & ~settled;
     debt->in_memory = true;
     debt->ticket = place->ticket;
@@ -312,8 +304,11 @@ void sim_step_backlog(struct sim_world *world)
         struct weir_backlog_place place;
         uint32_t position = sim_position(world, target);
         enum weir_status status = weir_backlog_next(world->spool, position, &place);
-        if (status == WEIR_EEND) {
+        if (status == WEIR_EEND && !sim_is_faulty(world)) {
             check_nothing_waits(world, target);
+            return;
+        }
+        if (status != WEIR_OK && sim_is_faulty(world)) {
             return;
         }
         SIM_CHECK(world, status == WEIR_OK, "the backlog said '%s'", weir_status_text(status));

@@ -10,7 +10,6 @@
  *   I3  a spool that is closed has no file open
  */
 #include "sim.h"
-#include "weir/mem.h"
 #include <errno.h>
 #include <string.h>
 
@@ -65,7 +64,7 @@ static void choose_fault(struct sim_world *world)
 }
 
 /* The process ends; the machine goes on, or the power goes too. */
-static void end_life(struct sim_world *world, bool clean)
+void sim_end_life(struct sim_world *world, bool cut)
 {
     world->doing = "close";
     if (world->spool != NULL) {
@@ -75,7 +74,7 @@ static void end_life(struct sim_world *world, bool clean)
     }
     SIM_CHECK(world, world->disk->handles_open == 0, "%u files are left open",
               world->disk->handles_open);
-    if (!world->crashed && clean && sim_chance(world, 2)) {
+    if (!world->crashed && cut && sim_chance(world, 2)) {
         sim_draw_crash(world);
         world->crashed = true;
     }
@@ -137,7 +136,7 @@ static bool begin_life(struct sim_world *world)
     return true;
 }
 
-static void deliver_everything(struct sim_world *world)
+void sim_deliver_everything(struct sim_world *world)
 {
     struct weir_spool_stat stat;
     world->doing = "the end";
@@ -174,11 +173,18 @@ static void deliver_everything(struct sim_world *world)
     }
 }
 
-static void begin_world(struct sim_world *world)
+void sim_begin(struct sim_world *world)
 {
     weir_rand_init(&world->rand, world->seed);
     world->now = (struct weir_now){100 * SIM_SECOND, INT64_C(1760000000) * SIM_SECOND};
     world->request_count = 0;
+    world->spool = NULL;
+    world->crashed = false;
+    world->failed = false;
+    world->faulty = false;
+    world->exact = false;
+    world->life = 0;
+    world->step = 0;
     world->options.limit = SIM_SEGMENT * (6 + sim_below(world, 6));
     world->disk = simdisk_new(world->seed);
     world->next = simdisk_new(world->seed + 1);
@@ -189,11 +195,8 @@ static void begin_world(struct sim_world *world)
     world->samples = deep ? 24 : 6;
 }
 
-static void end_world(struct sim_world *world)
+void sim_end(struct sim_world *world)
 {
-    for (uint32_t i = 0; i < world->request_count; i++) {
-        sim_request_free(&world->requests[i]);
-    }
     simdisk_free(world->disk);
     simdisk_free(world->next);
     simdisk_free(world->scratch);
@@ -202,7 +205,7 @@ static void end_world(struct sim_world *world)
 
 void sim_run(struct sim_world *world)
 {
-    begin_world(world);
+    sim_begin(world);
     for (world->life = 0; world->life < LIVES; world->life++) {
         bool clean = false;
         if (begin_life(world)) {
@@ -211,18 +214,18 @@ void sim_run(struct sim_world *world)
             }
             clean = !world->crashed;
         }
-        end_life(world, clean);
+        sim_end_life(world, clean);
     }
     do { /* a last life without faults */
         if (!begin_life(world)) {
-            end_life(world, false);
+            sim_end_life(world, false);
             continue;
         }
         simdisk_set_fault(world->disk, (struct simdisk_fault){0, 0, false});
         world->crash_at = 0;
         break;
     } while (true);
-    deliver_everything(world);
-    end_life(world, false);
-    end_world(world);
+    sim_deliver_everything(world);
+    sim_end_life(world, false);
+    sim_end(world);
 }
