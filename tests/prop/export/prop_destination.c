@@ -165,6 +165,9 @@ static void arrive(struct world *world, uint32_t *added)
         *item = (struct item){.is_added = true};
         item->is_poison = !world->fair && weir_rand_below(&world->rand, 10) == 0;
         weir_destination_number(&world->machine, &item->parcel);
+        if (weir_rand_below(&world->rand, 4) == 0) { /* from before a restart */
+            item->parcel.retry.used_ns = (int64_t)weir_rand_below(&world->rand, 40) * WEIR_NS_PER_S;
+        }
         weir_destination_add(&world->machine, &item->parcel);
         (*added)++;
     }

@@ -2,7 +2,8 @@
 /*
  * Random options, delays and Retry-After headers against a backend that always fails: every wait is
  * within its bounds, no attempt begins at or after the deadline but the first, and the end comes
- * exactly at the deadline.
+ * exactly at the deadline. And the same over several processes, with time between them that does
+ * not count.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,6 +90,103 @@ static void test_random_schedules(void **state)
     }
 }
 
+#define S INT64_C(1000000000)
+
+static const struct weir_retry_options HOUSE = {900 * S, S, 30 * S};
+
+/* A batch through up to five processes: each begins with what the ones before it have used, at
+ * whatever its monotonic clock says, however long it was down between them. */
+static void live_through_restarts(struct weir_rand *rand)
+{
+    int64_t used_ns = 0;
+    for (int life = 0; life < 5 && used_ns < HOUSE.window_ns; life++) {
+        struct weir_retry retry;
+        weir_retry_init(&retry);
+        retry.used_ns = used_ns;
+        int64_t now_ns = (int64_t)weir_rand_below(rand, (uint64_t)(100000 * S)); /* another boot */
+        int64_t begun_ns = now_ns;
+        int64_t ends_ns = now_ns + (int64_t)weir_rand_below(rand, (uint64_t)(400 * S));
+        /* never attempted here: no time is too late for the first attempt */
+        assert_int_equal(weir_retry_poll(&retry, &HOUSE, INT64_MAX), WEIR_RETRY_GO);
+        enum weir_retry_verdict verdict = WEIR_RETRY_GO;
+        while (now_ns < ends_ns && verdict != WEIR_RETRY_EXPIRED) {
+            assert_true(retry.attempts == 0 || now_ns - begun_ns < HOUSE.window_ns - used_ns);
+            weir_retry_begin(&retry, now_ns);
+            assert_true(weir_retry_deadline_ns(&retry, &HOUSE) ==
+                        begun_ns + HOUSE.window_ns - used_ns);
+            weir_retry_failed(&retry, &HOUSE, now_ns, -1, weir_rand_unit(rand));
+            now_ns = weir_retry_wakeup_ns(&retry, &HOUSE);
+            verdict = weir_retry_poll(&retry, &HOUSE, now_ns);
+        }
+        assert_true(verdict != WEIR_RETRY_EXPIRED ||
+                    now_ns - begun_ns >= HOUSE.window_ns - used_ns);
+        used_ns = now_ns - retry.first_ns; /* what the spool is told */
+        assert_true(used_ns >= 0);
+    }
+}
+
+static void test_a_window_counts_across_restarts_without_the_time_between(void **state)
+{
+    (void)state;
+    struct weir_rand rand = support_rand(4);
+    for (int i = 0; i < SCHEDULES; i++) {
+        live_through_restarts(&rand);
+    }
+}
+
+static void test_600_s_used_leave_300(void **state)
+{
+    (void)state;
+    struct weir_rand rand = support_rand(6);
+    for (int i = 0; i < SCHEDULES; i++) {
+        struct weir_retry retry;
+        weir_retry_init(&retry);
+        retry.used_ns = 600 * S;
+        int64_t now_ns = (int64_t)weir_rand_below(&rand, UINT64_C(1) << 62);
+        weir_retry_begin(&retry, now_ns);
+        weir_retry_failed(&retry, &HOUSE, now_ns, -1, weir_rand_unit(&rand));
+        assert_true(weir_retry_deadline_ns(&retry, &HOUSE) == now_ns + 300 * S);
+        assert_int_not_equal(weir_retry_poll(&retry, &HOUSE, now_ns + 300 * S - 1),
+                             WEIR_RETRY_EXPIRED);
+        assert_int_equal(weir_retry_poll(&retry, &HOUSE, now_ns + 300 * S), WEIR_RETRY_EXPIRED);
+    }
+}
+
+/* A clock that was stepped back: as if nothing had been used, never a longer window than that. */
+static void test_less_than_nothing_used_is_nothing(void **state)
+{
+    (void)state;
+    struct weir_rand rand = support_rand(7);
+    for (int i = 0; i < SCHEDULES; i++) {
+        struct weir_retry retry;
+        weir_retry_init(&retry);
+        retry.used_ns = -(int64_t)weir_rand_below(&rand, UINT64_C(1) << 63);
+        int64_t now_ns = (int64_t)weir_rand_below(&rand, UINT64_C(1) << 62);
+        weir_retry_begin(&retry, now_ns);
+        assert_true(weir_retry_deadline_ns(&retry, &HOUSE) == now_ns + HOUSE.window_ns);
+    }
+}
+
+/* Whatever was used, and however often: opened anew it is whole again, but for the wait. */
+static void test_opened_anew_nothing_is_used(void **state)
+{
+    (void)state;
+    struct weir_rand rand = support_rand(8);
+    for (int i = 0; i < SCHEDULES; i++) {
+        struct weir_retry retry;
+        weir_retry_init(&retry);
+        retry.used_ns = (int64_t)weir_rand_below(&rand, (uint64_t)(2000 * S));
+        int64_t now_ns = (int64_t)weir_rand_below(&rand, UINT64_C(1) << 60);
+        weir_retry_begin(&retry, now_ns);
+        weir_retry_failed(&retry, &HOUSE, now_ns, -1, weir_rand_unit(&rand));
+        int64_t next_ns = retry.next_ns;
+        weir_retry_reset(&retry);
+        assert_true(retry.next_ns == next_ns);
+        weir_retry_begin(&retry, next_ns);
+        assert_true(weir_retry_deadline_ns(&retry, &HOUSE) == next_ns + HOUSE.window_ns);
+    }
+}
+
 /* Any 64-bit numbers: nothing wraps, the deadline is never before the first attempt, waits are
  * never negative. */
 static void test_random_extremes(void **state)
@@ -104,13 +202,16 @@ static void test_random_extremes(void **state)
         struct weir_retry retry;
         weir_retry_init(&retry);
         int64_t now_ns = (int64_t)weir_rand_u64(&rand);
-        retry.attempts = (uint32_t)weir_rand_below(&rand, 100);
+        retry.attempts = (uint32_t)weir_rand_below(&rand, 3);
         retry.first_ns = now_ns;
+        retry.used_ns = (int64_t)weir_rand_u64(&rand);
         weir_retry_begin(&retry, now_ns);
+        assert_true(retry.first_ns <= now_ns);
         weir_retry_failed(&retry, &options, now_ns, (int64_t)weir_rand_u64(&rand),
                           weir_rand_unit(&rand));
         assert_true(retry.next_ns >= now_ns);
-        assert_true(weir_retry_deadline_ns(&retry, &options) >= now_ns);
+        assert_true(weir_retry_deadline_ns(&retry, &options) >= retry.first_ns);
+        assert_true(retry.used_ns > 0 || retry.first_ns == now_ns);
         enum weir_retry_verdict verdict =
             weir_retry_poll(&retry, &options, weir_retry_deadline_ns(&retry, &options));
         assert_int_equal(verdict, WEIR_RETRY_EXPIRED);
@@ -121,6 +222,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_schedules),
+        cmocka_unit_test(test_a_window_counts_across_restarts_without_the_time_between),
+        cmocka_unit_test(test_600_s_used_leave_300),
+        cmocka_unit_test(test_less_than_nothing_used_is_nothing),
+        cmocka_unit_test(test_opened_anew_nothing_is_used),
         cmocka_unit_test(test_random_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
