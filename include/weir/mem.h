@@ -37,8 +37,8 @@ char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_u
 /* How many of the calls above asked the allocator for memory since the process began. */
 uint64_t weir_mem_calls(void);
 
-/* For tests: of the calls that are counted, the nth from now on fails, once; 0: none does. True when
- * the one asked for before has been made. */
+/* For tests: of the calls that are counted, the nth from now on fails, once; 0: none does. True
+ * when the one asked for before has been made. */
 bool weir_mem_fail_at(uint64_t nth);
 
 struct weir_mem_stats {

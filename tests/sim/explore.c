@@ -7,8 +7,8 @@
  *
  * Where the choices multiply to few states all are tried: an odometer whose digits are the choices.
  * Else some are drawn, by six habits: all lost, all kept, mostly lost, mostly kept, mostly zeros,
- * even. What is drawn here comes from a generator of its own: how many states are looked at does not
- * change what the world does.
+ * even. What is drawn here comes from a generator of its own: how many states are looked at does
+ * not change what the world does.
  */
 #include "sim.h"
 

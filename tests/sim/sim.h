@@ -86,10 +86,10 @@ struct sim_world {
     bool faulty;                /* something other than the disk is made to fail */
     bool exact;                 /* what is settled is known to the spool, and not only to us */
     bool checking;
-    uint64_t states; /* crash states looked at, of all worlds */
-    uint32_t samples, exhaustive;   /* crash states for each change; bound for trying all */
-    uint8_t *read_memory;           /* SIM_MEMORY, aligned */
-    uint32_t again_in;              /* changes until the power goes in a trial too */
+    uint64_t states;              /* crash states looked at, of all worlds */
+    uint32_t samples, exhaustive; /* crash states for each change; bound for trying all */
+    uint8_t *read_memory;         /* SIM_MEMORY, aligned */
+    uint32_t again_in;            /* changes until the power goes in a trial too */
     const char *doing;
 };
 
@@ -108,7 +108,8 @@ __attribute__((noreturn, format(printf, 2, 3))) void sim_fail(const struct sim_w
 uint32_t sim_below(struct sim_world *world, uint32_t bound);
 bool sim_chance(struct sim_world *world, uint32_t in);
 
-/* A new request of random shape; `original` >= 0: with that one's id and content. NULL: no more fit. */
+/* A new request of random shape; `original` >= 0: with that one's id and content. NULL: no more
+ * fit. */
 struct sim_request *sim_request_new(struct sim_world *world, int original);
 
 /* The job of a request: nothing live, nothing owed. */
@@ -155,8 +156,8 @@ void sim_draw_crash(struct sim_world *world);
 /* Whether a fault was injected in this life. */
 bool sim_is_faulty(const struct sim_world *world);
 
-/* The parts of sim_run. A world from its seed, and its end; the end of a life, sometimes with a loss
- * of power where `cut`; and everything that is owed delivered. */
+/* The parts of sim_run. A world from its seed, and its end; the end of a life, sometimes with a
+ * loss of power where `cut`; and everything that is owed delivered. */
 void sim_begin(struct sim_world *world);
 void sim_end(struct sim_world *world);
 void sim_end_life(struct sim_world *world, bool cut);

@@ -359,11 +359,10 @@ static int op_truncate(void *self, int handle, uint64_t size)
         return status;
     }
     struct simdisk_file *file = file_of(disk, handle);
-    static const uint8_t none[SIMDISK_PAGE];
     for (uint64_t at = size; at < file->size;) {
         size_t part = SIMDISK_PAGE - (size_t)(at % SIMDISK_PAGE);
         if (at / SIMDISK_PAGE < file->slot_count) {
-            write_slot(file, none, at, part);
+            write_slot(file, zeros, at, part);
         }
         at += part;
     }

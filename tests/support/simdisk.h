@@ -16,7 +16,7 @@
  *           pending made, renamed, removed since: each is kept or lost by itself
  *
  *   crash:  each dirty sector new, old, or zeros; each size old, new or between; each pending name
- *           operation kept or lost. Who decides is the caller (simdisk_choice): exhaustively or by lot.
+ *           operation kept or lost. Who decides is the caller (simdisk_choice): all in turn, or by lot.
  *
  * tidy: allow header-functions -- one disk, its copies and its accidents
  *
@@ -125,7 +125,8 @@ void simdisk_crash(struct simdisk *disk, struct simdisk_choice choice);
 /* Sets the fault, and counts calls anew. */
 void simdisk_set_fault(struct simdisk *disk, struct simdisk_fault fault);
 
-/* Damages a clean file: XORs `mask` into the byte at `offset`. False: no such file, or beyond it. */
+/* Damages a clean file: XORs `mask` into the byte at `offset`. False: no such file, or
+ * beyond it. */
 bool simdisk_flip(struct simdisk *disk, const char *name, uint64_t offset, uint8_t mask);
 
 /* Bytes of all files in the top folder whose names end so, as `now` has it. */
