@@ -46,6 +46,23 @@ class Commands(WeirCase):
         self.assertIn("http://127.0.0.1:4318", out)
         self.assertNotIn("very-secret", out + err)
 
+    def test_check_tells_how_long_the_spool_lasts(self):
+        where = os.path.join(self.folder, "spool")
+        config = program.configuration("http://127.0.0.1:4318", memory_limit="64MiB", spool={
+            "durability": "disk", "directory": where, "limit": "1GiB"})
+        path = self.file("disk.yaml", json.dumps(config))
+        code, out, err = self.run_weir("check", "-c", path)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, r"# spool: 1GiB, of which \d+MiB stay free")
+        self.assertRegex(out, r"it lasts \d+ minutes")
+        self.assertIn(f"{where}: not there yet", out)
+        self.assertFalse(os.path.exists(where))
+        again = self.file("again.yaml", out)
+        self.assertIn("dead_letter:", out)
+        code, _, err = self.run_weir("check", "-c", again)
+        self.assertIn("***", out)
+        self.assertEqual(code, 0, err)
+
     def test_check_names_file_line_and_key(self):
         for text, line, key in (
                 ("ingest:\n  pathh: /\n", 2, "ingest.pathh"),
@@ -53,6 +70,8 @@ class Commands(WeirCase):
                 ("buffer:\n  size: 3MiB\n  interval: soon\n", 3, "buffer.interval"),
                 ("buffer: {size: -3MiB}\n", 1, "buffer.size"),
                 ("memory_limit: 1KiB\n", 1, "memory_limit"),
+                ("spool:\n  limit: 2MiB\n", 2, "spool.limit"),
+                ("dead_letter: {when_full: shrug}\n", 1, "dead_letter.when_full"),
                 ("ingest: [1]\n", 1, "ingest"),
                 ("destinations:\n  - {name: a, endpoint: 'ftp://x'}\n", 2, "endpoint"),
                 ("destinations:\n  - {name: a, type: file}\n", 2, "path"),

@@ -148,7 +148,7 @@ static void what_does_nothing_is_warned_of(void **state)
          "w.yaml:3:22: dead_letter: there is none: without durability: disk it is kept only where "
          "dead_letter.directory says"},
         {OPEN "memory_limit: 512MiB\ndedupe: {entries: 10000000}\n",
-         "w.yaml:3:19: dedupe.entries: take 480000000, which is more than a sixteenth of "
+         "w.yaml:3:19: dedupe.entries: take 468750KiB, which is more than a sixteenth of "
          "memory_limit 512MiB"},
     };
     for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++) {
@@ -165,7 +165,7 @@ static void what_does_not_fit_is_refused(void **state)
         {OPEN "memory_limit: 512MiB\nspool: {limit: 512MiB}\n",
          "w.yaml:3:16: spool.limit: 512MiB holds too little: 480MiB must stay free for the "
          "requests that memory_limit lets in at a time, beside one body and four segments (write "
-         "at least 660MiB, or lower memory_limit)"},
+         "at least 659MiB, or lower memory_limit)"},
         {"ingest: {access_keys: none, body_limit: 1MiB}\nmemory_limit: 64GiB\n",
          "w.yaml:2:15: spool.limit: 8GiB holds too little: 63472MiB must stay free for the "
          "requests that memory_limit lets in at a time, beside one body and four segments (write "
@@ -205,8 +205,8 @@ static void what_does_not_fit_is_refused(void **state)
 static void what_the_message_says_fits(void **state)
 {
     (void)state;
-    weir_config_free(good(OPEN "memory_limit: 512MiB\nspool: {limit: 660MiB}\n"));
-    weir_config_free(good(OPEN "memory_limit: 512MiB\nspool: {limit: 8GiB, segment_size: 2GiB}\n"));
+    weir_config_free(good(OPEN "memory_limit: 512MiB\nspool: {limit: 659MiB}\n"));
+    weir_config_free(good(OPEN "memory_limit: 512MiB\nspool: {limit: 8GiB, segment_size: 1GiB}\n"));
     weir_config_free(good("ingest: {access_keys: none, body_limit: 1MiB}\nmemory_limit: 64GiB\n"
                           "spool: {limit: 64498MiB}\n"));
     weir_config_free(good(OPEN "memory_limit: 512MiB\ndead_letter: {limit: 129MiB}\n"));
