@@ -2,10 +2,10 @@
 /*
  * Whether a request's head is one that we want, in the order that says least to strangers.
  *
- *   request id ─► /healthz? ─► path ─► method ─► key ─► encoding, version, size ─► draining? ─►
- *   room?
- *      400                      404     405      401      400                        503
- *      503
+ *   request id ─► /healthz? ─► path ─► method ─► key
+ *      400                      404     405      401
+ *   ─► encoding, version, size ─► draining? ─► room?
+ *              400                   503        503
  *
  *   I1  nobody learns anything of limits, room or state without a good key
  *   I2  the judgement's views are of the head, its texts static

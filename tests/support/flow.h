@@ -38,7 +38,10 @@ struct flow_options {
     size_t intake;     /* bytes; 0: 64 MiB */
     uint32_t slots;    /* of a ring; 0: 64 */
     size_t body_limit; /* 0: 8 MiB */
+    size_t share;      /* of the destination; 0: 64 MiB */
     struct weir_commit commit;
+    enum weir_durability durability;
+    struct weir_letterbox *letterbox;
 };
 
 static inline void flow_start(struct flow *flow, struct flow_options options)
@@ -50,7 +53,9 @@ static inline void flow_start(struct flow *flow, struct flow_options options)
     assert_int_equal(weir_namespaces_new(&flow->namespaces), WEIR_OK);
     assert_int_equal(weir_wake_open(&flow->wake), WEIR_OK);
     const struct weir_route_destination destination = {
-        .name = "d", .share = (size_t)64 << 20, .wake = &flow->wake};
+        .name = "d",
+        .share = options.share != 0 ? options.share : (size_t)64 << 20,
+        .wake = &flow->wake};
     const struct weir_router_options router = {.destinations = &destination,
                                                .destination_count = 1,
                                                .ring_slots =
@@ -66,12 +71,17 @@ static inline void flow_start(struct flow *flow, struct flow_options options)
         .namespaces = flow->namespaces,
         .body_limit = options.body_limit != 0 ? options.body_limit : (size_t)8 << 20,
         .limits = {.records = 10000, .record_bytes = 1024000, .depth = 32},
+        .durability = options.durability,
+        .letterbox = options.letterbox,
         .commit = options.commit};
     assert_int_equal(weir_pipeline_new(&pipeline, &flow->pipeline), WEIR_OK);
 }
 
-/* Takes all runs out of the rings; returns how many points they held. Plays the drainer. */
-static inline uint32_t flow_drain(struct flow *flow)
+/* Takes all runs out of the rings and shows each before it goes (`visit` may be NULL); returns how
+ * many points they held. Plays the drainer. */
+static inline uint32_t flow_drain_to(struct flow *flow,
+                                     void (*visit)(void *argument, const struct weir_run *run),
+                                     void *argument)
 {
     uint32_t points = 0;
     enum weir_thread_role role = weir_thread_role();
@@ -79,10 +89,18 @@ static inline uint32_t flow_drain(struct flow *flow)
     struct weir_run *run;
     while ((run = weir_router_take(flow->router, 0)) != NULL) {
         points += run->count;
+        if (visit != NULL) {
+            visit(argument, run);
+        }
         weir_arena_unref(run->arena, run->bytes);
     }
     weir_thread_play(role);
     return points;
+}
+
+static inline uint32_t flow_drain(struct flow *flow)
+{
+    return flow_drain_to(flow, NULL, NULL);
 }
 
 static inline void flow_stop(struct flow *flow)

@@ -186,7 +186,7 @@ static void test_a_failed_commit_gives_everything_back(void **state)
         pending->status = WEIR_EIO;
         pending->done(pending);
         assert_int_equal(fixture.answer.code, 503);
-        assert_string_equal(fixture.answer.reason, "not_committed");
+        assert_string_equal(fixture.answer.reason, "spool_failed");
         assert_int_equal(weir_router_queued_bytes(fixture.flow.router, 0), 0);
     }
     assert_int_equal(flow_drain(&fixture.flow), 0);
