@@ -5,9 +5,9 @@
  *   segment   [ header ][ ten records in three commits, padding between ]
  *
  * After each flip the spool is opened and read back. What comes back is byte for byte what was
- * sent; a flip inside of a record costs at most that record, and then it is counted; one in padding costs
- * nothing; one in the segment's header may cost the segment, counted too. A damaged release log
- * costs no record. The start never fails.
+ * sent; a flip inside of a record costs at most that record, and then it is counted; one in padding
+ * costs nothing; one in the segment's header may cost the segment, counted too. A damaged release
+ * log costs no record. The start never fails.
  *
  * With sanitizers one bit of each byte is flipped, which one changes from byte to byte.
  */

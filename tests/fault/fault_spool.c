@@ -8,8 +8,8 @@
  *   memory   the n-th allocation is refused, once
  *
  * After each run the faults are gone, the spool is opened once more, and the simulator's oracle
- * holds it against what was answered: whatever was acknowledged is there, nothing else is, and all of it
- * can be delivered. Leaks are the sanitizer's to find; a run is bounded by its script.
+ * holds it against what was answered: whatever was acknowledged is there, nothing else is, and all
+ * of it can be delivered. Leaks are the sanitizer's to find; a run is bounded by its script.
  */
 #include "sim.h"
 #include "weir/log.h"

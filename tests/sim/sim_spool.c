@@ -3,8 +3,8 @@
  * The simulator: sim_spool [crash states [seed]]
  *
  * Without arguments: the seeds that once failed (tests/sim/seeds.txt), then worlds from a fixed
- * seed on until enough crash states were looked at. A failure names the world's seed; `sim_spool 1 SEED`
- * runs that world again.
+ * seed on until enough crash states were looked at. A failure names the world's seed;
+ * `sim_spool 1 SEED` runs that world again.
  */
 #include "sim.h"
 #include "weir/clock.h"

@@ -16,7 +16,7 @@
  *           pending made, renamed, removed since: each is kept or lost by itself
  *
  *   crash:  each dirty sector new, old, or zeros; each size old, new or between; each pending name
- *           operation kept or lost. Who decides is the caller (simdisk_choice): all in turn, or by lot.
+ *           operation kept or lost. Who decides is the caller (simdisk_choice).
  *
  * tidy: allow header-functions -- one disk, its copies and its accidents
  *
