@@ -7,7 +7,7 @@
  *                     ▼
  *   lane    weir_spool_commit ─► done(job) ...    sleeps on its bell when there is nothing
  *   keeper  weir_spool_keep             sleeps until it is to come again, at most a second
- *   backlog                             backlog.c
+ *   backlog                             custody_backlog.c
  *
  *   start ─► lane, keeper ─► backlog_start ─► backlog ... backlog_stop, lane_stop ─► stop
  *
@@ -221,9 +221,9 @@ enum weir_status weir_custody_start(const struct weir_custody_options *options,
     custody->options = *options;
     custody->lane.run = run_lane;
     custody->keeper.run = run_keeper;
-    custody->backlog.prepare = weir_backlog_prepare;
-    custody->backlog.run = weir_backlog_run;
-    custody->backlog.finish = weir_backlog_finish;
+    custody->backlog.prepare = weir_custody_backlog_prepare;
+    custody->backlog.run = weir_custody_backlog_run;
+    custody->backlog.finish = weir_custody_backlog_finish;
     enum weir_status status =
         start_thread(custody, &custody->keeper, WEIR_ROLE_KEEPER, "weir-keeper");
     if (status == WEIR_OK) {

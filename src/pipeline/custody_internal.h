@@ -10,7 +10,7 @@
 
 /*
  * What the files of custody share: custody.c starts and ends threads and has lane and keeper,
- * backlog.c decides which record is read when, backlog_record.c takes one through.
+ * custody_backlog.c decides which record is read when, custody_record.c takes one through.
  */
 
 /* A thread that sleeps on its bell. */
@@ -27,9 +27,9 @@ struct weir_custody_thread {
 };
 
 /* The backlog's own; places are indexed like a record's destinations, 62 and 63 too. */
-#define WEIR_BACKLOG_PLACES 64u
-struct weir_backlog_pace {
-    int64_t paused_until_ns[WEIR_BACKLOG_PLACES];
+#define WEIR_CUSTODY_PLACES 64u
+struct weir_custody_pace {
+    int64_t paused_until_ns[WEIR_CUSTODY_PLACES];
     int64_t read_at_ns; /* when the rate allows the next record */
     bool warned;        /* that there is no letterbox */
 };
@@ -41,7 +41,7 @@ struct weir_custody {
     struct weir_custody_thread lane;
     struct weir_custody_thread keeper;
     struct weir_custody_thread backlog;
-    struct weir_backlog_pace pace;
+    struct weir_custody_pace pace;
     struct weir_inflater *inflater; /* the backlog's */
     struct weir_mail mail;
 };
@@ -53,19 +53,19 @@ bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns);
 bool weir_custody_is_stopping(const struct weir_custody_thread *thread);
 
 /* The backlog's thread, from its begin to its end. */
-enum weir_status weir_backlog_prepare(struct weir_custody *custody);
-void weir_backlog_run(struct weir_custody *custody);
-void weir_backlog_finish(struct weir_custody *custody);
+enum weir_status weir_custody_backlog_prepare(struct weir_custody *custody);
+void weir_custody_backlog_run(struct weir_custody *custody);
+void weir_custody_backlog_finish(struct weir_custody *custody);
 
 /* What became of a record that was taken from the backlog. */
-enum weir_backlog_outcome {
-    WEIR_BACKLOG_TAKEN, /* published, lettered, or nothing of it was wanted */
-    WEIR_BACKLOG_LATER, /* no room in memory: given back */
-    WEIR_BACKLOG_FAILED /* disk or letterbox would not: given back, and the wait is longer */
+enum weir_custody_outcome {
+    WEIR_CUSTODY_TAKEN, /* published, lettered, or nothing of it was wanted */
+    WEIR_CUSTODY_LATER, /* no room in memory: given back */
+    WEIR_CUSTODY_FAILED /* disk or letterbox would not: given back, and the wait is longer */
 };
 
 /* Takes a record through, and settles it where it is not published. */
-enum weir_backlog_outcome weir_backlog_take(struct weir_custody *custody,
+enum weir_custody_outcome weir_custody_take(struct weir_custody *custody,
                                             const struct weir_backlog_place *place);
 
 #endif

@@ -30,7 +30,7 @@
 #define PAUSE_LATER_NS  (100 * WEIR_NS_PER_MS)
 #define PAUSE_FAILED_NS (2 * WEIR_NS_PER_S)
 
-enum weir_status weir_backlog_prepare(struct weir_custody *custody)
+enum weir_status weir_custody_backlog_prepare(struct weir_custody *custody)
 {
     WEIR_TRY(weir_inflater_new(&custody->inflater));
     enum weir_status status = weir_mail_init(&custody->mail, custody->options.letterbox);
@@ -41,7 +41,7 @@ enum weir_status weir_backlog_prepare(struct weir_custody *custody)
     return status;
 }
 
-void weir_backlog_finish(struct weir_custody *custody)
+void weir_custody_backlog_finish(struct weir_custody *custody)
 {
     weir_mail_done(&custody->mail);
     weir_inflater_free(custody->inflater);
@@ -92,12 +92,12 @@ static bool step(struct weir_custody *custody, uint32_t destination)
         return false;
     }
     pay(custody, place.size);
-    enum weir_backlog_outcome outcome = weir_backlog_take(custody, &place);
-    if (outcome != WEIR_BACKLOG_TAKEN) {
-        int64_t pause_ns = outcome == WEIR_BACKLOG_LATER ? PAUSE_LATER_NS : PAUSE_FAILED_NS;
+    enum weir_custody_outcome outcome = weir_custody_take(custody, &place);
+    if (outcome != WEIR_CUSTODY_TAKEN) {
+        int64_t pause_ns = outcome == WEIR_CUSTODY_LATER ? PAUSE_LATER_NS : PAUSE_FAILED_NS;
         custody->pace.paused_until_ns[destination] = weir_clock_mono_ns() + pause_ns;
     }
-    return outcome == WEIR_BACKLOG_TAKEN;
+    return outcome == WEIR_CUSTODY_TAKEN;
 }
 
 static bool letterbox_is_full(const struct weir_custody *custody)
@@ -110,7 +110,7 @@ static bool letterbox_is_full(const struct weir_custody *custody)
 static bool round_of_all(struct weir_custody *custody)
 {
     bool worked = false;
-    for (uint32_t destination = 0; destination < WEIR_BACKLOG_PLACES; destination++) {
+    for (uint32_t destination = 0; destination < WEIR_CUSTODY_PLACES; destination++) {
         bool is_one = destination < custody->options.destination_count ||
                       destination == WEIR_BACKLOG_GONE || destination == WEIR_SPOOL_LETTER;
         if (is_one && (letterbox_is_full(custody) || !wait_for_rate(custody))) {
@@ -121,10 +121,10 @@ static bool round_of_all(struct weir_custody *custody)
     return worked;
 }
 
-void weir_backlog_run(struct weir_custody *custody)
+void weir_custody_backlog_run(struct weir_custody *custody)
 {
-    _Static_assert(WEIR_BACKLOG_GONE < WEIR_BACKLOG_PLACES, "a place for removed destinations");
-    _Static_assert(WEIR_SPOOL_LETTER < WEIR_BACKLOG_PLACES, "a place for the dead letter");
+    _Static_assert(WEIR_BACKLOG_GONE < WEIR_CUSTODY_PLACES, "a place for removed destinations");
+    _Static_assert(WEIR_SPOOL_LETTER < WEIR_CUSTODY_PLACES, "a place for the dead letter");
     bool runs = true;
     while (runs) {
         runs = round_of_all(custody) ? !weir_custody_is_stopping(&custody->backlog)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One record from the spool on its second way: see custody.h and backlog.c.
+ * One record from the spool on its second way: see custody.h and custody_backlog.c.
  *
  *   place ─► memory ─► weir_backlog_read
  *              ├─ for a destination ─► decode ─► without what is settled ─► reserve
@@ -9,8 +9,8 @@
  *              └─ nobody's, over a share ─► its records ──┴► letters ─► all durable
  *
  * Edges, and how each ends:
- *   no memory, no room in the rings       settle KEPT     WEIR_BACKLOG_LATER
- *   the disk would not, or a letter        settle KEPT     WEIR_BACKLOG_FAILED
+ *   no memory, no room in the rings       settle KEPT     WEIR_CUSTODY_LATER
+ *   the disk would not, or a letter        settle KEPT     WEIR_CUSTODY_FAILED
  *   damaged on disk                        settled by the spool
  *   nothing wanted any more                settle SETTLED
  *   letters durable                        settle SETTLED
@@ -47,8 +47,8 @@ struct hand {
     bool points_said;    /* by one of its letters */
 };
 
-static enum weir_backlog_outcome settle(const struct hand *hand, enum weir_settlement settlement,
-                                        enum weir_backlog_outcome outcome)
+static enum weir_custody_outcome settle(const struct hand *hand, enum weir_settlement settlement,
+                                        enum weir_custody_outcome outcome)
 {
     weir_spool_settle(hand->custody->options.spool, hand->place->ticket, hand->place->destination,
                       settlement);
@@ -170,7 +170,7 @@ static enum weir_status decode(const struct hand *hand, struct weir_arena *arena
     return name_origin(hand, arena, ret);
 }
 
-static enum weir_backlog_outcome publish(const struct hand *hand, struct weir_arena *arena,
+static enum weir_custody_outcome publish(const struct hand *hand, struct weir_arena *arena,
                                          struct weir_runs *runs, uint32_t total)
 {
     const struct weir_custody_options *options = &hand->custody->options;
@@ -178,18 +178,18 @@ static enum weir_backlog_outcome publish(const struct hand *hand, struct weir_ar
     struct weir_reservation held;
     weir_router_reserve(options->router, arena, runs, UINT64_C(1) << destination, &held);
     if (held.wanted == 0) {
-        return settle(hand, WEIR_SETTLED, WEIR_BACKLOG_TAKEN);
+        return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
     }
     if (held.live == 0) {
-        return settle(hand, WEIR_KEPT, WEIR_BACKLOG_LATER);
+        return settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
     }
     weir_backlog_expect(options->spool, hand->place->ticket, destination, held.points[destination],
                         total);
     weir_router_publish(options->router, runs, &held);
-    return WEIR_BACKLOG_TAKEN;
+    return WEIR_CUSTODY_TAKEN;
 }
 
-static enum weir_backlog_outcome letter_body(struct hand *hand);
+static enum weir_custody_outcome letter_body(struct hand *hand);
 
 /* Nothing is wrong with the body. */
 static bool is_lack_of_memory(enum weir_status status)
@@ -197,7 +197,7 @@ static bool is_lack_of_memory(enum weir_status status)
     return status != WEIR_OK && status != WEIR_EMALFORMED && status != WEIR_ELIMIT;
 }
 
-static enum weir_backlog_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
+static enum weir_custody_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
                                               bool *ret_full)
 {
     struct weir_runs runs;
@@ -210,7 +210,7 @@ static enum weir_backlog_outcome deliver_from(struct hand *hand, struct weir_are
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         return letter_body(hand);
     }
-    return WEIR_BACKLOG_LATER; /* not settled yet */
+    return WEIR_CUSTODY_LATER; /* not settled yet */
 }
 
 /* -- to the dead letter --------------------------------------------------------------------- */
@@ -251,27 +251,27 @@ static void put_record(void *argument, const struct weir_body_piece *piece)
 }
 
 /* Waits for the letters that were put; then it is settled. */
-static enum weir_backlog_outcome settle_letters(const struct hand *hand)
+static enum weir_custody_outcome settle_letters(const struct hand *hand)
 {
     enum weir_status status = weir_mail_finish(&hand->custody->mail);
     if (status == WEIR_OK) {
-        return settle(hand, WEIR_SETTLED, WEIR_BACKLOG_TAKEN);
+        return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
     }
     weir_log(WEIR_LOG_WARN, "dead letter refused a record",
              WEIR_LOG_STR("why", weir_status_text(status)),
              WEIR_LOG_TEXTF("request_id", hand->record.request_id),
              WEIR_LOG_TEXTF("stream", hand->record.stream));
-    return settle(hand, WEIR_KEPT, WEIR_BACKLOG_FAILED);
+    return settle(hand, WEIR_KEPT, WEIR_CUSTODY_FAILED);
 }
 
 /* The whole body, as one letter: it was accepted once, and today's limits refuse it. */
-static enum weir_backlog_outcome letter_body(struct hand *hand)
+static enum weir_custody_outcome letter_body(struct hand *hand)
 {
     if (hand->custody->options.letterbox == NULL) {
         weir_log(WEIR_LOG_ERROR, "accepted record does not decode",
                  WEIR_LOG_TEXTF("request_id", hand->record.request_id),
                  WEIR_LOG_TEXTF("stream", hand->record.stream));
-        return settle(hand, WEIR_KEPT, WEIR_BACKLOG_FAILED);
+        return settle(hand, WEIR_KEPT, WEIR_CUSTODY_FAILED);
     }
     const struct weir_quarantine_source source = source_of(hand);
     struct weir_letter letter;
@@ -284,7 +284,7 @@ static enum weir_backlog_outcome letter_body(struct hand *hand)
     return settle_letters(hand);
 }
 
-static enum weir_backlog_outcome letter_from(struct hand *hand, struct weir_arena *arena,
+static enum weir_custody_outcome letter_from(struct hand *hand, struct weir_arena *arena,
                                              bool *ret_full)
 {
     const struct weir_quarantine_source source = source_of(hand);
@@ -303,7 +303,7 @@ static enum weir_backlog_outcome letter_from(struct hand *hand, struct weir_aren
     enum weir_status put =
         weir_mail_finish(&hand->custody->mail); /* of a part; not settled by it */
     (void)put;
-    return *ret_full ? WEIR_BACKLOG_LATER : letter_body(hand);
+    return *ret_full ? WEIR_CUSTODY_LATER : letter_body(hand);
 }
 
 /* -- the record ----------------------------------------------------------------------------- */
@@ -332,35 +332,35 @@ static void give_memory(struct hand *hand)
 }
 
 /* Decodes in an arena that `payer` pays for. *ret_full: that was too little, nothing is settled. */
-static enum weir_backlog_outcome go_with(struct hand *hand, struct weir_credit *payer,
+static enum weir_custody_outcome go_with(struct hand *hand, struct weir_credit *payer,
                                          bool is_letter, bool *ret_full)
 {
     struct weir_arena *arena;
     *ret_full = true;
     if (weir_arena_new(hand->custody->options.regions, weir_credit_budget(payer), 0, &arena) !=
         WEIR_OK) {
-        return WEIR_BACKLOG_LATER;
+        return WEIR_CUSTODY_LATER;
     }
-    enum weir_backlog_outcome outcome =
+    enum weir_custody_outcome outcome =
         is_letter ? letter_from(hand, arena, ret_full) : deliver_from(hand, arena, ret_full);
     weir_arena_unref(arena, 0);
     return outcome;
 }
 
-static enum weir_backlog_outcome take_read(struct hand *hand, bool is_letter)
+static enum weir_custody_outcome take_read(struct hand *hand, bool is_letter)
 {
     const struct weir_custody_options *options = &hand->custody->options;
     bool is_full = false;
-    enum weir_backlog_outcome outcome = go_with(hand, options->credit, is_letter, &is_full);
+    enum weir_custody_outcome outcome = go_with(hand, options->credit, is_letter, &is_full);
     if (is_full && options->intake != NULL) {
         outcome = go_with(hand, options->intake, is_letter, &is_full);
     }
-    return is_full ? settle(hand, WEIR_KEPT, WEIR_BACKLOG_LATER) : outcome;
+    return is_full ? settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER) : outcome;
 }
 
 /* Without a letterbox: what is over a share goes on its way after all, what was quarantined has
  * been counted and logged, and what belongs to nobody stays. True when that was the end of it. */
-static bool do_without_letterbox(const struct hand *hand, enum weir_backlog_outcome *ret)
+static bool do_without_letterbox(const struct hand *hand, enum weir_custody_outcome *ret)
 {
     struct weir_custody *custody = hand->custody;
     uint32_t destination = hand->place->destination;
@@ -368,7 +368,7 @@ static bool do_without_letterbox(const struct hand *hand, enum weir_backlog_outc
         return false;
     }
     if (destination == WEIR_SPOOL_LETTER) {
-        *ret = settle(hand, WEIR_SETTLED, WEIR_BACKLOG_TAKEN);
+        *ret = settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
         return true;
     }
     if (!custody->pace.warned) {
@@ -377,20 +377,20 @@ static bool do_without_letterbox(const struct hand *hand, enum weir_backlog_outc
                  WEIR_LOG_STR("destination", hand->place->name),
                  WEIR_LOG_STR("do", "configure dead_letter, or the destination again"));
     }
-    *ret = settle(hand, WEIR_KEPT, WEIR_BACKLOG_FAILED);
+    *ret = settle(hand, WEIR_KEPT, WEIR_CUSTODY_FAILED);
     return true;
 }
 
-enum weir_backlog_outcome weir_backlog_take(struct weir_custody *custody,
+enum weir_custody_outcome weir_custody_take(struct weir_custody *custody,
                                             const struct weir_backlog_place *place)
 {
     struct hand hand = {.custody = custody, .place = place, .message = ""};
-    enum weir_backlog_outcome outcome;
+    enum weir_custody_outcome outcome;
     if (do_without_letterbox(&hand, &outcome)) {
         return outcome;
     }
     if (take_memory(&hand) != WEIR_OK) {
-        return settle(&hand, WEIR_KEPT, WEIR_BACKLOG_LATER);
+        return settle(&hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
     }
     bool is_removed = place->destination >= custody->options.destination_count;
     bool is_letter =
@@ -402,9 +402,9 @@ enum weir_backlog_outcome weir_backlog_take(struct weir_custody *custody,
     if (status == WEIR_OK) {
         outcome = take_read(&hand, is_letter);
     } else if (status == WEIR_EMALFORMED) {
-        outcome = WEIR_BACKLOG_TAKEN; /* counted, kept in quarantine/ and settled by the spool */
+        outcome = WEIR_CUSTODY_TAKEN; /* counted, kept in quarantine/ and settled by the spool */
     } else {
-        outcome = settle(&hand, WEIR_KEPT, WEIR_BACKLOG_FAILED);
+        outcome = settle(&hand, WEIR_KEPT, WEIR_CUSTODY_FAILED);
     }
     give_memory(&hand);
     return outcome;
