@@ -17,7 +17,7 @@
  *
  *   I1  at most `capacity` entries; the oldest goes first, counted by the caller
  *   I2  an entry older than the window is as if it were not there
- *   I3  a time that steps back makes nothing younger than it was
+ *   I3  a time that steps back makes nothing younger than it was at the last add or expire
  */
 struct weir_ids;
 
@@ -35,7 +35,8 @@ enum weir_ids_verdict {
     WEIR_IDS_OTHER     /* same stream and id, but another content: new all the same, and counted */
 };
 
-/* An empty table. WEIR_ENOMEM. */
+/* An empty table for 1 to 2^30 entries; its memory is asked for here, and touched as it fills.
+ * WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_ids_new(uint32_t capacity, int64_t window_ns,
                                             const uint64_t hash_key[2], struct weir_ids **ret);
 void weir_ids_free(struct weir_ids *ids);
@@ -49,7 +50,8 @@ enum weir_ids_verdict weir_ids_look(const struct weir_ids *ids, const struct wei
                                     int64_t wall_ns, struct weir_id *ret_found);
 
 /* Adds a committed one; true when an entry still within the window had to go for it. One of the
- * same key and another content stays beside it. */
+ * same key and another content stays beside it; of the same content the older one stays alone (a
+ * log may say a thing twice). O(1), and what expires. */
 bool weir_ids_add(struct weir_ids *ids, const struct weir_id *id);
 
 /* Drops what is older than the window. O(dropped). */
