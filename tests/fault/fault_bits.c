@@ -122,6 +122,7 @@ static uint32_t identify(const struct weir_frame_record *record, struct weir_byt
         }
     }
     fail_msg("a record came back that never was");
+    return RECORDS;
 }
 
 static struct outcome look(struct simdisk *disk, bool learn)
