@@ -71,7 +71,8 @@ WEIR_MUST_USE enum weir_status weir_segments_take(struct weir_segments *segments
 void weir_segments_seal(struct weir_segments *segments, struct weir_segment *segment, bool cut);
 
 /* A sealed segment that is owed to nobody: to the spares, or off the disk. Its name is durable
- * when the next weir_segments_prepare has returned. */
+ * with the next directory sync of weir_segments_prepare or _take. Where the disk refuses, the file
+ * stays and counts as used; the next start meets it again. */
 void weir_segments_release(struct weir_segments *segments, const struct weir_frame_segment *header,
                            bool cut_or_tainted);
 
