@@ -84,11 +84,4 @@ bool weir_segments_prepare(struct weir_segments *segments);
  * Relaxed. */
 uint64_t weir_segments_free_bytes(const struct weir_segments *segments);
 
-/* What the files take now. */
-struct weir_segments_stat {
-    uint64_t bytes;       /* of all files */
-    uint64_t spare_bytes; /* of those that hold no records */
-};
-void weir_segments_look(const struct weir_segments *segments, struct weir_segments_stat *ret);
-
 #endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One commit: records behind one another, padded to 4 KiB, written and synced once.
+ *
+ *   parts   header 1 | body 1 | zeros to 64 | header 2 | body 2 | zeros | ... | zeros to 4 KiB
+ *           ^ the lane's buffer, one after another    ^ the submitter's memory, as received
+ *
+ *               ┌────────── room ──────────┐
+ *   place ─► fits the active segment? ── no: seal it, take another ─► EFULL: nothing was written
+ *     │
+ *     ▼
+ *   reserve, tickets ─► write, sync ──── ok ──► booked in the ledger
+ *                           │ failed
+ *                           ▼
+ *            the file is tainted and sealed; the same numbers go to a new segment
+ *                           │ failed again
+ *                           ▼
+ *            the spool has failed: this commit and all after it get EIO
+ *
+ *   I1  a commit is in one segment, and begins and ends at a multiple of 4 KiB
+ *   I2  sequence numbers advance with success only, so the numbers of a failed commit come again
+ *       in a later segment; whoever reads both takes the later
+ *   I3  `durable` of a record is the number before its commit's first: all below was synced
+ *   I4  a segment holds at most one record for each 4 KiB (the ledger's rooms are made for that)
+ *
+ * Threads: the lane's. What a failed write left in the file is never read through the page cache again.
+ */
+#include "spool_internal.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+#include "weir/metrics.h"
+#include <errno.h>
+#include <string.h>
+
+static const uint8_t zeros[WEIR_FRAME_COMMIT_ALIGN];
+
+static uint64_t padding(uint64_t size, uint64_t align)
+{
+    return (align - size % align) % align;
+}
+
+/* -- the segment ---------------------------------------------------------------------------- */
+
+static void seal(struct weir_spool *spool, bool cut)
+{
+    struct weir_span_of_segment span = {spool->active.header.number, 0, spool->lane.durable};
+    bool tainted = spool->active.tainted;
+    weir_segments_seal(spool->segments, &spool->active, cut);
+    if (spool->active_records > 0) {
+        weir_spool_span(spool, &span);
+    }
+    struct weir_ledger_segment *account = spool->active_account;
+    spool->active_account = NULL;
+    spool->active_records = 0;
+    atomic_store_explicit(&spool->active_room, 0, memory_order_relaxed); /* weir_spool_publish */
+    weir_ledger_seal(spool->ledger, account, cut || tainted);
+}
+
+void weir_lane_seal(struct weir_spool *spool, bool cut)
+{
+    if (spool->active_account != NULL) {
+        seal(spool, cut);
+    }
+}
+
+/* A new active segment. The old one is sealed only when there is a new one: with the disk full, small
+ * commits still go into what is left of it. */
+static enum weir_status take(struct weir_spool *spool, uint64_t size)
+{
+    struct weir_segment segment;
+    WEIR_TRY(weir_segments_take(spool->segments, size, &spool->roster, &segment));
+    struct weir_ledger_segment *account = NULL;
+    enum weir_status status = weir_ledger_segment_new(spool->ledger, &segment.header, &account);
+    if (status != WEIR_OK) {
+        weir_segments_seal(spool->segments, &segment, false);
+        weir_segments_release(spool->segments, &segment.header, false);
+        return status;
+    }
+    if (spool->active_account != NULL) {
+        /* Less than half used happens before a large record only: what is left over is worth more
+         * than a file to write into again. */
+        seal(spool, spool->active.position < spool->active.header.size / 2);
+    }
+    spool->active = segment;
+    spool->active_account = account;
+    spool->active_records = 0;
+    return WEIR_OK;
+}
+
+/* The active segment has room for this commit, and the ledger for its records. Nothing is written.
+ * I1, I4. */
+static enum weir_status place(struct weir_spool *spool, const struct weir_spool_job *jobs,
+                              uint32_t count, uint64_t size)
+{
+    bool fits = spool->active_account != NULL &&
+                spool->active.header.size - spool->active.position >= size &&
+                weir_ledger_room(spool->ledger, spool->active_account,
+                                 spool->lane.next_lsn + count - 1) >= count;
+    if (!fits) {
+        WEIR_TRY(take(spool, size));
+    }
+    uint64_t owed = 0;
+    for (const struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        owed |= job->owed;
+    }
+    return weir_ledger_reserve(spool->ledger, spool->active_account, count, owed);
+}
+
+/* -- its bytes ------------------------------------------------------------------------------ */
+
+struct commit_context {
+    uint64_t first_lsn;
+    uint32_t index, count;
+};
+
+static enum weir_status write_header(struct weir_spool *spool, struct weir_spool_job *job,
+                                     const struct commit_context *commit)
+{
+    struct weir_buf *headers = &spool->lane.headers;
+    struct weir_frame_record record = {
+        .lsn = job->plan.lsn,
+        .durable = spool->lane.durable,
+        .commit_index = commit->index,
+        .commit_count = commit->count,
+        .flags = job->gzip ? WEIR_FRAME_GZIP : 0,
+        .owed = job->owed,
+        .received_wall_ns = job->received_wall_ns,
+        .points = job->points,
+        .content_crc = job->content_crc,
+        .content_size = job->content_size,
+        .request_id = job->request_id,
+        .stream = job->stream,
+        .key_name = job->key_name,
+        .attributes = job->attributes,
+        .payload_size = job->body.size,
+    };
+    size_t size = weir_frame_record_header(&spool->active.header, &record);
+    WEIR_ASSERT(size == job->plan.header_size);
+    uint8_t *out = weir_buf_reserve(headers, size);
+    if (out == NULL) {
+        return WEIR_ENOMEM;
+    }
+    job->plan.header_at = headers->size;
+    headers->size += size;
+    weir_frame_record_write(&spool->active.header, &record, job->body, out);
+    return WEIR_OK;
+}
+
+/* All headers, with numbers and places, for the active segment. WEIR_ENOMEM: too long a list. */
+static enum weir_status write_headers(struct weir_spool *spool, struct weir_spool_job *jobs,
+                                      uint32_t count)
+{
+    struct commit_context commit = {spool->lane.next_lsn, 0, count};
+    uint64_t offset = spool->active.position;
+    spool->lane.headers.size = 0;
+    spool->lane.headers.failed = false;
+    for (struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        job->plan.lsn = commit.first_lsn + commit.index;
+        job->plan.offset = offset;
+        offset += job->plan.extent;
+        WEIR_TRY(write_header(spool, job, &commit));
+        commit.index++;
+    }
+    return WEIR_OK;
+}
+
+struct gathering {
+    int count;
+    uint64_t begin, size; /* in the file */
+};
+
+static enum weir_status flush(struct weir_spool *spool, struct gathering *gathered)
+{
+    if (gathered->count == 0) {
+        return WEIR_OK;
+    }
+    WEIR_TRY(weir_disk_write(&spool->disk, spool->active.file, spool->lane.parts, gathered->count,
+                             gathered->begin));
+    gathered->begin += gathered->size;
+    gathered->size = 0;
+    gathered->count = 0;
+    return WEIR_OK;
+}
+
+/* The parts are used up by the write, and never written through: the cast away of const is writev's. */
+static void gather(struct weir_spool *spool, struct gathering *gathered, const void *data,
+                   uint64_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    struct iovec *part = &spool->lane.parts[gathered->count++];
+    part->iov_base = (void *)(uintptr_t)data;
+    part->iov_len = (size_t)size;
+    gathered->size += size;
+}
+
+/* Every part of the commit, at the active segment's position, and one sync. */
+static enum weir_status write_commit(struct weir_spool *spool, const struct weir_spool_job *jobs,
+                                     uint64_t size)
+{
+    struct gathering gathered = {0, spool->active.position, 0};
+    uint64_t payloads = 0;
+    for (const struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        if (gathered.count > SPOOL_IOV - 4) {
+            WEIR_TRY(flush(spool, &gathered));
+        }
+        uint64_t raw = job->plan.header_size + job->body.size;
+        WEIR_ASSERT(raw <= job->plan.extent);
+        gather(spool, &gathered, spool->lane.headers.data + job->plan.header_at,
+               job->plan.header_size);
+        gather(spool, &gathered, job->body.data, job->body.size);
+        gather(spool, &gathered, zeros, job->plan.extent - raw);
+        payloads += job->plan.extent;
+    }
+    WEIR_ASSERT(payloads <= size);
+    WEIR_ASSERT(size - payloads < WEIR_FRAME_COMMIT_ALIGN);
+    gather(spool, &gathered, zeros, size - payloads);
+    WEIR_TRY(flush(spool, &gathered));
+    return weir_disk_status(spool->disk.ops->sync(spool->disk.self, spool->active.file));
+}
+
+/* Headers, bytes, sync. WEIR_ENOMEM, before anything was written; else a failure taints the file. */
+static enum weir_status put(struct weir_spool *spool, struct weir_spool_job *jobs, uint32_t count,
+                            uint64_t size)
+{
+    WEIR_TRY(write_headers(spool, jobs, count));
+    int64_t begin_ns = weir_clock_mono_ns();
+    enum weir_status status = write_commit(spool, jobs, size);
+    if (status != WEIR_OK) {
+        const char *words = strerrordesc_np(errno);
+        spool->active.tainted = true;
+        weir_metrics_add(spool->lane.series_failures, 1);
+        weir_log(WEIR_LOG_ERROR, "write to the spool failed",
+                 WEIR_LOG_INT("segment", spool->active.header.number),
+                 WEIR_LOG_STR("error", words != NULL ? words : "unknown"));
+        return WEIR_EIO;
+    }
+    weir_metrics_observe(spool->lane.series_commit,
+                         (double)(weir_clock_mono_ns() - begin_ns) / 1e9);
+    weir_metrics_observe(spool->lane.series_batch, count);
+    return WEIR_OK;
+}
+
+/* -- one commit ----------------------------------------------------------------------------- */
+
+static void drop_tickets(struct weir_spool *spool, struct weir_spool_job *jobs)
+{
+    for (struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        weir_ledger_ticket_drop(spool->ledger, job);
+    }
+}
+
+static enum weir_status make_tickets(struct weir_spool *spool, struct weir_spool_job *jobs)
+{
+    for (struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        enum weir_status status = weir_ledger_ticket_new(spool->ledger, job);
+        if (status != WEIR_OK) {
+            drop_tickets(spool, jobs);
+            return status;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* It is durable. */
+static void book(struct weir_spool *spool, struct weir_spool_job *jobs, uint32_t count,
+                 uint64_t size)
+{
+    struct weir_spool_lane *lane = &spool->lane;
+    if (spool->active_records == 0) {
+        struct weir_span_of_segment span = {spool->active.header.number, lane->next_lsn, 0};
+        weir_spool_span(spool, &span);
+    }
+    for (struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        struct weir_ledger_record record = {.lsn = job->plan.lsn,
+                                            .offset = job->plan.offset,
+                                            .extent = job->plan.extent,
+                                            .received_wall_ns = job->received_wall_ns,
+                                            .owed = job->owed};
+        weir_ledger_commit(spool->ledger, spool->active_account, &record, job);
+    }
+    lane->next_lsn += count;
+    lane->durable = lane->next_lsn - 1;
+    spool->active_records += count;
+    spool->active.position += size;
+}
+
+static void publish_room(struct weir_spool *spool)
+{
+    uint64_t room =
+        spool->active_account == NULL ? 0 : spool->active.header.size - spool->active.position;
+    atomic_store_explicit(&spool->active_room, room, memory_order_relaxed); /* _publish */
+    weir_spool_publish(spool);
+}
+
+/* I4 of weir/spool.h: once more, in another file, with the same numbers. */
+static enum weir_status put_again(struct weir_spool *spool, struct weir_spool_job *jobs,
+                                  uint32_t count, uint64_t size)
+{
+    seal(spool, false);
+    WEIR_TRY(place(spool, jobs, count, size));
+    return put(spool, jobs, count, size);
+}
+
+enum weir_status weir_lane_write(struct weir_spool *spool, struct weir_spool_job *jobs,
+                                 uint32_t count, uint64_t size)
+{
+    if (weir_spool_has_failed(spool)) {
+        return WEIR_EIO;
+    }
+    size += padding(size, WEIR_FRAME_COMMIT_ALIGN);
+    enum weir_status status = place(spool, jobs, count, size);
+    if (status == WEIR_EIO) {
+        status = place(spool, jobs, count, size); /* the file that could not be made */
+    }
+    if (status == WEIR_OK) {
+        status = make_tickets(spool, jobs);
+    }
+    if (status == WEIR_OK) {
+        status = put(spool, jobs, count, size);
+        if (status == WEIR_EIO) {
+            status = put_again(spool, jobs, count, size);
+            status = status == WEIR_OK ? WEIR_OK : WEIR_EIO;
+        }
+        if (status != WEIR_OK) {
+            drop_tickets(spool, jobs);
+        }
+    }
+    if (status == WEIR_OK) {
+        book(spool, jobs, count, size);
+    } else if (status == WEIR_EIO) {
+        weir_lane_seal(spool, false);
+        weir_spool_fail(spool, "a commit failed in two files");
+    }
+    publish_room(spool);
+    return status;
+}
