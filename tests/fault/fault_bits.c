@@ -11,6 +11,7 @@
  *
  * With sanitizers one bit of each byte is flipped, which one changes from byte to byte.
  */
+#include "counting.h"
 #include "sim.h"
 #include "weir/log.h"
 #include "weir/mem.h"
@@ -70,6 +71,7 @@ static int prepare(void **state)
     (void)state;
     struct weir_spool_report report;
     int64_t wake;
+    counting_start();
     weir_log_configure(WEIR_LOG_ERROR, WEIR_LOG_JSON);
     world.read_memory = weir_mem_aligned(WEIR_DISK_BLOCK, SIM_MEMORY);
     assert_non_null(world.read_memory);
@@ -99,6 +101,7 @@ static int end(void **state)
     (void)state;
     sim_end(&world);
     weir_mem_free(world.read_memory);
+    counting_stop();
     return 0;
 }
 

@@ -11,6 +11,7 @@
  * holds it against what was answered: whatever was acknowledged is there, nothing else is, and all
  * of it can be delivered. Leaks are the sanitizer's to find; a run is bounded by its script.
  */
+#include "counting.h"
 #include "sim.h"
 #include "weir/log.h"
 #include "weir/mem.h"
@@ -209,6 +210,7 @@ static void test_every_allocation_refused_once(void **state)
 static int prepare(void **state)
 {
     (void)state;
+    counting_start();
     weir_log_configure(WEIR_LOG_ERROR, WEIR_LOG_JSON);
     world.read_memory = weir_mem_aligned(WEIR_DISK_BLOCK, SIM_MEMORY);
     return world.read_memory == NULL;
@@ -218,6 +220,7 @@ static int end(void **state)
 {
     (void)state;
     weir_mem_free(world.read_memory);
+    counting_stop();
     return 0;
 }
 

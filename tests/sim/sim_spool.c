@@ -6,6 +6,7 @@
  * seed on until enough crash states were looked at. A failure names the world's seed;
  * `sim_spool 1 SEED` runs that world again.
  */
+#include "counting.h"
 #include "sim.h"
 #include "weir/clock.h"
 #include "weir/log.h"
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     world.read_memory = weir_mem_aligned(WEIR_DISK_BLOCK, SIM_MEMORY);
     WEIR_ASSERT(world.read_memory != NULL);
+    counting_start();
     weir_log_configure(WEIR_LOG_ERROR, WEIR_LOG_JSON);
     int64_t begun = weir_clock_mono_ns();
     if (argc <= 1) {
@@ -61,5 +63,6 @@ int main(int argc, char **argv)
            (unsigned long long)world.states, (unsigned long long)worlds, seconds,
            (double)world.states / seconds);
     weir_mem_free(world.read_memory);
+    counting_stop();
     return 0;
 }
