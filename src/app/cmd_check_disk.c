@@ -98,7 +98,7 @@ static bool open_to_look(const char *key, const char *path, struct weir_buf *out
         tell_doubt(key, path, ret);
         return true;
     }
-    if (status == WEIR_ENOTFOUND) {
+    if (status == WEIR_ENOTFOUND && errno == ENOENT) {
         weir_buf_printf(out, "#   %.300s: not there yet\n", path);
     } else {
         const char *words = errno == 0 ? NULL : strerrordesc_np(errno);
