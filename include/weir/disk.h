@@ -70,14 +70,14 @@ WEIR_MUST_USE enum weir_status weir_disk_open(const char *path, bool make, struc
 /* Closes it, the lock too. A zeroed struct is nothing. */
 void weir_disk_close(struct weir_disk *disk);
 
-/* Reads up to `size` bytes; less only at the file's end (*ret_size). WEIR_EIO, errno set. */
+/* Reads up to `size` bytes; less only at the file's end (*ret_size). WEIR_EIO, errno set.
+ * tidy: allow parameters -- as pread(2), which it completes */
 WEIR_MUST_USE enum weir_status weir_disk_read(const struct weir_disk *disk, int file, void *data,
                                               size_t size, uint64_t offset, size_t *ret_size);
 
 /* Writes all parts one after another from `offset` (at the end of an APPEND file, where `offset` is
  * not looked at). `parts` is used up. WEIR_EFULL (ENOSPC, EDQUOT), WEIR_EIO; errno set, an unknown
- * part is written.
- * tidy: allow params -- as pwritev(2), which it completes */
+ * part is written. */
 WEIR_MUST_USE enum weir_status weir_disk_write(const struct weir_disk *disk, int file,
                                                struct iovec *parts, int count, uint64_t offset);
 
@@ -86,7 +86,8 @@ WEIR_MUST_USE enum weir_status weir_disk_write(const struct weir_disk *disk, int
 WEIR_MUST_USE enum weir_status weir_disk_status(int64_t result);
 
 /* What kind of file system it is, when that kind keeps nothing through a power loss or does not
- * honour a flush ("tmpfs", "ramfs", "overlayfs", "nfs", "smb", "9p", "fuse"), else NULL. A real directory only. */
+ * honour a flush ("tmpfs", "ramfs", "overlayfs", "nfs", "smb", "9p", "fuse"), else NULL. A real
+ * directory only. */
 const char *weir_disk_doubt(const struct weir_disk *disk);
 
 #endif

@@ -6,11 +6,13 @@
 #include "weir/status.h"
 
 /*
- * The bytes of a spool segment, to values and back; pure. docs/formats/spool.md has them one by one.
+ * The bytes of a spool segment, to values and back; pure. docs/formats/spool.md has them one by
+ * one.
  *
- *   segment  [ header | the same again ][ commit: record record .. | pad to 4 KiB ][ commit ... ] ...
+ *   segment  [ header | the same again ][ commit: record record .. | pad to 4 KiB ][ commit .. ]
  *              4 KiB    4 KiB
- *   record   [ header: fixed part, checksums of the payload, strings | pad to 8 ][ payload | pad to 64 ]
+ *   record   [ header: fixed part, checksums of the payload, strings | pad to 8 ]
+ *            [ payload | pad to 64 ]
  *
  * Every record stands for itself: it begins at a multiple of 64, its header has a magic and its own
  * CRC-32C, checked before any length in it is believed, and it says which commit it belongs to. So
@@ -21,10 +23,11 @@
  * its salt nothing behind it can be read.
  *
  *   I1  nothing of a header is believed before its checksum is right
- *   I2  version 1 records have no key name and one checksum for the whole payload; version 2 records
- *       have both a key name and a checksum for each started MiB of payload
- *   I3  what was read fits: a record that weir_frame_record_read has returned has an extent that the
- *       segment has room for, strings within its header, and as many checksums as its payload needs
+ *   I2  version 1 records have no key name and one checksum for the whole payload; version 2
+ *       records have both a key name and a checksum for each started MiB of payload
+ *   I3  what was read fits: a record that weir_frame_record_read has returned has an extent that
+ *       the segment has room for, strings within its header, and as many checksums as its payload
+ *       needs
  */
 #define WEIR_FRAME_VERSION_MIN    1
 #define WEIR_FRAME_VERSION        2

@@ -25,9 +25,9 @@
  *   I2  a file's name is durable before a record in it is acknowledged
  *   I3  a segment number is used once
  *
- * Any thread may call anything: there is a lock inside, and the longest that holds it is one step of
- * weir_segments_prepare (1 MiB written and synced). In the spool the lane takes and seals, the
- * keeper releases and prepares, and loops ask for the free bytes, which takes no lock.
+ * Any thread may call anything: there is a lock inside, and the longest that holds it is one step
+ * of weir_segments_prepare (1 MiB written and synced). In the spool the lane takes and seals, the
+ * keeper releases and prepares; who asks for free bytes takes no lock.
  */
 struct weir_segments;
 

@@ -19,7 +19,7 @@
  *       WEIR_FRAME_HEADER_MIN..MAX by then
  *   I3  sizes are compared by subtraction from what is left, or summed in 64 bits from parts of 32,
  *       so that none can wrap
- *   I4  what read accepts, write makes: every byte that carries nothing is zero, and each is checked
+ *   I4  what read accepts, write makes: every byte that carries nothing is zero, and is checked
  *
  * The salt counts twice for a record: its upper half is mixed into the magic, and all eight bytes
  * are what every checksum begins with. Who sends us a body does not know it, and so would have to

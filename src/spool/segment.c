@@ -12,16 +12,17 @@
  *   spare  ──► active   weir_segments_take: renamed, directory synced, header written
  *   (none) ──► active   weir_segments_take: created, reserved, directory synced, header written
  *   active ──► sealed   weir_segments_seal: closed, cut to what is used where wanted
- *   sealed ──► spare    weir_segments_release: renamed; every block of it was reserved and most were
- *                       written, and its records are dead by the salt of its next life
+ *   sealed ──► spare    weir_segments_release: renamed; every block of it was reserved and most
+ *                       were written, and its records are dead by the salt of its next life
  *   sealed ──► (none)   weir_segments_release: cut, tainted, of another size, or enough spares
  *   (none) ──► spare    weir_segments_prepare, and at start what is there
  *
- *   I1  used + bytes of spares <= limit, from the moment weir_segments_prepare has had its say about
- *       what a start found; used alone is above it only where a start found more (a lower limit)
- *   I2  weir_segments_take returns a file whose name is durable; its header is not yet, and need not
- *       be: the first commit's sync makes both durable at once. A header that is the file's last
- *       life's says so by its number
+ *   I1  used + bytes of spares <= limit, from the moment weir_segments_prepare has had its say
+ *       about what a start found; used alone is above it only where a start found more (a lower
+ *       limit)
+ *   I2  weir_segments_take returns a file whose name is durable; its header is not yet, and need
+ *       not be: the first commit's sync makes both durable at once. A header that is the file's
+ *       last life's says so by its number
  *   I3  next_number only grows, and each number is used for one file
  *   I4  a file on which anything failed is never used again
  *

@@ -8,9 +8,9 @@
  *                           ^ zeroed
  *          [ a segment's header | dead records ....................... ]   clean: recycled
  *
- * The header is written last and only when all zeros are on the disk, so a start knows a clean spare
- * by the one intact header it begins with, whichever that is; all others are zeroed again from
- * their begin. No header makes a spare a segment: the name does, and the number in the header is
+ * The header is written last and only when all zeros are on the disk, so a start knows a clean
+ * spare by the one intact header it begins with, whichever that is; all others are zeroed again
+ * from their begin. No header makes a spare a segment: the name does, and the number in the header is
  * not the one in the name.
  *
  * Each step is synced by itself: one sync of 256 MiB at the end would stand in front of the lane's

@@ -65,6 +65,7 @@ static bool at_end(const struct weir_disk *disk, int file, uint64_t offset)
     return size >= 0 && offset >= (uint64_t)size;
 }
 
+/* tidy: allow parameters -- as pread(2), which it completes */
 enum weir_status weir_disk_read(const struct weir_disk *disk, int file, void *data, size_t size,
                                 uint64_t offset, size_t *ret_size)
 {
