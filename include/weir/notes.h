@@ -46,11 +46,11 @@ struct weir_note {
 };
 
 struct weir_notes;
+struct weir_notes_reader;
 
 /* Reads the log that weir_notes_open would open, and changes nothing: no lock, no tail cut; the
  * directory may be a live spool's. A file that goes while it is read is read no further.
  * WEIR_ENOTFOUND: there is none; WEIR_EIO, WEIR_ENOMEM. */
-struct weir_notes_reader;
 WEIR_MUST_USE enum weir_status weir_notes_scan(const struct weir_disk *disk,
                                                struct weir_notes_reader *reader);
 

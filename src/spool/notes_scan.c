@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The release log for a reader who changes nothing: of the files, the one that weir_notes_open would
- * take, which is the newest whose header and first frame check. Between listing and reading a live
- * spool may have begun the next one and removed this one; then the listing is done once more. */
+/* The release log for a reader who changes nothing: of the files, the one that weir_notes_open
+ * would take, which is the newest whose header and first frame check. Between listing and reading a
+ * live spool may have begun the next one and removed this one; then it is listed once more. */
 #include "notes_internal.h"
 #include "weir/mem.h"
 #include <stdio.h>
