@@ -16,11 +16,12 @@
 enum { ACCOUNT_POINTS = 512 };
 
 struct weir_ticket {
-    struct book *book;
+    size_t padding;                   /* of its points; with some they cannot be written as JSON */
     uint32_t settled[ACCOUNT_POINTS]; /* how often */
     uint32_t kept[ACCOUNT_POINTS];
-    uint32_t notes;  /* failed attempts told */
-    int64_t used_ns; /* the last note */
+    uint32_t notes;                     /* failed attempts told */
+    int64_t used_ns;                    /* the last note */
+    int64_t used_of_ns[ACCOUNT_POINTS]; /* the last one about each point, if there was one */
     int64_t used_most_ns;
 };
 
@@ -52,6 +53,9 @@ static inline void book_attempted(void *self, const struct weir_manifest *manife
         struct weir_ticket *ticket = manifest->parts[i].ticket;
         ticket->notes++;
         ticket->used_ns = used_ns;
+        for (uint32_t p = manifest->parts[i].begin; p < manifest->parts[i].end; p++) {
+            ticket->used_of_ns[p] = used_ns;
+        }
         ticket->used_most_ns = used_ns > ticket->used_most_ns ? used_ns : ticket->used_most_ns;
     }
     pthread_mutex_unlock(&book->lock);
@@ -171,7 +175,7 @@ static inline void box_publish(struct scene *scene, struct weir_ticket *ticket, 
         const struct weir_metric *metric = fixture_metric(run, "", "metric");
         run->first = done;
         for (uint32_t i = 0; i < FIXTURE_POINTS_MAX && done < count; i++, done++) {
-            fixture_point(&request, run, metric, from + done, 50);
+            fixture_point(&request, run, metric, from + done, ticket->padding);
         }
     }
     struct weir_reservation held;

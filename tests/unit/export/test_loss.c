@@ -257,11 +257,36 @@ static void a_line_that_cannot_be_written_is_a_letter_with_the_request(void **st
     box_await(&play.box, 1);
     struct weir_letter *letter = box_take(&play.box);
     uint64_t numbers[64];
+    assert_string_equal(letter->reason, "outage");
+    assert_string_equal(letter->message, "io");
     assert_int_equal(box_points(letter, numbers), 10);
     assert_int_equal(numbers[9], 29);
     letter->done(letter, WEIR_OK);
     await_settled(&play, 10);
     assert_int_equal(settled(&play), 10);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+}
+
+static void what_has_no_form_is_a_letter_without_attempts(void **state)
+{
+    (void)state;
+    static struct play play;
+    play_set(&play, always_200);
+    play.scene.destinations[0].type = WEIR_DESTINATION_FILE;
+    play.scene.destinations[0].path = "/dev/null";
+    play.ticket.padding = 50;
+    play_start(&play);
+    box_publish(&play.scene, &play.ticket, 20, 10, 0);
+    box_await(&play.box, 1);
+    struct weir_letter *letter = box_take(&play.box);
+    uint64_t numbers[64];
+    assert_string_equal(letter->reason, "malformed");
+    assert_int_equal(letter->attempts, 0);
+    assert_true(letter->arrival_wall_ns > 0);
+    assert_int_equal(box_points(letter, numbers), 10);
+    assert_int_equal(numbers[0], 20);
+    letter->done(letter, WEIR_OK);
+    await_settled(&play, 10);
     assert_int_equal(scene_end(&play.scene, 10), 0);
 }
 
@@ -371,6 +396,36 @@ static void a_blocked_destination_gives_the_window_back(void **state)
     assert_int_equal(settled(&play), 30);
 }
 
+static int down_then_forbidden(const struct arrival *arrival)
+{
+    return arrival->now_ns < 80 * MS ? 503 : 401;
+}
+
+/* And to those that were not even tried: a stop now must not find their windows nearly used up. */
+static void those_that_only_wait_are_given_it_back_too(void **state)
+{
+    (void)state;
+    static struct play play;
+    play_set(&play, down_then_forbidden);
+    play.scene.destinations[0].retry = (struct weir_retry_options){900 * S, 150 * MS, 60 * S};
+    play_start(&play);
+    for (uint32_t p = 0; p < 100; p++) {
+        play.ticket.used_of_ns[p] = -1;
+    }
+    box_publish(&play.scene, &play.ticket, 0, 100, 600 * S);
+    int64_t deadline = weir_clock_mono_ns() + 10 * S;
+    for (uint32_t known = 0; known < 100; (void)poll(NULL, 0, 1)) {
+        struct weir_ticket now = book_look(&play.book, &play.ticket);
+        for (known = 0; known < 100 && now.used_of_ns[known] == 0; known++) {
+        }
+        assert_true(weir_clock_mono_ns() < deadline);
+    }
+    assert_true(play.ticket.used_most_ns >= 600 * S); /* those that met the 503 */
+    assert_int_equal(scene_end(&play.scene, 0), 100);
+    assert_true(play.scene.backend.requests < 10); /* of ten batches */
+    assert_int_equal(kept(&play), 100);
+}
+
 /* Nobody asked: no manifest is made, and a request's ticket is not looked at. */
 static void without_accounts_nothing_is_told(void **state)
 {
@@ -395,10 +450,12 @@ int main(void)
         cmocka_unit_test(halves_are_settled_together),
         cmocka_unit_test(an_expired_batch_says_how_often_and_why),
         cmocka_unit_test(a_line_that_cannot_be_written_is_a_letter_with_the_request),
+        cmocka_unit_test(what_has_no_form_is_a_letter_without_attempts),
         cmocka_unit_test(a_shutdown_keeps_everything_and_loses_nothing),
         cmocka_unit_test(a_drain_waits_for_letters_on_their_way),
         cmocka_unit_test(the_window_of_fresh_data_is_not_shortened),
         cmocka_unit_test(a_blocked_destination_gives_the_window_back),
+        cmocka_unit_test(those_that_only_wait_are_given_it_back_too),
         cmocka_unit_test(without_accounts_nothing_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
