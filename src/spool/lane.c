@@ -187,7 +187,6 @@ static enum weir_status commit_in_memory(struct weir_spool *spool, struct weir_s
 {
     job->plan.lsn = spool->lane.next_lsn;
     if (spool->ledger != NULL) {
-        WEIR_TRY(weir_ledger_reserve(spool->ledger, NULL, 1, job->owed));
         WEIR_TRY(weir_ledger_ticket_new(spool->ledger, job));
         struct weir_ledger_record record = {.lsn = job->plan.lsn, .owed = job->owed};
         weir_ledger_commit(spool->ledger, NULL, &record, job);

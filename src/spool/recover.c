@@ -243,7 +243,7 @@ static enum weir_status register_all(struct weir_recovery *recovery)
         struct weir_frame_segment header = {.version = segment->version,
                                             .number = segment->number,
                                             .salt = segment->salt,
-                                            .size = segment->size};
+                                            .size = segment->size_new};
         WEIR_TRY(weir_ledger_segment_new(spool->ledger, &header, &segment->account));
         WEIR_TRY(register_records(recovery, segment));
         recovery->report->segments++;
@@ -349,8 +349,7 @@ static enum weir_status open_segments(struct weir_recovery *recovery)
         const struct weir_found_segment *segment = &recovery->segments[i];
         if (!segment->unreadable) {
             weir_segments_adopt(spool->segments, segment->size);
-            weir_ledger_seal(spool->ledger, segment->account,
-                             segment->size != spool->segment_bytes);
+            weir_ledger_seal(spool->ledger, segment->account, segment->size != segment->size_new);
         }
     }
     return WEIR_OK;

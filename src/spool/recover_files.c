@@ -107,6 +107,7 @@ static enum verdict judge(const uint8_t *bytes, size_t size, struct weir_found_s
     }
     segment->version = header->version;
     segment->salt = header->salt;
+    segment->size_new = header->size;
     return GOOD;
 }
 

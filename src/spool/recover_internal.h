@@ -22,7 +22,9 @@ struct weir_found { /* a record whose header checks */
 };
 
 struct weir_found_segment {
-    uint64_t number, salt, size;
+    uint64_t number, salt;
+    uint64_t size;     /* of the file now */
+    uint64_t size_new; /* when it was made: as many records may be in it as that has pages */
     unsigned version;
     bool unreadable;      /* its header is gone: no records, but perhaps numbers from the notes */
     size_t begin, end;    /* its records in `found` */
