@@ -372,7 +372,9 @@ static void read_fixed(const uint8_t *in, struct weir_frame_record *ret)
 static bool record_is_good(const struct weir_frame_segment *segment, size_t header_size,
                            const struct weir_frame_record *record)
 {
-    uint64_t room = segment->size - WEIR_FRAME_SEGMENT_HEADER;
+    uint64_t room = segment->size > WEIR_FRAME_SEGMENT_HEADER /* else a file cut to nothing */
+                        ? segment->size - WEIR_FRAME_SEGMENT_HEADER
+                        : 0;
     return record->lsn > record->durable && record->commit_index < record->commit_count &&
            (record->flags & ~(uint32_t)WEIR_FRAME_GZIP) == 0 &&
            weir_frame_record_extent(header_size, record->payload_size) <= room;
@@ -383,7 +385,6 @@ enum weir_status weir_frame_record_read(const struct weir_frame_segment *segment
                                         size_t *ret_header_size)
 {
     WEIR_ASSERT(version_is_known(segment->version));
-    WEIR_ASSERT(segment->size > WEIR_FRAME_SEGMENT_HEADER);
     if (bytes.size >= 4 && get32(bytes.data) != magic_of(segment)) {
         return WEIR_EMALFORMED;
     }

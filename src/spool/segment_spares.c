@@ -10,8 +10,8 @@
  *
  * The header is written last and only when all zeros are on the disk, so a start knows a clean
  * spare by the one intact header it begins with, whichever that is; all others are zeroed again
- * from their begin. No header makes a spare a segment: the name does, and the number in the header is
- * not the one in the name.
+ * from their begin. No header makes a spare a segment: the name does, and the number in the header
+ * is not the one in the name.
  *
  * Each step is synced by itself: one sync of 256 MiB at the end would stand in front of the lane's
  * own for as long as the disk needs for that.

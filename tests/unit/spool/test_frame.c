@@ -359,6 +359,11 @@ static void test_another_salt_or_version_reads_nothing(void **state)
         other.salt ^= UINT64_C(1) << bit;
         assert_int_equal(read_record(&other, guard_view(&guard), &got), WEIR_EMALFORMED);
     }
+    for (uint64_t size = 0; size <= WEIR_FRAME_SEGMENT_HEADER; size += 4096) {
+        struct weir_frame_segment cut = segment;
+        cut.size = size; /* no room for any */
+        assert_int_equal(read_record(&cut, guard_view(&guard), &got), WEIR_EMALFORMED);
+    }
     segment.version = 1;
     assert_int_equal(read_record(&segment, guard_view(&guard), &got), WEIR_EMALFORMED);
     guard_free(&guard);
