@@ -348,16 +348,19 @@ enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes n
     if (notes_.size == 0) {
         return WEIR_OK;
     }
-    if (notes->failed || notes_.size > UINT32_MAX) {
+    if (notes->failed || notes_.size > UINT32_MAX - WEIR_NOTES_PAD_MAX) {
         return WEIR_EIO;
     }
     uint8_t frame[WEIR_NOTES_FRAME];
-    weir_notes_frame_write(notes->header.salt, notes_, frame);
-    struct iovec parts[2] = {
+    uint8_t pad[WEIR_NOTES_PAD_MAX];
+    size_t padded = weir_notes_pad(notes->size, notes_.size, pad);
+    weir_notes_frame_write(notes->header.salt, notes_, weir_bytes_of(pad, padded), frame);
+    struct iovec parts[3] = {
         {frame, sizeof frame},
         {(void *)(uintptr_t)notes_.data, notes_.size},
+        {pad, padded},
     };
-    enum weir_status status = weir_disk_write(&notes->disk, notes->file, parts, 2, notes->size);
+    enum weir_status status = weir_disk_write(&notes->disk, notes->file, parts, 3, notes->size);
     if (status == WEIR_OK) {
         status = weir_disk_status(notes->disk.ops->sync(notes->disk.self, notes->file));
     }
@@ -365,7 +368,7 @@ enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes n
         notes->failed = true;
         return status == WEIR_EFULL ? WEIR_EFULL : WEIR_EIO;
     }
-    notes->size += sizeof frame + notes_.size;
+    notes->size += sizeof frame + notes_.size + padded;
     return WEIR_OK;
 }
 
@@ -383,12 +386,19 @@ static enum weir_status write_file(struct weir_notes *notes, const struct weir_n
     WEIR_TRY(weir_disk_status(file));
     uint8_t head[WEIR_NOTES_HEADER + WEIR_NOTES_FRAME];
     weir_notes_header_write(header, head);
-    weir_notes_frame_write(header->salt, snapshot, head + WEIR_NOTES_HEADER);
-    struct iovec parts[2] = {
+    uint8_t pad[WEIR_NOTES_PAD_MAX];
+    size_t padded = weir_notes_pad(WEIR_NOTES_HEADER, snapshot.size, pad);
+    weir_notes_frame_write(header->salt, snapshot, weir_bytes_of(pad, padded),
+                           head + WEIR_NOTES_HEADER);
+    struct iovec parts[3] = {
         {head, sizeof head},
-        {(void *)(uintptr_t)snapshot.data, snapshot.size},
+        {pad, padded},
+        {pad, padded},
     };
-    enum weir_status status = weir_disk_write(disk, file, parts, snapshot.size == 0 ? 1 : 2, 0);
+    if (snapshot.size > 0) {
+        parts[1] = (struct iovec){(void *)(uintptr_t)snapshot.data, snapshot.size};
+    }
+    enum weir_status status = weir_disk_write(disk, file, parts, snapshot.size == 0 ? 2 : 3, 0);
     *ret_doubt = status != WEIR_OK && status != WEIR_EFULL;
     if (status == WEIR_OK) {
         status = weir_disk_status(disk->ops->sync(disk->self, file));
@@ -408,7 +418,7 @@ static enum weir_status write_file(struct weir_notes *notes, const struct weir_n
 
 enum weir_status weir_notes_snapshot(struct weir_notes *notes, struct weir_bytes snapshot)
 {
-    if (snapshot.size > UINT32_MAX) {
+    if (snapshot.size > UINT32_MAX - WEIR_NOTES_PAD_MAX) {
         return WEIR_EFULL;
     }
     struct weir_notes_header header = notes->header;
@@ -429,7 +439,9 @@ enum weir_status weir_notes_snapshot(struct weir_notes *notes, struct weir_bytes
     }
     notes->header = header;
     notes->file = file;
-    notes->size = WEIR_NOTES_HEADER + WEIR_NOTES_FRAME + snapshot.size;
+    uint8_t pad[WEIR_NOTES_PAD_MAX];
+    notes->size = WEIR_NOTES_HEADER + WEIR_NOTES_FRAME + snapshot.size +
+                  weir_notes_pad(WEIR_NOTES_HEADER, snapshot.size, pad);
     notes->snapshot_size = notes->size;
     notes->failed = false;
     return WEIR_OK;

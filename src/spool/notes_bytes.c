@@ -4,19 +4,23 @@
  *
  *   file    [ header 64 ][ frame: the snapshot ][ frame ] ... [ frame ]
  *   frame   [ size 4 | CRC-32C 4 | notes: size bytes ]
- *   note    [ kind 1 | size 2 | fields: size bytes ]
+ *   note    [ kind 1 | size 2 | fields: size bytes ]          kind 0: padding, zeros
  *
  *   I1  a frame's checksum covers its size and its notes, and is seeded with the file's salt
  *   I2  fields are only ever added behind the known ones: a longer note is read as far as it is
  *       known, a kind that is not known is skipped
  *   I3  what does not fit (a note over the frame's end, a name over the note's) is skipped, never
  *       an error: the checksum was right, so it is what a later version meant
+ *   I4  a frame ends where a sector does: what one sync made durable is never written again, so a
+ *       power cut during the next frame's write cannot tear it
  *
  * Pure. Deliberately believes no value: whoever is visited checks what the numbers say.
  */
 #include "notes_internal.h"
 #include "weir/crc32c.h"
 #include "weir/panic.h"
+
+enum { NOTE_HEADER = 3 };
 
 static const uint8_t magic[8] = {'W', 'E', 'I', 'R', 'n', 'o', 't', 'e'};
 
@@ -70,6 +74,19 @@ enum weir_status weir_notes_header_read(struct weir_bytes bytes, struct weir_not
     return WEIR_OK;
 }
 
+size_t weir_notes_pad(uint64_t offset, size_t notes_size, uint8_t *out)
+{
+    size_t over = (size_t)((offset + WEIR_NOTES_FRAME + notes_size) % WEIR_NOTES_SECTOR);
+    size_t size = over == 0 ? 0 : WEIR_NOTES_SECTOR - over;
+    if (size == 0) {
+        return 0;
+    }
+    size += size < NOTE_HEADER ? WEIR_NOTES_SECTOR : 0;
+    memset(out, 0, size);
+    store(out + 1, size - NOTE_HEADER, 2);
+    return size;
+}
+
 static uint32_t frame_checksum(uint64_t salt, const uint8_t *size, struct weir_bytes notes)
 {
     uint8_t seed[8];
@@ -78,11 +95,13 @@ static uint32_t frame_checksum(uint64_t salt, const uint8_t *size, struct weir_b
     return weir_crc32c(weir_crc32c(crc, weir_bytes_of(size, 4)), notes);
 }
 
-void weir_notes_frame_write(uint64_t salt, struct weir_bytes notes, uint8_t *out)
+void weir_notes_frame_write(uint64_t salt, struct weir_bytes notes, struct weir_bytes pad,
+                            uint8_t *out)
 {
-    WEIR_ASSERT(notes.size <= UINT32_MAX);
-    store(out, notes.size, 4);
-    store(out + 4, frame_checksum(salt, out, notes), 4);
+    WEIR_ASSERT(pad.size <= WEIR_NOTES_PAD_MAX);
+    WEIR_ASSERT(notes.size <= UINT32_MAX - pad.size);
+    store(out, notes.size + pad.size, 4);
+    store(out + 4, weir_crc32c(frame_checksum(salt, out, notes), pad), 4);
 }
 
 enum weir_status weir_notes_frame_read(uint64_t salt, struct weir_bytes *bytes,
@@ -106,7 +125,7 @@ enum weir_status weir_notes_frame_read(uint64_t salt, struct weir_bytes *bytes,
 
 /* -- notes out ----------------------------------------------------------------------------- */
 
-enum { NOTE_HEADER = 3, NOTE_MAX = 128 };
+enum { NOTE_MAX = 128 };
 
 struct writer {
     uint8_t bytes[NOTE_MAX];
