@@ -15,14 +15,12 @@
 #include "cmd_check.h"
 #include "config_internal.h"
 #include "weir/disk.h"
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define MIB           ((double)(1 << 20))
 #define ASSUMED_BYTES ((size_t)1 << 20) /* a second */
-enum { SEGMENT_NAME = 16 };
 
 struct census {
     const struct weir_disk *disk;
@@ -31,15 +29,11 @@ struct census {
     bool segments_only;
 };
 
+/* Segments that hold records, and those that wait for some: both count. */
 static bool is_segment(const char *name)
 {
-    size_t size = strlen(name);
-    for (size_t i = 0; i < size; i++) {
-        if (!isxdigit((unsigned char)name[i])) {
-            return false;
-        }
-    }
-    return size == SEGMENT_NAME;
+    const char *dot = strchr(name, '.');
+    return dot != NULL && (strcmp(dot, ".segment") == 0 || strcmp(dot, ".spare") == 0);
 }
 
 static void count_file(void *argument, const char *name)

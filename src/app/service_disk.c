@@ -223,7 +223,7 @@ static void on_spool_failed(void *argument)
     struct weir_service *service = argument;
     weir_log(WEIR_LOG_ERROR, "spool failed",
              WEIR_LOG_STR("directory", service->config->spool.directory),
-             WEIR_LOG_STR("reason", "two writes or syncs in a row; nothing more is accepted"),
+             WEIR_LOG_STR("reason", "nothing more is accepted; what was is kept"),
              WEIR_LOG_STR("do", "see what is wrong with the disk, then start again"));
     /* relaxed: partners are weir_service_admits, _ready, and the main thread, which the signal
      * wakes */

@@ -178,8 +178,8 @@ static void check_tells_of_the_spool(void **state)
     (void)snprintf(path, sizeof path, "%s/s", folder);
     assert_int_equal(access(path, F_OK), -1); /* looking makes nothing */
     assert_int_equal(mkdir(path, 0700), 0);
-    (void)file("s/0000000000000007", "12345");
-    (void)file("s/release-log", "1");
+    (void)file("s/0000000000000007.segment", "12345");
+    (void)file("s/notes.0000000000000001", "1");
     assert_int_equal(run("check", "-c", good, NULL), 0);
     assert_non_null(strstr(child.out, "/s: 1 segments, 0.0 MiB; 0 quarantined, 0 set aside; "));
     const char *bad = file("nowhere.yaml", "ingest: {access_keys: none}\n"
