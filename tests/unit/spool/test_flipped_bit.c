@@ -130,7 +130,8 @@ static void check_flip(struct image *image, size_t bit, struct weir_frame_segmen
     }
 }
 
-static void check_version(unsigned version)
+/* Flips bits from byte `begin` on; behind the records, where nothing is, one of each byte. */
+static void check_version(unsigned version, size_t begin)
 {
     struct image image;
     make_image(&image, version);
@@ -142,7 +143,7 @@ static void check_version(unsigned version)
     assert_false(found.noticed);
     assert_true(found.whole[0] && found.whole[1] && found.whole[2]);
     assert_int_equal(found.used, image.end[1] - 8192 + image.end[2] - 12288);
-    for (size_t bit = 0; bit < (size_t)SIZE * 8; bit++) {
+    for (size_t bit = begin * 8; bit < (size_t)SIZE * 8; bit += bit < (size_t)DEAD_AT * 8 ? 1 : 9) {
         check_flip(&image, bit, &segment);
     }
 }
@@ -150,13 +151,13 @@ static void check_version(unsigned version)
 static void test_each_bit_of_version_1(void **state)
 {
     (void)state;
-    check_version(1);
+    check_version(1, WEIR_FRAME_SEGMENT_HEADER); /* its segment header is version 2's */
 }
 
 static void test_each_bit_of_version_2(void **state)
 {
     (void)state;
-    check_version(2);
+    check_version(2, 0);
 }
 
 /* A bit of a record's header costs that record, whatever the bit; of its payload, too. */
