@@ -72,8 +72,8 @@ int64_t weir_retry_backoff_ns(const struct weir_retry_options *options, uint32_t
                               double unit);
 
 /* Opens the window anew, as if never attempted and nothing used: the destination was down or
- * blocked, not the batch at fault. Only the wait that a failure has just set is kept, so that a held
- * batch does not hammer a backend that is down. */
+ * blocked, not the batch at fault. Only the wait that a failure has just set is kept, so that a
+ * held batch does not hammer a backend that is down. */
 void weir_retry_reset(struct weir_retry *retry);
 
 #endif

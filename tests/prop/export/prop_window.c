@@ -201,7 +201,7 @@ static void what_was_never_attempted_has_no_window(void **state)
     }
 }
 
-/* A backend that is down for everybody: the window ends, and is opened anew, as often as need be. */
+/* A backend that is down for everybody: the window ends, and is opened anew, however often. */
 static void an_outage_opens_it_anew(void **state)
 {
     (void)state;
