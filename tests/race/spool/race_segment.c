@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments from three sides at once, on a real directory: a lane that takes and seals, a keeper that
- * releases what was sealed and prepares, and a loop that asks what is free.
+ * Segments from three sides at once, on a real directory: a lane that takes and seals, a keeper
+ * that releases what was sealed and prepares, and a loop that asks what is free.
  */
 #include "support.h"
 #include "weir/segment.h"
