@@ -273,7 +273,7 @@ static void second_look(void *argument, const struct weir_note *note)
     weir_ledger_replay(spool->ledger, note);
 }
 
-/* The last commits' ids were not noted yet. */
+/* The last commits' ids were not noted yet: they are now, so that they outlive their segments. */
 static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
 {
     struct weir_ids *ids = recovery->spool->ids;
@@ -288,7 +288,9 @@ static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
         bool old = wall_ns - found->received_wall_ns > recovery->spool->dedupe_window_ns;
         if (found->keyed && !found->torn && !old &&
             weir_ids_look(ids, &id, wall_ns, &known) != WEIR_IDS_REPEATED) {
+            struct weir_note note = {.kind = WEIR_NOTE_ID, .lsn = id.lsn, .id = id};
             (void)weir_ids_add(ids, &id);
+            weir_ledger_note(recovery->spool->ledger, &note);
         }
     }
 }
