@@ -5,7 +5,7 @@
  *   new ──► start ──► drain ──► free        new ──► free        start fails ──► free
  *
  *   exporter ─► threads[K]        bell, inbox, transport, deflater, scratch
- *            ─► destinations[D]   batcher, queue, state, credit; d belongs to threads[d mod K]
+ *            ─► destinations[D]   batchers, queue, state, credit; d belongs to threads[d mod K]
  *            ─► pools             batches, parcels and manifests, shared by all threads
  *
  *   I1  destinations and threads are arrays that never move: handles into them are good until free
@@ -74,8 +74,8 @@ static struct weir_buffer_hints hints_of(const struct weir_export_destination *d
     return hints;
 }
 
-static enum weir_status batcher_new(struct weir_export_destination *destination,
-                                    const struct weir_buffer_hints *hints)
+static enum weir_status batchers_new(struct weir_export_destination *destination,
+                                     const struct weir_buffer_hints *hints)
 {
     const struct weir_exporter *exporter = destination->exporter;
     const struct weir_batcher_options options = {
@@ -86,7 +86,10 @@ static enum weir_status batcher_new(struct weir_export_destination *destination,
         .manifests = exporter->manifests.pool == NULL ? NULL : &exporter->manifests,
         .destination = destination->index,
     };
-    return weir_batcher_new(&options, &destination->batcher);
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        WEIR_TRY(weir_batcher_new(&options, &destination->gathering[i].batcher));
+    }
+    return WEIR_OK;
 }
 
 static enum weir_status destination_init(struct weir_exporter *exporter, uint32_t index)
@@ -112,7 +115,7 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
     }
     weir_destination_init(&destination->machine, &options->retry, options->hold_on_outage,
                           is_http ? WEIR_EXPORT_IN_FLIGHT_MAX : 1);
-    WEIR_TRY(batcher_new(destination, &hints));
+    WEIR_TRY(batchers_new(destination, &hints));
     if (is_http) {
         return weir_otlp_http_target(destination);
     }
@@ -122,7 +125,9 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
 
 static void destination_done(struct weir_export_destination *destination)
 {
-    weir_batcher_free(destination->batcher);
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        weir_batcher_free(destination->gathering[i].batcher);
+    }
     weir_file_out_close(&destination->out);
     weir_mem_free(destination->headers);
     if (destination->exporter != NULL) {
@@ -139,7 +144,7 @@ static enum weir_status pools_new(struct weir_exporter *exporter)
     if (exporter->options.settler.settle == NULL) {
         return WEIR_OK;
     }
-    return weir_pool_new(weir_manifest_size(), PARCELS_IDLE, weir_manifest_done,
+    return weir_pool_new(weir_manifest_size(), BATCHES_IDLE, weir_manifest_done,
                          &exporter->manifests.pool);
 }
 

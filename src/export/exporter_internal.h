@@ -82,6 +82,16 @@ struct weir_export_series {
     uint32_t letters_refused;
 };
 
+/* Where runs are gathered: what was never attempted, and apart from it what has used some of its
+ * window before a restart, which only shares a batch with what has used as much. */
+enum { WEIR_EXPORT_FRESH, WEIR_EXPORT_USED, WEIR_EXPORT_GATHERINGS };
+
+struct weir_export_gathering {
+    struct weir_batcher *batcher;
+    int64_t point_ns; /* of the open batch, as a parcel's */
+    int64_t used_ns;  /* of the retry window, by what is in the open batch */
+};
+
 /* What other threads may see, relaxed. */
 struct weir_export_published {
     _Atomic int state;
@@ -101,11 +111,9 @@ struct weir_export_destination {
     struct weir_exporter_thread *owner;
     uint32_t index;
 
-    struct weir_batcher *batcher;
-    struct weir_run *pending; /* taken, not yet all in the batcher */
+    struct weir_export_gathering gathering[WEIR_EXPORT_GATHERINGS];
+    struct weir_run *pending; /* taken, not yet all in its batcher */
     uint32_t pending_offset;
-    int64_t open_point_ns; /* point_ns of the open batch */
-    int64_t open_used_ns;  /* of the retry window, by what is in the open batch */
     struct weir_credit credit;
     size_t batch_charge;        /* what a full batch is charged before it is encoded */
     uint32_t encoding;          /* parcels out */
@@ -179,6 +187,8 @@ void weir_gather_turn(struct weir_export_destination *destination, int64_t now_n
 void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns);
 /* Copies rare points out of large arenas. The owner. */
 void weir_gather_compact(struct weir_export_destination *destination);
+/* Whether no run has been taken that is not in a parcel. */
+bool weir_gather_is_empty(const struct weir_export_destination *destination);
 /* When the next turn is worth it; INT64_MAX: on the bell only. */
 int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
 /* Gives up all that is in rings, batcher and queue, as left over at shutdown. The owner. */

@@ -127,11 +127,10 @@ static void turn(struct weir_exporter_thread *thread)
 /* Whether nothing of a destination is left, given that no more is published. */
 static bool is_drained(const struct weir_export_destination *destination)
 {
-    return destination->rings_empty && destination->pending == NULL &&
-           weir_batcher_open_bytes(destination->batcher) == 0 && destination->encoding == 0 &&
-           destination->early == NULL && destination->lettering == 0 &&
-           destination->doomed == NULL && destination->machine.waiting.count == 0 &&
-           destination->machine.in_flight == 0;
+    return destination->rings_empty && weir_gather_is_empty(destination) &&
+           destination->encoding == 0 && destination->early == NULL &&
+           destination->lettering == 0 && destination->doomed == NULL &&
+           destination->machine.waiting.count == 0 && destination->machine.in_flight == 0;
 }
 
 /* The last one to close wakes the threads that linger. */

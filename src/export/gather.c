@@ -20,7 +20,9 @@
  *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
  *       closed, at the most that it can become, and the charge falls to what it is once it is
  *       encoded
- *   I5  what is in one batch has used as much of its retry window
+ *   I5  what is in one batch has used as much of its retry window. There are two open batches:
+ *       with one, live data and what a restart brings back would close each other's with every
+ *       turn of the rings
  *
  * Memory: the open batch and the rings hold arenas, which the queued budget pays for. Closing
  * needs export credit. Without it nothing is taken from the rings: they fill, and the reservation
@@ -86,17 +88,17 @@ static size_t charge_for(const struct weir_export_destination *destination, size
     return weir_region_capacity(weir_otlp_http_bound(destination, bytes));
 }
 
-/* Closes the open batch and hands it out. False when there is no memory for it now;
- * it stays open. */
+/* Closes an open batch and hands it out. False when there is no memory for it now; it stays
+ * open. */
 static bool close_batch(struct weir_export_destination *destination,
-                        enum weir_buffer_trigger trigger)
+                        struct weir_export_gathering *open, enum weir_buffer_trigger trigger)
 {
     struct weir_export_parcel *parcel = weir_pool_take(destination->exporter->parcels);
     if (parcel == NULL) {
         destination->is_short_of_memory = true;
         return false;
     }
-    struct weir_batch *batch = weir_batcher_close(destination->batcher, trigger);
+    struct weir_batch *batch = weir_batcher_close(open->batcher, trigger);
     if (batch == NULL) {
         weir_pool_give(destination->exporter->parcels, parcel);
         return true;
@@ -105,8 +107,8 @@ static bool close_batch(struct weir_export_destination *destination,
                                           .batch = batch,
                                           .info = weir_batch_info(batch),
                                           .manifest = weir_batch_manifest(batch),
-                                          .point_ns = destination->open_point_ns};
-    destination->open_point_ns = 0;
+                                          .point_ns = open->point_ns};
+    open->point_ns = 0;
     weir_destination_number(&destination->machine, &parcel->base);
     parcel->base.retry.used_ns = parcel->info.used_ns;
     parcel->noted_used_ns = parcel->info.used_ns;
@@ -125,12 +127,19 @@ static bool close_batch(struct weir_export_destination *destination,
     return true;
 }
 
-/* Notes the age of a run that goes into the open batch. */
-static void note_points(struct weir_export_destination *destination, const struct weir_run *run)
+/* Closes what is open, both of it. */
+static void flush(struct weir_export_destination *destination)
 {
-    if (run->newest_ns > 0 &&
-        (destination->open_point_ns == 0 || run->newest_ns < destination->open_point_ns)) {
-        destination->open_point_ns = run->newest_ns;
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        (void)close_batch(destination, &destination->gathering[i], WEIR_BUFFER_FLUSH);
+    }
+}
+
+/* Notes the age of a run that goes into the open batch. */
+static void note_points(struct weir_export_gathering *open, const struct weir_run *run)
+{
+    if (run->newest_ns > 0 && (open->point_ns == 0 || run->newest_ns < open->point_ns)) {
+        open->point_ns = run->newest_ns;
     }
 }
 
@@ -139,21 +148,30 @@ static int64_t used_ns(const struct weir_run *run)
     return run->origin == NULL ? 0 : run->origin->used_ns;
 }
 
+/* Where the pending run is gathered. */
+static struct weir_export_gathering *place_of(struct weir_export_destination *destination)
+{
+    bool is_used = used_ns(destination->pending) > 0;
+    return &destination->gathering[is_used ? WEIR_EXPORT_USED : WEIR_EXPORT_FRESH];
+}
+
 /* Whether the pending run must not share a batch with what is open: what was attempted before a
  * restart has only the rest of its window, and that must not become the window of others. */
-static bool is_apart(const struct weir_export_destination *destination)
+static bool is_apart(const struct weir_export_destination *destination,
+                     const struct weir_export_gathering *open)
 {
-    return weir_batcher_open_bytes(destination->batcher) > 0 &&
-           used_ns(destination->pending) != destination->open_used_ns;
+    return weir_batcher_open_bytes(open->batcher) > 0 &&
+           used_ns(destination->pending) != open->used_ns;
 }
 
 /* Adds the pending run, or as much of it as fits. Returns what stopped it, or WEIR_OK. */
-static enum weir_status add_pending(struct weir_export_destination *destination, int64_t now_ns)
+static enum weir_status add_pending(struct weir_export_destination *destination,
+                                    struct weir_export_gathering *open, int64_t now_ns)
 {
-    note_points(destination, destination->pending);
-    destination->open_used_ns = used_ns(destination->pending);
-    enum weir_status status = weir_batcher_add(destination->batcher, destination->pending,
-                                               &destination->pending_offset, now_ns);
+    note_points(open, destination->pending);
+    open->used_ns = used_ns(destination->pending);
+    enum weir_status status =
+        weir_batcher_add(open->batcher, destination->pending, &destination->pending_offset, now_ns);
     if (status == WEIR_OK) {
         destination->pending = NULL;
         destination->pending_offset = 0;
@@ -172,29 +190,33 @@ static bool take_pending(struct weir_export_destination *destination)
     return destination->pending != NULL;
 }
 
-/* One run from the rings into the batcher, or one batch out of it. False when there is nothing
+/* One run from the rings into its batcher, or one batch out of it. False when there is nothing
  * (more) to do. */
 static bool step(struct weir_export_destination *destination, int64_t now_ns)
 {
-    enum weir_buffer_trigger due = weir_batcher_due(destination->batcher, now_ns);
-    if (due != WEIR_BUFFER_NOT_DUE) {
-        return close_batch(destination, due);
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        struct weir_export_gathering *open = &destination->gathering[i];
+        enum weir_buffer_trigger due = weir_batcher_due(open->batcher, now_ns);
+        if (due != WEIR_BUFFER_NOT_DUE) {
+            return close_batch(destination, open, due);
+        }
     }
     if (!take_pending(destination)) {
         return false;
     }
-    if (is_apart(destination)) {
-        return close_batch(destination, WEIR_BUFFER_FLUSH);
+    struct weir_export_gathering *open = place_of(destination);
+    if (is_apart(destination, open)) {
+        return close_batch(destination, open, WEIR_BUFFER_FLUSH);
     }
-    enum weir_status status = add_pending(destination, now_ns);
+    enum weir_status status = add_pending(destination, open, now_ns);
     if (status == WEIR_OK) {
         return true;
     }
     if (status == WEIR_EFULL) {
-        return close_batch(destination, WEIR_BUFFER_NOT_DUE);
+        return close_batch(destination, open, WEIR_BUFFER_NOT_DUE);
     }
     destination->is_short_of_memory = true;
-    (void)close_batch(destination, WEIR_BUFFER_FLUSH);
+    flush(destination);
     return false;
 }
 
@@ -214,14 +236,16 @@ void weir_gather_turn(struct weir_export_destination *destination, int64_t now_n
     /* relaxed: rung after it was set; a late look costs one turn */
     bool draining = atomic_load_explicit(&destination->exporter->draining, memory_order_relaxed);
     if (draining && destination->rings_empty && may_close(destination)) {
-        (void)close_batch(destination, WEIR_BUFFER_FLUSH);
+        flush(destination);
     }
 }
 
 void weir_gather_compact(struct weir_export_destination *destination)
 {
-    size_t copied = weir_router_compact(destination->exporter->router, destination->index) +
-                    weir_batcher_compact(destination->batcher);
+    size_t copied = weir_router_compact(destination->exporter->router, destination->index);
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        copied += weir_batcher_compact(destination->gathering[i].batcher);
+    }
     if (copied > 0) {
         weir_metrics_add(destination->series.copies, copied);
     }
@@ -236,7 +260,22 @@ int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination,
         return INT64_MAX;
     }
     /* The rings were left for lack of credit; a batch that ended in this turn gave some back. */
-    return destination->rings_empty ? weir_batcher_deadline_ns(destination->batcher) : now_ns;
+    if (!destination->rings_empty) {
+        return now_ns;
+    }
+    int64_t fresh_ns = weir_batcher_deadline_ns(destination->gathering[WEIR_EXPORT_FRESH].batcher);
+    int64_t used_up_ns = weir_batcher_deadline_ns(destination->gathering[WEIR_EXPORT_USED].batcher);
+    return fresh_ns < used_up_ns ? fresh_ns : used_up_ns;
+}
+
+bool weir_gather_is_empty(const struct weir_export_destination *destination)
+{
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        if (weir_batcher_open_bytes(destination->gathering[i].batcher) > 0) {
+            return false;
+        }
+    }
+    return destination->pending == NULL;
 }
 
 /* Whether the drain's time is over. */
@@ -372,15 +411,23 @@ static void discard_unbatched(struct weir_export_destination *destination)
     weir_loss_shutdown(&rest);
 }
 
-void weir_gather_discard(struct weir_export_destination *destination)
+static void discard_open(struct weir_export_destination *destination,
+                         const struct weir_export_gathering *open)
 {
-    discard_unbatched(destination);
-    struct weir_batch *batch = weir_batcher_close(destination->batcher, WEIR_BUFFER_FLUSH);
+    struct weir_batch *batch = weir_batcher_close(open->batcher, WEIR_BUFFER_FLUSH);
     if (batch != NULL) {
         const struct weir_export_parcel parcel = {.to = destination,
                                                   .info = weir_batch_info(batch)};
         weir_loss_shutdown(&parcel);
         weir_batch_release(batch, destination->exporter->batches); /* settles it as kept */
+    }
+}
+
+void weir_gather_discard(struct weir_export_destination *destination)
+{
+    discard_unbatched(destination);
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        discard_open(destination, &destination->gathering[i]);
     }
     struct weir_parcel *waiting;
     while ((waiting = weir_destination_remove(&destination->machine)) != NULL) {

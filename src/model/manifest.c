@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 
-/* A manifest takes so many parts (4 KiB) to its pool, where nobody pays for them; a batch of usual
- * traffic has a part for each run at most. */
-enum { PARTS_INITIAL = 16, PARTS_KEPT = 256 };
+/* A manifest takes so many parts (16 KiB) to its pool, where nobody pays for them; a batch of usual
+ * traffic has some hundreds, one for each run at most. */
+enum { PARTS_INITIAL = 16, PARTS_KEPT = 1024 };
 
 void weir_manifest_open(struct weir_manifest *manifest, uint32_t destination)
 {

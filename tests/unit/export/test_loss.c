@@ -374,6 +374,23 @@ static void the_window_of_fresh_data_is_not_shortened(void **state)
     assert_int_equal(book_count(&play.book, old.settled, 0, 10), 10);
 }
 
+static void fresh_and_used_data_do_not_cut_each_others_batches(void **state)
+{
+    (void)state;
+    static struct play play;
+    static struct weir_ticket old;
+    play_set(&play, always_200);
+    play.scene.destinations[0].buffer.points_max = 0;
+    play.scene.destinations[0].buffer.interval_ns = 3600 * S;
+    play_start(&play);
+    for (uint64_t i = 0; i < 20; i++) { /* by turns */
+        box_publish(&play.scene, i % 2 == 0 ? &play.ticket : &old, i, 1, i % 2 == 0 ? 0 : 600 * S);
+    }
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_once(&play.scene, 0, 20);
+    assert_int_equal(play.scene.backend.requests, 2);
+}
+
 static int forbidden_for_150_ms(const struct arrival *arrival)
 {
     return arrival->now_ns < 150 * MS ? 401 : 200;
@@ -454,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_shutdown_keeps_everything_and_loses_nothing),
         cmocka_unit_test(a_drain_waits_for_letters_on_their_way),
         cmocka_unit_test(the_window_of_fresh_data_is_not_shortened),
+        cmocka_unit_test(fresh_and_used_data_do_not_cut_each_others_batches),
         cmocka_unit_test(a_blocked_destination_gives_the_window_back),
         cmocka_unit_test(those_that_only_wait_are_given_it_back_too),
         cmocka_unit_test(without_accounts_nothing_is_told),
