@@ -3,8 +3,9 @@
 #define WEIR_COMMANDS_H
 
 /*
- * The command line: weir serve | check | decode | send | version | help. `weir COMMAND --help`
- * says what each takes. Results go to standard output, everything else to standard error.
+ * The command line: weir serve | check | decode | send | replay | spool | version | help. `weir
+ * COMMAND --help` says what each takes. Results go to standard output, everything else to standard
+ * error.
  */
 
 /* Runs the command that `argv` names. Returns the exit code: 0 done, 1 failed, 2 usage. Once in

@@ -14,8 +14,7 @@
 #include "weir/commands.h"
 #include "commands_internal.h"
 #include "weir/file.h"
-#include "weir/gzip.h"
-#include "weir/mem.h"
+#include "weir/source.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -29,8 +28,11 @@ static const char help_text[] =
     "\n"
     "  weir serve [-c FILE]             takes Firehose's requests and exports their data points\n"
     "  weir check [-c FILE] [--connect] checks a configuration, prints what it comes to\n"
-    "  weir decode [--as FORM] FILE...  shows what a Firehose body or a record holds\n"
+    "  weir decode [--as FORM] FILE...  shows what a body, a record, a dead letter or a segment "
+    "holds\n"
     "  weir send URL FILE...            delivers files as Firehose would\n"
+    "  weir replay [-c FILE] PATH...    feeds dead letters and S3 backups to the destinations\n"
+    "  weir spool ls|verify DIR         looks at a spool, and changes nothing\n"
     "  weir version                     prints the version\n"
     "\n"
     "weir COMMAND --help says more. Without a file, serve listens on 127.0.0.1:8080 and prints "
@@ -61,6 +63,8 @@ static const struct {
     {"check", weir_cmd_check, weir_cmd_check_help},
     {"decode", weir_cmd_decode, weir_cmd_decode_help},
     {"send", weir_cmd_send, weir_cmd_send_help},
+    {"replay", weir_cmd_replay, weir_cmd_replay_help},
+    {"spool", weir_cmd_spool, weir_cmd_spool_help},
     {"version", run_version, version_help},
 };
 
@@ -185,57 +189,16 @@ bool weir_commands_print(const struct weir_buf *buf)
            weir_file_write(STDOUT_FILENO, weir_buf_view(buf)) == WEIR_OK;
 }
 
-/* Inflates into memory of its own, twice as much each time it did not fit. */
-static enum weir_status inflate(struct weir_bytes input, uint8_t **ret_data, size_t *ret_size)
-{
-    struct weir_inflater *inflater = NULL;
-    size_t capacity;
-    WEIR_TRY(weir_gzip_size_hint(input, WEIR_COMMAND_FILE_MAX, &capacity));
-    WEIR_TRY(weir_inflater_new(&inflater));
-    enum weir_status status = WEIR_EFULL;
-    uint8_t *data = NULL;
-    while (status == WEIR_EFULL) {
-        weir_mem_free(data);
-        data = weir_mem_alloc(capacity + 1);
-        status = data == NULL ? WEIR_ENOMEM
-                              : weir_gzip_inflate(inflater, input, data, capacity, ret_size);
-        if (status == WEIR_EFULL && capacity >= WEIR_COMMAND_FILE_MAX) {
-            status = WEIR_ELIMIT;
-        }
-        capacity = capacity > WEIR_COMMAND_FILE_MAX / 2 ? WEIR_COMMAND_FILE_MAX : capacity * 2;
-    }
-    weir_inflater_free(inflater);
-    if (status != WEIR_OK) {
-        weir_mem_free(data);
-        return status;
-    }
-    *ret_data = data;
-    return WEIR_OK;
-}
-
 bool weir_commands_read(const char *command, const char *path, uint8_t **ret_data, size_t *ret_size)
 {
-    uint8_t *data = NULL;
-    size_t size = 0;
     errno = 0;
-    enum weir_status status = weir_file_read(path, WEIR_COMMAND_FILE_MAX, &data, &size);
-    if (status != WEIR_OK) {
-        const char *words = errno == 0 ? weir_status_text(status) : strerrordesc_np(errno);
-        (void)weir_commands_failed(command, "%.200s: %s", path, words);
-        return false;
+    enum weir_status status = weir_source_read(path, WEIR_COMMAND_FILE_MAX, ret_data, ret_size);
+    if (status == WEIR_OK) {
+        return true;
     }
-    if (size >= 2 && data[0] == 0x1f && data[1] == 0x8b) {
-        uint8_t *whole = NULL;
-        status = inflate(weir_bytes_of(data, size), &whole, &size);
-        weir_mem_free(data);
-        if (status != WEIR_OK) {
-            (void)weir_commands_failed(command, "%.200s: not gzip, although it begins so: %s", path,
-                                       weir_status_text(status));
-            return false;
-        }
-        data = whole;
-    }
-    *ret_data = data;
-    *ret_size = size;
-    return true;
+    const char *words = errno == 0 ? weir_status_text(status) : strerrordesc_np(errno);
+    (void)weir_commands_failed(command, "%.200s: %s%s", path,
+                               status == WEIR_EMALFORMED ? "not gzip, although it begins so: " : "",
+                               words);
+    return false;
 }

@@ -15,12 +15,16 @@ int weir_cmd_serve(int argc, char **argv);
 int weir_cmd_check(int argc, char **argv);
 int weir_cmd_decode(int argc, char **argv);
 int weir_cmd_send(int argc, char **argv);
+int weir_cmd_replay(int argc, char **argv);
+int weir_cmd_spool(int argc, char **argv);
 
 /* Each command's help. */
 extern const char weir_cmd_serve_help[];
 extern const char weir_cmd_check_help[];
 extern const char weir_cmd_decode_help[];
 extern const char weir_cmd_send_help[];
+extern const char weir_cmd_replay_help[];
+extern const char weir_cmd_spool_help[];
 
 /* The next option, or -1 after the last: short name, or the long one's value. -h prints `help`
  * and exits the process; an option that is none tells so and gives '?'. `options` ends in a
