@@ -83,6 +83,7 @@ struct weir_config_spool {
     size_t segment_size; /* 0: derived from the limit */
     uint32_t format;     /* version of the files to write */
     size_t backlog_rate; /* bytes a second; 0: no bound */
+    int64_t delivered_timeout_ns;
 };
 
 struct weir_config_dedupe {

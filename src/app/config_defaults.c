@@ -53,7 +53,8 @@ void weir_schema_defaults(struct weir_config *config)
     config->spool = (struct weir_config_spool){.limit = (size_t)8 << 30,
                                                .durability = WEIR_DURABILITY_DISK,
                                                .format = WEIR_FRAME_VERSION,
-                                               .backlog_rate = 32 * MIB};
+                                               .backlog_rate = 32 * MIB,
+                                               .delivered_timeout_ns = 150 * WEIR_NS_PER_S};
     config->dedupe.window_ns = 3 * 3600 * WEIR_NS_PER_S;
     config->dead_letter.limit = (size_t)1 << 30;
     config->buffer = (struct weir_config_buffer){

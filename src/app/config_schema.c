@@ -121,6 +121,10 @@ const struct weir_schema weir_schema_spool[] = {
              "read them"},
     {"backlog_rate", WEIR_SCHEMA_SIZE, AT(spool, backlog_rate), .min = 0, .max = 1024 * GIB,
      .help = "bytes a second that are read back after an outage or a start; 0: no bound"},
+    {"delivered_timeout", WEIR_SCHEMA_DURATION, AT(spool, delivered_timeout_ns), .min = 100 * MS,
+     .max = 170 * S,
+     .help = "durability delivered: how long a request waits for its delivery, then 503; Firehose "
+             "itself gives up after 180s"},
     END};
 
 const struct weir_schema weir_schema_dedupe[] = {
@@ -136,7 +140,7 @@ const struct weir_schema weir_schema_dead_letter[] = {
      .valid = weir_config_valid_file,
      .help = "where data is kept that no destination will take; default: dead-letter in "
              "spool.directory with durability disk, else nowhere"},
-    {"limit", WEIR_SCHEMA_SIZE, AT(dead_letter, limit), .min = MIB, .max = 65536 * GIB,
+    {"limit", WEIR_SCHEMA_SIZE, AT(dead_letter, limit), .min = 4 * KIB, .max = 65536 * GIB,
      .help = "the most that its files may take"},
     {"when_full", WEIR_SCHEMA_CHOICE, AT(dead_letter, when_full), .choices = when_full,
      .help = "at the limit: answer 503 (reject), or drop the oldest file (evict)"},

@@ -11,7 +11,8 @@
  *                  + 4 segments  the one being written, the next, and room to recycle
  *                  + one body    which is a segment of its own when it is larger than one
  *
- *   dead_letter.limit  >=  one body in base64: a letter that never fits would wait for ever
+ *   dead_letter.limit  >=  one body in base64, else a warning: such a letter would wait for ever, but
+ *                          bodies that must go there whole are rare
  *
  * All of it counts only with durability disk: keys that are written and do nothing are warned of.
  * Whether the directory can be used is not looked at here: whoever checks a configuration is often
@@ -142,6 +143,15 @@ static void check_idle_keys(struct check *check)
     }
 }
 
+static void check_delivered(struct check *check)
+{
+    struct weir_config_place place = spool_place(check, "delivered_timeout");
+    if (place.line > 0 && check->config->spool.durability != WEIR_DURABILITY_DELIVERED) {
+        weir_config_warn(check->report, place, "spool.delivered_timeout",
+                         "does nothing without durability: delivered");
+    }
+}
+
 static size_t segment_size(const struct weir_config *config)
 {
     size_t size = config->spool.segment_size;
@@ -241,11 +251,12 @@ static void check_letters(struct check *check)
         char is[SIZE_TEXT];
         char most[SIZE_TEXT];
         char needed[SIZE_TEXT];
-        weir_config_error(check->report, limit_at, "dead_letter.limit",
-                          "%s does not hold one body of %s, in base64 (write at least %s, or lower "
-                          "ingest.body_limit)",
-                          size_text(letters->limit, is), size_text(body, most),
-                          size_text(least, needed));
+        weir_config_warn(check->report, limit_at, "dead_letter.limit",
+                         "%s does not hold one body of %s in base64: one that had to go there "
+                         "whole would find no room (write at least %s, or lower "
+                         "ingest.body_limit)",
+                         size_text(letters->limit, is), size_text(body, most),
+                         size_text(least, needed));
     }
 }
 
@@ -271,6 +282,7 @@ void weir_config_check_spool(struct weir_config *config, struct weir_config_repo
     derive(&check, offline);
     check_dedupe(&check);
     check_letters(&check);
+    check_delivered(&check);
     if (config->spool.durability != WEIR_DURABILITY_DISK) {
         check_idle_keys(&check);
     } else if (check_segment(&check)) {

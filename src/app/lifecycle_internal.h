@@ -51,8 +51,8 @@ struct weir_service {
  * weir_service_drain and weir_service_done only. */
 WEIR_MUST_USE enum weir_status weir_service_build(struct weir_service *service);
 
-/* Dead letter and spool, before anything that needs them (failures are logged); the spool's threads;
- * the backlog, when the exporters run. */
+/* Dead letter and spool, before anything that needs them (failures are logged); the spool's
+ * threads; the backlog, when the exporters run. */
 WEIR_MUST_USE enum weir_status weir_service_build_disk(struct weir_service *service);
 WEIR_MUST_USE enum weir_status weir_service_build_custody(struct weir_service *service);
 WEIR_MUST_USE enum weir_status weir_service_build_backlog(struct weir_service *service);

@@ -40,7 +40,7 @@
 #include <unistd.h>
 
 #define GIB ((uint64_t)1 << 30)
-enum { REPLAY_DAYS = 30, DELIVERED_TIMEOUT_S = 150 };
+enum { REPLAY_DAYS = 30 };
 
 static const struct weir_envelope_limits envelope_limits = {
     .records = 10000, .record_bytes = 1024000, .depth = 32};
@@ -186,7 +186,7 @@ static enum weir_status build_spool(struct weir_service *service, const char *pa
         .dedupe_window_ns =
             service->replaying ? REPLAY_DAYS * 86400 * WEIR_NS_PER_S : config->dedupe.window_ns,
         .dedupe_entries = config->dedupe.entries,
-        .delivered_timeout_ns = DELIVERED_TIMEOUT_S * WEIR_NS_PER_S,
+        .delivered_timeout_ns = config->spool.delivered_timeout_ns,
     };
     struct weir_spool_report report = {0};
     errno = 0;

@@ -65,8 +65,8 @@ static inline void child_read(struct child *child, int which)
     }
 }
 
-/* Reads until `wanted` stands in `text`, one of the child's two; NULL: until both end. False when it
- * does not come. */
+/* Reads until `wanted` stands in `text`, one of the child's two; NULL: until both end. False when
+ * it does not come. */
 static inline bool child_await_in(struct child *child, const char *text, const char *wanted)
 {
     while (wanted == NULL || strstr(text, wanted) == NULL) {

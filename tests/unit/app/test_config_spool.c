@@ -53,6 +53,7 @@ static void what_is_not_written(void **state)
     assert_int_equal(config->spool.segment_size, 0);
     assert_int_equal(config->spool.format, 2);
     assert_int_equal(config->spool.backlog_rate, 32 * MIB);
+    assert_int_equal(config->spool.delivered_timeout_ns, 150 * WEIR_NS_PER_S);
     assert_int_equal(config->dedupe.window_ns, 3 * 3600 * WEIR_NS_PER_S);
     assert_int_equal(config->dedupe.entries, 512 * MIB / 64 / 48);
     assert_int_equal(config->dead_letter.limit, 1024 * MIB);
@@ -137,6 +138,8 @@ static void what_does_nothing_is_warned_of(void **state)
         {OPEN "spool: {durability: delivered, segment_size: 100}\n",
          "w.yaml:2:46: spool.segment_size: does nothing with durability: delivered, which keeps "
          "nothing on disk"},
+        {OPEN "spool: {delivered_timeout: 10s}\n",
+         "w.yaml:2:28: spool.delivered_timeout: does nothing without durability: delivered"},
         {OPEN "spool: {durability: memory, backlog_rate: 0}\n",
          "w.yaml:2:43: spool.backlog_rate: does nothing with durability: memory, which keeps "
          "nothing on disk"},
@@ -147,6 +150,10 @@ static void what_does_nothing_is_warned_of(void **state)
         {OPEN "spool: {durability: memory}\ndead_letter: {limit: 1GiB}\n",
          "w.yaml:3:22: dead_letter: there is none: without durability: disk it is kept only where "
          "dead_letter.directory says"},
+        {OPEN "memory_limit: 512MiB\ndead_letter: {limit: 100MiB}\n",
+         "w.yaml:3:22: dead_letter.limit: 100MiB does not hold one body of 96MiB in base64: one "
+         "that had to go there whole would find no room (write at least 129MiB, or lower "
+         "ingest.body_limit)"},
         {OPEN "memory_limit: 512MiB\ndedupe: {entries: 10000000}\n",
          "w.yaml:3:19: dedupe.entries: take 468750KiB, which is more than a sixteenth of "
          "memory_limit 512MiB"},
@@ -184,12 +191,13 @@ static void what_does_not_fit_is_refused(void **state)
         {OPEN "spool: {durability: dsik}\n",
          "w.yaml:2:21: spool.durability: not one of disk, delivered, memory: \"dsik\" (did you "
          "mean disk?)"},
+        {OPEN "spool: {durability: delivered, delivered_timeout: 180s}\n",
+         "w.yaml:2:51: spool.delivered_timeout: 180s is not within 100ms to 170s"},
         {OPEN "dedupe: {window: 31d}\n", "w.yaml:2:18: dedupe.window: 31d is not within 0 to 30d"},
         {OPEN "dedupe: {entries: 1}\n",
          "w.yaml:2:19: dedupe.entries: 1 is not within 16 to 100000000"},
-        {OPEN "memory_limit: 512MiB\ndead_letter: {limit: 100MiB}\n",
-         "w.yaml:3:22: dead_letter.limit: 100MiB does not hold one body of 96MiB, in base64 "
-         "(write at least 129MiB, or lower ingest.body_limit)"},
+        {OPEN "dead_letter: {limit: 1KiB}\n",
+         "w.yaml:2:22: dead_letter.limit: 1KiB is not within 4KiB to 64TiB"},
         {OPEN "dead_letter: {when_full: drop}\n",
          "w.yaml:2:26: dead_letter.when_full: not one of reject, evict: \"drop\""},
         {OPEN "dead_letter: {directory: '-'}\n",
