@@ -295,9 +295,24 @@ static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
     }
 }
 
+/* Where a segment's numbers begin is read off the one before it where the note of it was lost: it is
+ * noted now, while the one before is still there. */
+static void note_spans(struct weir_recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->segment_count; i++) {
+        const struct weir_found_segment *segment = &recovery->segments[i];
+        if (!segment->unreadable && segment->first != 0 &&
+            weir_recover_span(recovery, segment->number) == NULL) {
+            struct weir_span_of_segment span = {segment->number, segment->first, 0};
+            weir_spool_span(recovery->spool, &span);
+        }
+    }
+}
+
 static void note_start(struct weir_recovery *recovery)
 {
     struct weir_spool *spool = recovery->spool;
+    note_spans(recovery);
     for (size_t i = recovery->lost_before; i < recovery->lost_count; i++) {
         struct weir_note note = {.kind = WEIR_NOTE_LOST, .lsn = recovery->lost[i]};
         weir_ledger_note(spool->ledger, &note);
