@@ -224,6 +224,54 @@ static void test_ring_full_is_all_or_nothing(void **state)
     weir_router_free(router); /* with runs in it */
 }
 
+static void test_one_without_room_does_not_stop_the_others(void **state)
+{
+    (void)state;
+    struct weir_route_destination destinations[] = {a_destination(NULL, NULL),
+                                                    a_destination(NULL, NULL)};
+    destinations[1].share = 1;
+    struct weir_router *router = a_router(destinations, 2, 2);
+    struct fixture_request request = fixture_single(&fixture, "A", 1, 100);
+    struct weir_reservation held;
+    weir_router_reserve(router, request.arena, &request.runs, WEIR_TARGETS_ALL, &held);
+    assert_int_equal(held.wanted, 3);
+    assert_int_equal(held.live, 1);
+    assert_int_equal(held.points[0], 1);
+    assert_int_equal(held.points[1], 1);
+    assert_int_equal(weir_router_queued_bytes(router, 1), 0);
+    weir_router_publish(router, &request.runs, &held);
+    weir_arena_unref(request.arena, 0);
+    expect(router, 0, 1);
+    assert_null(weir_router_take(router, 1));
+    assert_int_equal(weir_router_ring_points(router, 0), 0);
+    weir_router_free(router);
+}
+
+static void test_only_targets_get_it(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {NULL};
+    const struct weir_route_destination destinations[] = {
+        a_destination(NULL, NULL), a_destination(NULL, NULL), a_destination(nothing, NULL)};
+    struct weir_router *router = a_router(destinations, 3, 2);
+    static const uint64_t targets[] = {2, 4, 0, ~UINT64_C(7)};
+    for (uint64_t i = 0; i < 4; i++) {
+        struct fixture_request request = fixture_single(&fixture, "A", i, 0);
+        struct weir_reservation held;
+        weir_router_reserve(router, request.arena, &request.runs, targets[i], &held);
+        assert_int_equal(held.wanted, i == 0 ? 2 : 0);
+        assert_int_equal(held.live, held.wanted);
+        assert_int_equal(held.points[0], 0);
+        weir_router_publish(router, &request.runs, &held);
+        weir_arena_unref(request.arena, 0);
+    }
+    expect(router, 1, 0);
+    assert_null(weir_router_take(router, 0));
+    assert_null(weir_router_take(router, 1));
+    assert_int_equal(weir_credit_used(&fixture.queued), 0);
+    weir_router_free(router);
+}
+
 static void test_share_full(void **state)
 {
     (void)state;
@@ -413,6 +461,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_counts_and_bells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancel_gives_everything_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ring_full_is_all_or_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_without_room_does_not_stop_the_others, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_only_targets_get_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_share_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queued_memory_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_drains_fairly_by_bytes, set_up, tear_down),
