@@ -122,7 +122,8 @@ enum weir_status weir_backlog_read(struct weir_spool *spool, const struct weir_b
         struct weir_bytes bytes = weir_bytes_from(weir_bytes_of(memory, size), skipped);
         status = check(spool, place, bytes, ret, ret_body);
     }
-    if (status == WEIR_EIO) {
+    if (status != WEIR_OK && status != WEIR_EMALFORMED) {
+        status = WEIR_EIO; /* whatever it was, it may pass */
         reader->failures = reader->failed_lsn == place->lsn ? reader->failures + 1 : 1;
         reader->failed_lsn = place->lsn;
         if (reader->failures >= READ_FAILURES_MAX) {
