@@ -212,6 +212,16 @@ static int tell_result(const struct run *run, int code)
     return code == WEIR_EXIT_DONE && printed && whole ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;
 }
 
+/* A replay's last batches need not wait for company that does not come. */
+static void hurry(struct weir_config *config)
+{
+    struct weir_config_destination *all = config->destinations.items;
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        int64_t interval = all[i].buffer.interval_ns;
+        all[i].buffer.interval_ns = interval > WEIR_NS_PER_S ? WEIR_NS_PER_S : interval;
+    }
+}
+
 static int run_with_config(struct run *run, const char *path)
 {
     struct weir_config_report report;
@@ -220,6 +230,7 @@ static int run_with_config(struct run *run, const char *path)
         return weir_commands_tell_report("replay", &report);
     }
     run->config = config;
+    hurry(config);
     int code = tell_result(run, weir_service_replay(config, feed, run));
     weir_config_free(config);
     return code;

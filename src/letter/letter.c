@@ -304,16 +304,24 @@ static void soften(uint8_t *text, size_t size)
     }
 }
 
-/* Whether `rest` is a quote, a comma, and a field's name: where a message may end. */
-static bool is_end(struct weir_bytes rest)
+static size_t skip_space(struct weir_bytes text, size_t at)
 {
-    size_t at = 2;
-    if (rest.size < 2 || rest.data[0] != '"' || rest.data[1] != ',') {
-        return rest.size > 0 && rest.data[0] == '"' && rest.size <= 2; /* the last field of all */
-    }
-    while (at < rest.size && rest.data[at] == ' ') {
+    while (at < text.size && (text.data[at] == ' ' || text.data[at] == '\t' ||
+                              text.data[at] == '\n' || text.data[at] == '\r')) {
         at++;
     }
+    return at;
+}
+
+/* Whether `rest` is a quote, a comma, and a field's name, or a quote and the end of all: where a
+ * message may end. */
+static bool is_end(struct weir_bytes rest)
+{
+    size_t at = skip_space(rest, 1);
+    if (at >= rest.size || rest.data[at] != ',') {
+        return at < rest.size && rest.data[at] == '}' && skip_space(rest, at + 1) == rest.size;
+    }
+    at = skip_space(rest, at + 1);
     if (at >= rest.size || rest.data[at] != '"') {
         return false;
     }

@@ -67,6 +67,18 @@ static size_t skip_space(const uint8_t *data, size_t from, size_t size)
     return from;
 }
 
+/* Where the letter at `from` ends: with its line, or, where that is a brace alone, with the line
+ * that begins with the other one: AWS's manual prints it so, and people paste. */
+static size_t letter_end(const uint8_t *data, size_t from, size_t size)
+{
+    size_t end = line_end(data, from, size);
+    if (from == size || skip_space(data, from + 1, size) <= end) {
+        return end;
+    }
+    const uint8_t *brace = memmem(data + from, size - from, "\n}", 2);
+    return brace == NULL ? end : line_end(data, (size_t)(brace - data) + 1, size);
+}
+
 /* A line of letters; AWS's may be no JSON, for its message. */
 static bool is_letter(uint8_t *line, size_t size)
 {
@@ -79,17 +91,19 @@ static bool is_letter(uint8_t *line, size_t size)
 static enum weir_source_kind sniff(uint8_t *data, size_t size)
 {
     enum weir_record_format format = weir_record_sniff(weir_bytes_of(data, size));
+    size_t begin = skip_space(data, 0, size);
     if (format == WEIR_RECORD_EMPTY) {
         return WEIR_SOURCE_EMPTY;
     }
-    if (format != WEIR_RECORD_JSON) {
-        return WEIR_SOURCE_OTLP;
+    if (begin < size && data[begin] == '{') { /* also what a record's sniffing takes for OTLP */
+        if (is_letter(data + begin, letter_end(data, begin, size) - begin)) {
+            return WEIR_SOURCE_LETTERS;
+        }
+        if (has_key(data, size, WEIR_BYTES("records"))) {
+            return WEIR_SOURCE_BODY;
+        }
     }
-    size_t begin = skip_space(data, 0, size);
-    if (is_letter(data + begin, line_end(data, begin, size) - begin)) {
-        return WEIR_SOURCE_LETTERS;
-    }
-    return has_key(data, size, WEIR_BYTES("records")) ? WEIR_SOURCE_BODY : WEIR_SOURCE_LINES;
+    return format == WEIR_RECORD_JSON ? WEIR_SOURCE_LINES : WEIR_SOURCE_OTLP;
 }
 
 void weir_source_init(struct weir_source *source, uint8_t *data, size_t size, size_t offset)
@@ -123,7 +137,7 @@ static enum weir_status hold_line(struct weir_source *source)
         source->position = source->size;
         return WEIR_EEND;
     }
-    size_t end = line_end(source->data, begin, source->size);
+    size_t end = letter_end(source->data, begin, source->size);
     const char *error = NULL;
     enum weir_status status =
         weir_letter_read(source->data + begin, end - begin, &source->held, &error);
@@ -320,7 +334,7 @@ struct weir_source_id weir_source_identify(const struct weir_source *source)
     size_t size = source->size;
     if (source->kind == WEIR_SOURCE_LETTERS) {
         size_t begin = skip_space(source->data, 0, size);
-        size = line_end(source->data, begin, size);
+        size = letter_end(source->data, begin, size);
     }
     for (size_t at = 0; at < size; at += 8) {
         uint64_t word = word_at(source->data + at, size - at);

@@ -70,6 +70,8 @@ static void test_kinds_are_told_by_content(void **state)
         {"{\"metric_name\":\"records\",\"value\":{\"records\":1}}\n", WEIR_SOURCE_LINES},
         {"{\"metric_name\":\"x\",\"dimensions\":{\"rawData\":\"1\",\"errorMessage\":\"\"}}\n",
          WEIR_SOURCE_LINES},
+        {"{\n \"requestId\":\"x\",\n \"records\":[]}", WEIR_SOURCE_BODY},
+        {"{\n \"errorMessage\":\"a \"b\"\", \n \"rawData\":\"eA==\"\n}\n", WEIR_SOURCE_LETTERS},
         {"{broken", WEIR_SOURCE_LINES},
         {"\x02\x0a", WEIR_SOURCE_OTLP},
     };
@@ -100,6 +102,20 @@ static void test_letters_one_by_one(void **state)
     support_assert_bytes(item.data, WEIR_BYTES("yy"));
     assert_int_equal(item.destination.size, 0);
     assert_int_equal(item.end, memory.size);
+    assert_status(WEIR_EEND);
+    close_it();
+}
+
+static void test_a_letter_on_several_lines(void **state)
+{
+    (void)state;
+    open_text("{\n\t\"errorMessage\":\"a \"b\"\", \n\t\"rawData\":\"eA==\"\n}\n"
+              "{\n\"rawData\":\"eA==\"\n}\n{\"rawData\":\"eXk=\"}\n");
+    struct weir_source_item item = next();
+    support_assert_bytes(item.data, WEIR_BYTES("x"));
+    support_assert_bytes(item.message, WEIR_BYTES("a 'b'"));
+    support_assert_bytes(next().data, WEIR_BYTES("x"));
+    support_assert_bytes(next().data, WEIR_BYTES("yy"));
     assert_status(WEIR_EEND);
     close_it();
 }
@@ -284,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds_are_told_by_content),
         cmocka_unit_test(test_letters_one_by_one),
+        cmocka_unit_test(test_a_letter_on_several_lines),
         cmocka_unit_test(test_parts_are_put_together),
         cmocka_unit_test(test_missing_parts_cost_only_themselves),
         cmocka_unit_test(test_a_file_that_is_being_written),
