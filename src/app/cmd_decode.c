@@ -2,15 +2,19 @@
 /*
  * `weir decode`: what a file holds, decoded exactly as the service decodes it.
  *
- *   file ─(gzip off)─┬─► a body ───► weir_body_decode ───► runs ─┬─► points: a JSON line each
- *                    └─► a record ─► weir_record_decode ─► runs ─┴─► otlp-json: one request
+ *   file ─(gzip off)─┬─► segment ─► its requests' bodies ─┐
+ *                    ├─► letters ─► a line each ────────────┤
+ *                    ├─► a body ────────────────────────────┼─► weir_body_decode ───► runs ─┐
+ *                    └─► a record ──────────────────────────┴─► weir_record_decode ─► runs ─┤
+ *                                        points: a JSON line each, or one OTLP/JSON request ◄┘
  *
- * What is a body: text whose first letter is { and that names "records". All else is one record,
- * as Firehose would carry it: newline-delimited JSON, or delimited OTLP of either version. What
- * is quarantined is told on standard error with its reason.
+ * What a file is, weir/source.h tells by its content; a segment of a spool by its header. All that
+ * is neither is one record, as Firehose would carry it. What is quarantined is told on standard error
+ * with its reason.
  *
  *   I1  memory has no budget here: whoever decodes a file on a desk wants all of it
- *   I2  nothing is printed of a body that is damaged; the exit code is 1 then
+ *   I2  nothing is printed of a body that is damaged; the exit code is 1 then, and what else the
+ *       file holds is printed all the same
  *
  * A record that holds no metric is no failure: the file was read, and what it is has been told.
  *
@@ -18,6 +22,7 @@
  */
 #include "commands_internal.h"
 #include "point_json.h"
+#include "spool_look.h"
 #include "weir/batcher.h"
 #include "weir/body.h"
 #include "weir/encode.h"
@@ -25,6 +30,7 @@
 #include "weir/otlp_json.h"
 #include "weir/panic.h"
 #include "weir/record.h"
+#include "weir/source.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -32,12 +38,12 @@ const char weir_cmd_decode_help[] =
     "weir decode [--as points|otlp-json] FILE...: shows what files hold\n"
     "\n"
     "      --as points      one JSON line a data point, keys sorted (the default)\n"
-    "      --as otlp-json   one OTLP/JSON request a file\n"
+    "      --as otlp-json   one OTLP/JSON request a file, or for each line or request in it\n"
     "\n"
-    "A FILE (- is standard input; gzip is recognised) is a Firehose request's body, or one "
-    "record:\n"
-    "CloudWatch JSON lines, or OTLP 0.7 or 1.0, delimited. What holds no metric is told on\n"
-    "standard error with the reason.\n"
+    "A FILE (- is standard input; gzip is recognised) is a Firehose request's body, one record\n"
+    "(CloudWatch JSON lines, or OTLP 0.7 or 1.0, delimited), a dead-letter file or Firehose's S3\n"
+    "backup (then each line is decoded), or a segment of a spool (each request in it). What holds\n"
+    "no metric is told on standard error with the reason.\n"
     "Exit codes: 0 decoded, 1 a file cannot be read or is damaged, 2 usage.\n";
 
 #define OUTPUT_MAX ((size_t)2 << 30)
@@ -66,21 +72,12 @@ static void give_any(void *self, size_t bytes)
 
 static const struct weir_arena_budget no_budget = {take_any, give_any, NULL};
 
-static bool is_body(struct weir_bytes data)
-{
-    size_t at = 0;
-    while (at < data.size && strchr(" \t\r\n", data.data[at]) != NULL && data.data[at] != 0) {
-        at++;
-    }
-    return at < data.size && data.data[at] == '{' &&
-           memmem(data.data, data.size, "\"records\"", 9) != NULL;
-}
-
-static enum weir_status decode_body(struct decoding *decoding, struct weir_bytes data)
+static enum weir_status decode_body(struct decoding *decoding, struct weir_bytes data, bool gzip)
 {
     struct weir_inflater *inflater;
     struct weir_body_result result;
     struct weir_body_options options = {
+        .gzip = gzip,
         .body_limit = WEIR_COMMAND_FILE_MAX,
         .limits = {.records = 10000, .record_bytes = 1024000, .depth = 32},
     };
@@ -194,10 +191,8 @@ static enum weir_status put_otlp_json(struct decoding *decoding, struct weir_buf
     return status;
 }
 
-static enum weir_status decode_data(struct decoding *decoding, struct weir_bytes data,
-                                    struct weir_buf *out)
+static enum weir_status put_decoded(struct decoding *decoding, struct weir_buf *out)
 {
-    WEIR_TRY(is_body(data) ? decode_body(decoding, data) : decode_record(decoding, data));
     tell_quarantined(decoding);
     if (decoding->runs.count == 0) {
         (void)fprintf(stderr, "%s: no data point in it\n", decoding->path);
@@ -209,6 +204,105 @@ static enum weir_status decode_data(struct decoding *decoding, struct weir_bytes
     return put_otlp_json(decoding, out);
 }
 
+/* One body or record, in memory of its own. */
+static enum weir_status decode_one(struct decoding *decoding, struct weir_bytes data, bool is_body,
+                                   bool gzip, struct weir_buf *out)
+{
+    decoding->runs = (struct weir_runs){.count = 0};
+    WEIR_TRY(weir_arena_new(decoding->regions, no_budget, 0, &decoding->arena));
+    enum weir_status status =
+        is_body ? decode_body(decoding, data, gzip) : decode_record(decoding, data);
+    if (status == WEIR_OK) {
+        status = put_decoded(decoding, out);
+    }
+    weir_arena_unref(decoding->arena, 0);
+    return status;
+}
+
+static bool is_damage(enum weir_status status)
+{
+    return status == WEIR_EMALFORMED || status == WEIR_ELIMIT;
+}
+
+/* A dead letter, or an S3 backup: each line by itself; what is damaged is told, and the rest comes
+ * all the same. */
+static enum weir_status decode_letters(struct decoding *decoding, struct weir_source *source,
+                                       struct weir_buf *out)
+{
+    struct weir_source_item item;
+    enum weir_status result = WEIR_OK;
+    enum weir_status status;
+    while ((status = weir_source_next(source, &item)) != WEIR_EEND) {
+        if (status == WEIR_EMALFORMED || status == WEIR_EAGAIN) {
+            (void)weir_commands_failed("decode", "%.200s: byte %zu: %s", decoding->path,
+                                       source->error_offset, source->error);
+            result = WEIR_EMALFORMED;
+            continue;
+        }
+        WEIR_TRY(status);
+        (void)fprintf(stderr, "%s: byte %zu: destination %.*s, reason %.*s\n", decoding->path,
+                      item.offset, (int)item.destination.size,
+                      item.destination.size == 0 ? "" : (const char *)item.destination.data,
+                      (int)item.reason.size,
+                      item.reason.size == 0 ? "" : (const char *)item.reason.data);
+        status = decode_one(decoding, item.data, item.whole_body, item.gzip, out);
+        if (status != WEIR_OK && !is_damage(status)) {
+            return status;
+        }
+        result = status == WEIR_OK ? result : status;
+    }
+    return result;
+}
+
+/* A segment of a spool: each request in it. */
+static enum weir_status decode_segment(struct decoding *decoding, struct weir_look_segment *segment,
+                                       struct weir_buf *out)
+{
+    struct weir_look_record found;
+    enum weir_status result = WEIR_OK;
+    while (weir_look_next(segment, true, &found)) {
+        const struct weir_frame_record *record = &found.record;
+        (void)fprintf(stderr, "%s: byte %" PRIu64 ": number %016" PRIx64 ", %" PRIu32 " points%s\n",
+                      decoding->path, found.offset, record->lsn, record->points,
+                      found.whole ? "" : ": the payload is damaged, or was never whole");
+        enum weir_status status = WEIR_EMALFORMED;
+        if (found.whole) {
+            bool gzip = (record->flags & WEIR_FRAME_GZIP) != 0;
+            status = decode_one(decoding, found.payload, true, gzip, out);
+        }
+        if (status != WEIR_OK && !is_damage(status)) {
+            return status;
+        }
+        result = status == WEIR_OK ? result : status;
+    }
+    return result;
+}
+
+static enum weir_status decode_data(struct decoding *decoding, uint8_t *data, size_t size,
+                                    struct weir_buf *out)
+{
+    struct weir_look_segment segment;
+    struct weir_source source;
+    enum weir_status status = weir_look_open(weir_bytes_of(data, size), &segment);
+    if (status == WEIR_OK) {
+        return decode_segment(decoding, &segment, out);
+    }
+    if (status == WEIR_EUNSUPPORTED) {
+        (void)weir_commands_failed("decode",
+                                   "%.200s: a spool segment of a version that this "
+                                   "release cannot read",
+                                   decoding->path);
+        return WEIR_EMALFORMED;
+    }
+    weir_source_init(&source, data, size, 0);
+    status = source.kind == WEIR_SOURCE_LETTERS
+                 ? decode_letters(decoding, &source, out)
+                 : decode_one(decoding, weir_bytes_of(data, size), source.kind == WEIR_SOURCE_BODY,
+                              false, out);
+    weir_source_done(&source);
+    return status;
+}
+
 static bool decode_file(struct decoding *decoding, const char *path)
 {
     uint8_t *data;
@@ -217,20 +311,15 @@ static bool decode_file(struct decoding *decoding, const char *path)
         return false;
     }
     decoding->path = path;
-    decoding->runs = (struct weir_runs){.count = 0};
     struct weir_buf out = weir_buf_grow_init(OUTPUT_MAX);
-    enum weir_status status = weir_arena_new(decoding->regions, no_budget, 0, &decoding->arena);
-    if (status == WEIR_OK) {
-        status = decode_data(decoding, weir_bytes_of(data, size), &out);
-        weir_arena_unref(decoding->arena, 0);
-    }
-    bool printed = status == WEIR_OK && weir_commands_print(&out);
-    if (status != WEIR_OK && status != WEIR_EMALFORMED && status != WEIR_ELIMIT) {
+    enum weir_status status = decode_data(decoding, data, size, &out);
+    bool printed = (status == WEIR_OK || is_damage(status)) && weir_commands_print(&out);
+    if (status != WEIR_OK && !is_damage(status)) {
         (void)weir_commands_failed("decode", "%.200s: %s", path, weir_status_text(status));
     }
     weir_buf_done(&out);
     weir_mem_free(data);
-    return printed;
+    return printed && status == WEIR_OK;
 }
 
 int weir_cmd_decode(int argc, char **argv)
