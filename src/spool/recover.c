@@ -6,13 +6,13 @@
  *             what was durable,        names,   records by   what      what was    │
  *             which numbers segments   headers  their        nothing   acknow-     ▼
  *             hold, what is lost                headers      proves    ledged   release log, second
- *                                                                      and is   time: what is settled,
+ *                                                                      and is   time: what's settled,
  *                                                                      gone     request ids
  *                                                                                  │
  *             notes of this start, one sync ◄─ segments counted ◄─ sealed, last cut ◄┘
  *
- * The log is read twice: the scan needs its hash key and its proofs, and its notes about records need
- * the records. It is small beside the segments.
+ * The log is read twice: the scan needs its hash key and its proofs, and its notes about records
+ * need the records. It is small beside the segments.
  *
  *   I1  nothing that is wrong with a file stops the start; only the directory, the log's own
  *       directory work, and memory do
@@ -20,8 +20,8 @@
  *   I3  the new epoch is above every epoch that any record or note speaks of
  *   I4  ids are known of records that are there, or were and are released; not of those lost
  *
- * A segment of an earlier life is never written again: its rest may hold a torn commit. The last one
- * is cut behind its last record, so that its room is not wasted; the others go back to the spares
+ * A segment of an earlier life is never written again: its rest may hold a torn commit. The last
+ * one is cut behind its last record, so that its room is not wasted; the others go back to the spares
  * when they are released.
  *
  * Threads: none yet. Nothing is counted here (there may be no registry): the keeper does it.
@@ -149,8 +149,8 @@ static enum weir_status begin_ids(struct weir_recovery *recovery)
 
 /* -- segments ------------------------------------------------------------------------------- */
 
-/* One that cannot be opened or read now is left alone, and what it held is lost as far as this start
- * knows; I1. */
+/* One that cannot be opened or read now is left alone, and what it held is lost as far as this
+ * start knows; I1. */
 static enum weir_status scan_all(struct weir_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->segment_count; i++) {
@@ -295,16 +295,28 @@ static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
     }
 }
 
-/* Where a segment's numbers begin is read off the one before it where the note of it was lost: it is
- * noted now, while the one before is still there. */
+static uint64_t highest(const struct weir_recovery *recovery,
+                        const struct weir_found_segment *segment)
+{
+    uint64_t lsn = segment->last;
+    for (size_t i = segment->begin; i < segment->end; i++) {
+        const struct weir_found *found = &recovery->found[i];
+        lsn = !found->torn && found->lsn > lsn ? found->lsn : lsn;
+    }
+    return lsn;
+}
+
+/* Where a segment's numbers begin and end is read off its neighbours where the notes of it were lost:
+ * they are noted now, while the neighbours are still there. */
 static void note_spans(struct weir_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->segment_count; i++) {
         const struct weir_found_segment *segment = &recovery->segments[i];
-        if (!segment->unreadable && segment->first != 0 &&
-            weir_recover_span(recovery, segment->number) == NULL) {
-            struct weir_span_of_segment span = {segment->number, segment->first, 0};
-            weir_spool_span(recovery->spool, &span);
+        const struct weir_span_of_segment *span = weir_recover_span(recovery, segment->number);
+        if (!segment->unreadable && segment->first != 0 && (span == NULL || span->last == 0)) {
+            struct weir_span_of_segment known = {segment->number, segment->first,
+                                                 highest(recovery, segment)};
+            weir_spool_span(recovery->spool, &known);
         }
     }
 }
