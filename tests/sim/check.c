@@ -118,13 +118,27 @@ struct seen {
     bool came[SIM_REQUESTS][SIM_TARGETS];
     uint32_t settled[SIM_REQUESTS][SIM_TARGETS];
     int64_t used[SIM_REQUESTS][SIM_TARGETS];
-    uint64_t lsn[SIM_REQUESTS];
+    uint64_t lsn[SIM_REQUESTS], segment[SIM_REQUESTS], offset[SIM_REQUESTS];
 };
+
+/* Each record is read once, whomever it is for. */
+static struct sim_request *read_once(struct sim_world *world, struct weir_spool *spool,
+                                     const struct seen *seen,
+                                     const struct weir_backlog_place *place)
+{
+    for (uint32_t i = 0; i < world->request_count; i++) {
+        if (seen->lsn[i] == place->lsn && seen->segment[i] == place->segment &&
+            seen->offset[i] == place->offset) {
+            return &world->requests[i];
+        }
+    }
+    return sim_read(world, spool, place);
+}
 
 static void check_place(struct sim_world *world, struct weir_spool *spool, struct seen *seen,
                         const struct weir_backlog_place *place)
 {
-    struct sim_request *request = sim_read(world, spool, place);
+    struct sim_request *request = read_once(world, spool, seen, place);
     uint32_t target = sim_target(world, place);
     SIM_CHECK(world, request != NULL, "a read failed without a fault");
     SIM_CHECK(world, request->state == SIM_SENT || request->state == SIM_ACKED,
@@ -147,6 +161,8 @@ static void check_place(struct sim_world *world, struct weir_spool *spool, struc
     }
     seen->came[request->index][target] = true;
     seen->lsn[request->index] = place->lsn;
+    seen->segment[request->index] = place->segment;
+    seen->offset[request->index] = place->offset;
     SIM_CHECK(world, place->ticket != NULL, "a place without a ticket");
     seen->tickets[seen->count] = place->ticket;
     seen->destinations[seen->count++] = place->destination;
@@ -185,7 +201,10 @@ static void check_debts(struct sim_world *world, const struct seen *seen)
                 continue;
             }
             SIM_CHECK(world, request->state != SIM_ACKED || debt->settled == debt->wanted || came,
-                      "request %u was acknowledged and did not come back for target %u", i, target);
+                      "request %u (lsn %llx) was acknowledged and did not come back for target %u: "
+                      "%x of %x are settled, %x noted%s",
+                      i, (unsigned long long)request->lsn, target, debt->settled, debt->wanted,
+                      debt->noted, debt->in_memory ? ", in memory" : "");
             SIM_CHECK(world, debt->noted != debt->wanted || !came,
                       "request %u came back for target %u, which was noted to have all of it", i,
                       target);

@@ -27,6 +27,24 @@ void sim_fail(const struct sim_world *world, const char *format, ...)
     exit(1);
 }
 
+void sim_trace(const struct sim_world *world, const char *format, ...)
+{
+    static int wanted = -1;
+    if (wanted < 0) {
+        wanted = getenv("WEIR_SIM_TRACE") != NULL;
+    }
+    if (wanted == 0 || world->checking) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%u.%u/%llu%s %s: ", world->life, world->step,
+            (unsigned long long)world->changes, world->crashed ? " (dead)" : "", world->doing);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n");
+}
+
 uint32_t sim_below(struct sim_world *world, uint32_t bound)
 {
     return (uint32_t)weir_rand_below(&world->rand, bound);

@@ -81,10 +81,12 @@ struct sim_world {
 
     uint32_t life, step;
     uint64_t changes, crash_at; /* of this life */
+    uint64_t bytes;             /* of files */
     bool crashed;               /* the power is gone: nothing that happens now is known outside */
     bool failed;                /* the spool said so, after a fault */
     bool faulty;                /* something other than the disk is made to fail */
     bool exact;                 /* what is settled is known to the spool, and not only to us */
+    bool draining;              /* the end: whatever is owed is delivered, oldest first */
     bool checking;
     uint64_t states;              /* crash states looked at, of all worlds */
     uint32_t samples, exhaustive; /* crash states for each change; bound for trying all */
@@ -103,6 +105,10 @@ __attribute__((noreturn, format(printf, 2, 3))) void sim_fail(const struct sim_w
             sim_fail(world, __VA_ARGS__);                                                          \
         }                                                                                          \
     } while (0)
+
+/* With WEIR_SIM_TRACE in the environment: what happens, a line each. Not in trials. */
+__attribute__((format(printf, 2, 3))) void sim_trace(const struct sim_world *world,
+                                                     const char *format, ...);
 
 /* Random things. */
 uint32_t sim_below(struct sim_world *world, uint32_t bound);

@@ -100,6 +100,10 @@ static void take_answer(struct sim_world *world, struct sim_request *request,
     bool surely;
     bool maybe;
     look_for_twins(world, request, &surely, &maybe);
+    sim_trace(world, "request %u (%zu bytes, id '%s', owed %llx, live %llx): %s, lsn %llx",
+              request->index, request->body.size, request->id, (unsigned long long)job->owed,
+              (unsigned long long)job->live, weir_status_text(job->status),
+              (unsigned long long)job->plan.lsn);
     SIM_CHECK(world, job->next_waiting == job, "request %u was not answered", request->index);
     if (job->status == WEIR_OK) {
         SIM_CHECK(world, !surely, "request %u is a repetition, and was accepted", request->index);
@@ -181,7 +185,12 @@ static void settle_whole(struct sim_world *world, struct sim_debt *debt, uint32_
 {
     enum weir_settlement settlement = sim_chance(world, 4) ? WEIR_KEPT : WEIR_SETTLED;
     weir_spool_settle(world->spool, debt->ticket, sim_position(world, target), settlement);
+    sim_trace(world, "the rest, %x, for target %u: %s", debt->live, target,
+              settlement == WEIR_KEPT ? "kept" : "settled");
     book(debt, debt->live, settlement);
+    if (settlement == WEIR_SETTLED) { /* what was kept of it before, too: it is the whole record */
+        debt->settled = debt->wanted;
+    }
 }
 
 void sim_step_deliver(struct sim_world *world)
@@ -193,7 +202,7 @@ void sim_step_deliver(struct sim_world *world)
     struct weir_settler settler = weir_spool_settler(world->spool);
     struct weir_manifest manifest = {.refs = 1, .parts = parts, .capacity = PARTS};
     world->doing = "deliver";
-    uint32_t first = sim_below(world, world->request_count + 1);
+    uint32_t first = world->draining ? 0 : sim_below(world, world->request_count + 1);
     for (uint32_t i = first; i < world->request_count && manifest.count < PARTS; i++) {
         struct sim_debt *debt = &world->requests[i].to[target];
         if (!debt->in_memory || sim_chance(world, 5)) {
@@ -216,12 +225,16 @@ void sim_step_deliver(struct sim_world *world)
         settler.attempted(settler.self, &manifest, used);
         for (uint32_t i = 0; i < manifest.count; i++) {
             debts[i]->used = used;
+            sim_trace(world, "attempted points %x for target %u, used %lld", points[i], target,
+                      (long long)used);
         }
         return;
     }
     enum weir_settlement settlement = sim_chance(world, 4) ? WEIR_KEPT : WEIR_SETTLED;
     settler.settle(settler.self, &manifest, settlement);
     for (uint32_t i = 0; i < manifest.count; i++) {
+        sim_trace(world, "points %x of %x for target %u: %s", points[i], debts[i]->live, target,
+                  settlement == WEIR_KEPT ? "kept" : "settled");
         book(debts[i], points[i], settlement);
     }
 }
@@ -233,6 +246,7 @@ void sim_step_keep(struct sim_world *world)
     for (uint32_t k = 0; k < times && !world->crashed; k++) {
         int64_t wake;
         enum weir_status status = weir_spool_keep(world->spool, world->now, &wake);
+        sim_trace(world, "%s", weir_status_text(status));
         if (world->crashed) {
             return;
         }
@@ -267,6 +281,8 @@ static void read_back(struct sim_world *world, const struct weir_backlog_place *
     SIM_CHECK(world, request->lsn == 0 || request->lsn == place->lsn, "request %u: another number",
               request->index);
     request->lsn = place->lsn;
+    sim_trace(world, "request %u for target %u comes back, lsn %llx", request->index, target,
+              (unsigned long long)place->lsn);
     if (place->kind == WEIR_BACKLOG_LETTER || target == SIM_LETTER) {
         weir_spool_settle(world->spool, place->ticket, place->destination, WEIR_SETTLED);
         debt->settled = debt->wanted;

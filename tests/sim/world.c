@@ -5,7 +5,8 @@
  *   life   open ─► check everything ─► steps ─► stop, or the power goes at some change ─► next life
  *   end    no more power cuts: everything is delivered, and the spool must be empty
  *
- *   I1  the files are never larger than the limit
+ *   I1  the files are never larger than the limit; where a power cut brought removed ones back, they
+ *       only get smaller until they are within it
  *   I2  a start says OK, unless a fault was injected
  *   I3  a spool that is closed has no file open
  */
@@ -17,6 +18,11 @@
 #define STEPS  24U
 #define ROUNDS 64U
 
+static uint64_t file_bytes(const struct sim_world *world)
+{
+    return simdisk_bytes(world->disk, ".segment") + simdisk_bytes(world->disk, ".spare");
+}
+
 static void after_change(void *argument)
 {
     struct sim_world *world = argument;
@@ -24,9 +30,11 @@ static void after_change(void *argument)
         return;
     }
     world->changes++;
-    uint64_t bytes = simdisk_bytes(world->disk, ".segment") + simdisk_bytes(world->disk, ".spare");
-    SIM_CHECK(world, bytes <= world->options.limit, "%llu bytes of files, the limit is %llu",
-              (unsigned long long)bytes, (unsigned long long)world->options.limit);
+    uint64_t bytes = file_bytes(world);
+    SIM_CHECK(world, bytes <= world->options.limit || bytes <= world->bytes,
+              "%llu bytes of files, the limit is %llu", (unsigned long long)bytes,
+              (unsigned long long)world->options.limit);
+    world->bytes = bytes;
     SIM_CHECK(world, world->disk->breach == NULL, "%s", world->disk->breach);
     sim_explore(world);
     if (world->changes == world->crash_at) {
@@ -121,6 +129,7 @@ static bool begin_life(struct sim_world *world)
     world->crashed = false;
     world->failed = false;
     world->crash_at = sim_chance(world, 5) ? 0 : 1 + sim_below(world, 60);
+    world->bytes = file_bytes(world);
     world->disk->after = after_change;
     world->disk->argument = world;
     enum weir_status status = sim_open(world, world->disk, &report, &world->spool);
@@ -130,6 +139,8 @@ static bool begin_life(struct sim_world *world)
     if (world->crashed) {
         return false;
     }
+    sim_trace(world, "%u segments, %llu records, %llu torn", report.segments,
+              (unsigned long long)report.records, (unsigned long long)report.torn_records);
     SIM_CHECK(world, status == WEIR_OK, "the start said '%s'", weir_status_text(status));
     sim_check(world, world->spool, &report, true);
     choose_fault(world);
@@ -140,6 +151,7 @@ void sim_deliver_everything(struct sim_world *world)
 {
     struct weir_spool_stat stat;
     world->doing = "the end";
+    world->draining = true;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         world->now.mono_ns += SIM_SECOND;
         world->now.wall_ns += SIM_SECOND;
@@ -182,6 +194,7 @@ void sim_begin(struct sim_world *world)
     world->crashed = false;
     world->failed = false;
     world->faulty = false;
+    world->draining = false;
     world->exact = false;
     world->life = 0;
     world->step = 0;
