@@ -25,7 +25,12 @@ struct weir_pipeline;
 struct weir_worker; /* a thread's share of the pipeline: its inflater */
 
 /* Why a request was answered as it was: status code, the label for weir_requests_total{reason},
- * and words for the sender. */
+ * and words for the sender. The reasons:
+ *
+ *   200  ok, repeated
+ *   400  damaged, over_limit
+ *   503  memory_intake, memory_queued, spool_full, spool_failed; delivered: not_delivered, stopping
+ */
 struct weir_answer {
     int code;
     const char *reason;

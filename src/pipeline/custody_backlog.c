@@ -11,8 +11,9 @@
  *   I1  one record is in hand at a time; the next is begun when it is published, lettered or given
  *       back
  *   I2  over any time, the bytes read are at most backlog_rate times that time and one record
- *   I3  a destination whose record was given back is left alone for a moment, so that a full ring
- *       or a sick disk is not asked in a circle
+ *   I3  a destination whose record was given back is left alone for a moment, twice as long each
+ *       time up to PAUSE_MAX_NS, so that a full ring or a sick disk is not asked in a circle, and a
+ *       record that has no place is not read ten times a second
  *
  * So live data goes first: it may fill the rings to the whole share, this thread only to a quarter,
  * and one record beyond. While the letterbox is full nothing is read, since what comes of it may
@@ -27,8 +28,9 @@
 #include "weir/panic.h"
 
 #define NAP_NS          (150 * WEIR_NS_PER_MS)
-#define PAUSE_LATER_NS  (100 * WEIR_NS_PER_MS)
-#define PAUSE_FAILED_NS (2 * WEIR_NS_PER_S)
+#define PAUSE_LATER_NS  (50 * WEIR_NS_PER_MS)
+#define PAUSE_FAILED_NS (500 * WEIR_NS_PER_MS)
+#define PAUSE_MAX_NS    (3 * WEIR_NS_PER_S)
 
 enum weir_status weir_custody_backlog_prepare(struct weir_custody *custody)
 {
@@ -83,6 +85,19 @@ static void pay(struct weir_custody *custody, uint64_t size)
     }
 }
 
+static void pause_after(struct weir_custody *custody, uint32_t destination,
+                        enum weir_custody_outcome outcome)
+{
+    struct weir_custody_pace *pace = &custody->pace;
+    int64_t pause_ns = outcome == WEIR_CUSTODY_LATER ? PAUSE_LATER_NS : PAUSE_FAILED_NS;
+    for (uint32_t i = 0; i < pace->refused[destination] && pause_ns < PAUSE_MAX_NS; i++) {
+        pause_ns *= 2;
+    }
+    pace->refused[destination]++;
+    pace->paused_until_ns[destination] =
+        weir_clock_mono_ns() + (pause_ns < PAUSE_MAX_NS ? pause_ns : PAUSE_MAX_NS);
+}
+
 /* One record for one destination; false when there was none to read. */
 static bool step(struct weir_custody *custody, uint32_t destination)
 {
@@ -94,10 +109,11 @@ static bool step(struct weir_custody *custody, uint32_t destination)
     pay(custody, place.size);
     enum weir_custody_outcome outcome = weir_custody_take(custody, &place);
     if (outcome != WEIR_CUSTODY_TAKEN) {
-        int64_t pause_ns = outcome == WEIR_CUSTODY_LATER ? PAUSE_LATER_NS : PAUSE_FAILED_NS;
-        custody->pace.paused_until_ns[destination] = weir_clock_mono_ns() + pause_ns;
+        pause_after(custody, destination, outcome);
+        return false;
     }
-    return outcome == WEIR_CUSTODY_TAKEN;
+    custody->pace.refused[destination] = 0;
+    return true;
 }
 
 static bool letterbox_is_full(const struct weir_custody *custody)

@@ -30,8 +30,9 @@ struct weir_custody_thread {
 #define WEIR_CUSTODY_PLACES 64u
 struct weir_custody_pace {
     int64_t paused_until_ns[WEIR_CUSTODY_PLACES];
-    int64_t read_at_ns; /* when the rate allows the next record */
-    bool warned;        /* that there is no letterbox */
+    uint32_t refused[WEIR_CUSTODY_PLACES]; /* times in a row that one was given back */
+    int64_t read_at_ns;                    /* when the rate allows the next record */
+    bool warned;                           /* that there is no letterbox */
 };
 
 struct weir_custody {

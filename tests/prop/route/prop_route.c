@@ -2,7 +2,8 @@
 /*
  * Random requests, cancellations, takes and compactions on a small router against a plain model of
  * it: each destination that a request is live for gets every run that it wants exactly once, each
- * namespace in its order, one without room gets nothing and holds nothing, and the queued bytes are at any time those of the runs inside.
+ * namespace in its order; one without room gets nothing and holds nothing; and the queued bytes are
+ * at any time those of the runs inside.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
 
 /*
  * Spool, dead letter, custody, pipeline and a router with up to two destinations on a real
- * directory, taken down and put up again as by a restart. The test's thread plays loop and drainers:
- * what it takes from the rings it settles, or keeps.
+ * directory, taken down and put up again as by a restart. The test's thread plays loop and
+ * drainers: what it takes from the rings it settles, or keeps.
  */
 #include "flow.h"
 #include "weir/clock.h"
@@ -32,6 +32,7 @@ struct rig_options {
     uint64_t letter_limit;           /* 0: 16 MiB */
     uint64_t spool_share;            /* of each destination; 0: no bound */
     uint64_t backlog_rate;
+    size_t backlog_credit; /* 0: 4 MiB */
     bool no_letterbox;
     const struct weir_disk_ops *ops; /* NULL: the real ones; `self` is rig.spool_disk.self then */
 };
@@ -122,7 +123,8 @@ static inline void rig_open_router(const struct rig_options *options)
         {.name = "first", .share = (size_t)8 << 20}, {.name = "second", .share = (size_t)8 << 20}};
     weir_credit_init(&rig.intake, (size_t)32 << 20);
     weir_credit_init(&rig.queued, (size_t)32 << 20);
-    weir_credit_init(&rig.backlog, (size_t)4 << 20);
+    weir_credit_init(&rig.backlog,
+                     options->backlog_credit != 0 ? options->backlog_credit : (size_t)4 << 20);
     assert_int_equal(weir_regions_new((size_t)8 << 20, &rig.regions), WEIR_OK);
     assert_int_equal(weir_namespaces_new(&rig.namespaces), WEIR_OK);
     const struct weir_router_options router = {.destinations = destinations,

@@ -248,6 +248,53 @@ static void test_it_stops_at_once_whatever_the_rate(void **state)
     rig_down();
 }
 
+/* What is too large for the backlog's own memory takes that of any large request. */
+static void test_a_record_larger_than_its_memory(void **state)
+{
+    (void)state;
+    static const size_t credits[] = {1, 4096, 8192, 70000, 140000};
+    rig_up((struct rig_options){0});
+    submit_all(5, "{\"no\":1}\n" THREE);
+    for (uint32_t i = 0; i < 5; i++) {
+        rig_down();
+        rig_up((struct rig_options){.backlog_credit = credits[i]});
+        backlog_start();
+        int64_t until_ns = weir_clock_mono_ns() + 10 * WEIR_NS_PER_S;
+        while (weir_router_queued_bytes(rig.router, 0) == 0 && weir_clock_mono_ns() < until_ns) {
+            (void)usleep(1000);
+        }
+        assert_int_equal(rig_drain(0, WEIR_SETTLED, 3), 3);
+    }
+    assert_int_equal(rig_drain_until(15), 15);
+    expect_all_seen(0, 5, 3);
+    expect_all_seen(1, 5, 3);
+    assert_int_equal(rig_records(0), 0);
+    rig_down();
+}
+
+/* More than may be under way at a time. */
+static void test_many_letters_of_one_record(void **state)
+{
+    (void)state;
+    struct weir_buf record = weir_buf_grow_init((size_t)1 << 16);
+    weir_buf_printf(&record, "{");
+    for (int i = 0; i < 100; i++) {
+        weir_buf_printf(&record, "bad %d\n{\"no\":%d}\n{", i, i);
+    }
+    weir_buf_printf(&record, "end%c", '\0');
+    rig_up((struct rig_options){0});
+    rig_submit(0, (const char *)record.data);
+    rig_expect(0, 200, "ok");
+    backlog_start();
+    assert_int_equal(rig_records(0), 0);
+    rig_down();
+    assert_true(rig_letters_have_data("{bad 0"));
+    assert_true(rig_letters_have_data("{\"no\":57}"));
+    assert_true(rig_letters_have_data("{bad 99"));
+    assert_true(rig_letters_have_data("{end"));
+    weir_buf_done(&record);
+}
+
 #define RIG_TEST(name_) cmocka_unit_test_setup_teardown(name_, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -263,6 +310,8 @@ int main(void)
         RIG_TEST(test_what_todays_limits_refuse_is_a_letter_whole),
         RIG_TEST(test_a_full_dead_letter_keeps_the_record),
         RIG_TEST(test_over_its_share_of_the_disk_it_becomes_letters),
+        RIG_TEST(test_a_record_larger_than_its_memory),
+        RIG_TEST(test_many_letters_of_one_record),
         RIG_TEST(test_the_rate_is_a_bound),
         RIG_TEST(test_it_stops_at_once_whatever_the_rate),
     };

@@ -4,7 +4,8 @@
 
 #include "flow.h"
 
-/* Delimited: an empty message, one that is not well-formed, twice, and a length that does not fit. */
+/* Delimited: an empty message, one that is not well-formed, twice, and a length that does not
+ * fit. */
 #define BAD_MESSAGE "\x03\x0a\x05\x01"
 #define BAD_FRAME   "\x7f\x0a\x01"
 
