@@ -6,8 +6,8 @@
 #include "weir/status.h"
 
 /*
- * The requests of the last hours, so that a retry of one is recognised: a bounded table of (delivery
- * stream, request id) -> content and time. Pure; the lane's alone.
+ * The requests of the last hours, so that a retry of one is recognised: a bounded table of
+ * (delivery stream, request id) -> content and time. Pure; the lane's alone.
  *
  *   key      128-bit keyed hash of stream and id (the key is the spool's: kept in its release log)
  *   content  CRC-32 and length of the inflated body
@@ -41,7 +41,8 @@ WEIR_MUST_USE enum weir_status weir_ids_new(uint32_t capacity, int64_t window_ns
                                             const uint64_t hash_key[2], struct weir_ids **ret);
 void weir_ids_free(struct weir_ids *ids);
 
-/* The key of a stream and a request id. An empty id has no key worth keeping: the caller skips it. */
+/* The key of a stream and a request id. An empty id has no key worth keeping: the caller skips
+ * it. */
 void weir_ids_key(const struct weir_ids *ids, struct weir_bytes stream, struct weir_bytes id,
                   uint64_t ret_key[2]);
 

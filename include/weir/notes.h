@@ -54,25 +54,29 @@ struct weir_notes_reader;
 WEIR_MUST_USE enum weir_status weir_notes_scan(const struct weir_disk *disk,
                                                struct weir_notes_reader *reader);
 
-/* Opens the newest readable log, or begins one, and calls `visit` for each of its notes. *ret_torn:
- * bytes cut. WEIR_EIO, WEIR_ENOMEM. `seed` 0: from the system.
- * tidy: allow params -- one call at start */
+/* Who hears of the notes at start, and what was found. */
 struct weir_notes_reader {
     void (*visit)(void *argument, const struct weir_note *note);
     void *argument;
     uint64_t torn_bytes; /* out */
     uint64_t unreadable; /* out: logs set aside, of a version that we cannot read */
 };
+
+/* Opens the newest readable log, or begins one, and calls reader->visit for each of its notes.
+ * `version` 0: the newest; `seed` 0: from the system. WEIR_EIO, WEIR_EFULL, WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_notes_open(const struct weir_disk *disk, unsigned version,
                                                uint64_t seed, struct weir_notes_reader *reader,
                                                struct weir_notes **ret);
+
+/* Closes the file; nothing is written. NULL is nothing. */
 void weir_notes_close(struct weir_notes *notes);
 
 /* The key that request ids are hashed with. */
 void weir_notes_hash_key(const struct weir_notes *notes, uint64_t ret_key[2]);
 
-/* Appends an encoded note to `out`: pure, any thread. A failed `out` stays failed. */
 struct weir_buf;
+
+/* Appends an encoded note to `out`: pure, any thread. A failed `out` stays failed. */
 void weir_notes_put(struct weir_buf *out, const struct weir_note *note);
 
 /* Writes `notes_` (any number of encoded notes) as one frame and syncs. A failure is never tried

@@ -194,14 +194,14 @@ void weir_ledger_noted(struct weir_ledger *ledger, bool durable);
  * the snapshot has the ids anyway. */
 bool weir_ledger_wants_snapshot(struct weir_ledger *ledger);
 
-/* Appends to `out` all notes that rebuild the present state (no ID: those are the lane's), and drops
- * the waiting ones, ID notes too: take the ids' after this. In place of weir_ledger_take, followed
- * by weir_ledger_noted. out->failed: memory; say noted(false). Keeper. */
+/* Appends to `out` all notes that rebuild the present state (no ID: those are the lane's), and
+ * drops the waiting ones, ID notes too: take the ids' after this. In place of weir_ledger_take,
+ * followed by weir_ledger_noted. out->failed: memory; say noted(false). Keeper. */
 void weir_ledger_snapshot(struct weir_ledger *ledger, struct weir_buf *out);
 
 /* A sealed segment that is owed to nobody, which the release log says durably: each is returned
- * once, oldest first; NULL: none. It stays in snapshots until segment_free, so that a file name that
- * comes back after a crash brings nothing back. Keeper. */
+ * once, oldest first; NULL: none. It stays in snapshots until segment_free, so that a file name
+ * that comes back after a crash brings nothing back. Keeper. */
 struct weir_ledger_segment *weir_ledger_released(struct weir_ledger *ledger);
 
 /* Forgets a segment that `released` returned, when it is durably gone by that name. */

@@ -27,8 +27,9 @@
  *   I4  a note about a record that is not here changes nothing
  *
  * Threads: any, with the ledger's mutex; take, noted and snapshot are the keeper's. A snapshot is
- * made under the mutex: O(records), some milliseconds for a million. Deliberately forgets the oldest
- * of more than WEIR_LEDGER_LOST_MAX lost numbers: they would be counted again at the next start.
+ * made under the mutex: O(records), some milliseconds for a million. Deliberately forgets the
+ * oldest of more than WEIR_LEDGER_LOST_MAX lost numbers: they would be counted again at the next
+ * start.
  */
 #include "ledger_internal.h"
 

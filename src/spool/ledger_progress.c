@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of records that are settled in part, or were tried: the spans of settled points, and
- * what is used of the retry window.
+ * What is known of records that are settled in part, or were tried: the spans of settled points,
+ * and what is used of the retry window.
  *
  *   spans     [0 400) [900 1000) [1200 1300)      ascending, apart from each other
  *

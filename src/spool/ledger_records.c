@@ -2,9 +2,9 @@
 /*
  * The records of the ledger: where each is, to whom it is owed, and for whom it is in memory.
  *
- *   segment   entries  [ lsn, offset, extent, time ] [ ... ] ...       16 bytes a record
- *             slots[d] [ owed live | owed live | ... ]                 2 bits a record and destination
- *             unreleased_bits                                          1 bit: owed to anybody
+ *   segment   entries  [ lsn, offset, extent, time ] [ ... ] ...   16 bytes a record
+ *             slots[d] [ owed live | owed live | ... ]             2 bits a record and destination
+ *             unreleased_bits                                      1 bit: owed to anybody
  *
  *   by_lsn    segments that hold records, by their first number. Numbers rise from segment to
  *             segment, but for the last commit of one that failed: it stands in the next one again

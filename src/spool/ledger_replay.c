@@ -9,9 +9,9 @@
  *   DURABLE    remembered by epoch, for the next snapshot
  *
  * The log's frames were checked, but it is a file: nothing in a note is believed that does not fit
- * (a span beyond its total, a time below 0), and a record or a name that is not here is skipped: its
- * segment was released. So is PART and ATTEMPTED of what is not owed. Before anything is live; the
- * ledger's mutex is taken all the same.
+ * (a span beyond its total, a time below 0), and a record or a name that is not here is skipped:
+ * its segment was released. So is PART and ATTEMPTED of what is not owed. Before anything is live;
+ * the ledger's mutex is taken all the same.
  */
 #include "ledger_internal.h"
 

@@ -79,8 +79,8 @@ void weir_ledger_attach(struct weir_ledger *ledger, uint64_t lsn, struct weir_sp
     weir_ledger_tell(told);
 }
 
-/* Takes those of a ticket's jobs out that were received `before_ns` or earlier. Returns the earliest
- * of the others; INT64_MAX: none. */
+/* Takes those of a ticket's jobs out that were received `before_ns` or earlier. Returns the
+ * earliest of the others; INT64_MAX: none. */
 static int64_t take_late(struct weir_ledger *ledger, struct weir_ticket *ticket, int64_t before_ns,
                          struct weir_spool_job **list)
 {

@@ -2,8 +2,8 @@
 /*
  * The files of the release log. notes_bytes.c has what is in them.
  *
- *   notes.0000000000000007   [ header ][ snapshot ][ frame ][ frame ]      appended to
- *   notes.0000000000000008   [ header ][ snapshot ]                        on its way to be the next
+ *   notes.0000000000000007   [ header ][ snapshot ][ frame ][ frame ]   appended to
+ *   notes.0000000000000008   [ header ][ snapshot ]                     to be the next
  *   set-aside/notes....      of a version that we cannot read, or damaged with nothing to follow it
  *
  *   (none) ─open─► whole ──append fails, or a snapshot may or may not be there──► failed

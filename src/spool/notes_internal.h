@@ -32,12 +32,12 @@ void weir_notes_header_write(const struct weir_notes_header *header, uint8_t *ou
 WEIR_MUST_USE enum weir_status weir_notes_header_read(struct weir_bytes bytes,
                                                       struct weir_notes_header *ret);
 
-/* Makes the note of nothing that lets a frame which begins at `offset` of its file end with a sector:
- * at most WEIR_NOTES_PAD_MAX bytes; returns how many. */
+/* Makes the note of nothing that lets a frame which begins at `offset` of its file end with a
+ * sector: at most WEIR_NOTES_PAD_MAX bytes; returns how many. */
 size_t weir_notes_pad(uint64_t offset, size_t notes_size, uint8_t *out);
 
-/* Writes a frame's header, WEIR_NOTES_FRAME bytes, for these notes (less than 4 GiB) and the padding
- * behind them. */
+/* Writes a frame's header, WEIR_NOTES_FRAME bytes, for these notes (less than 4 GiB) and the
+ * padding behind them. */
 void weir_notes_frame_write(uint64_t salt, struct weir_bytes notes, struct weir_bytes pad,
                             uint8_t *out);
 
