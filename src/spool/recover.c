@@ -6,7 +6,7 @@
  *             what was durable,        names,   records by   what      what was    │
  *             which numbers segments   headers  their        nothing   acknow-     ▼
  *             hold, what is lost                headers      proves    ledged   release log, second
- *                                                                      and is   time: what's settled,
+ *                                                                      and is   time: what is done,
  *                                                                      gone     request ids
  *                                                                                  │
  *             notes of this start, one sync ◄─ segments counted ◄─ sealed, last cut ◄┘
@@ -21,8 +21,8 @@
  *   I4  ids are known of records that are there, or were and are released; not of those lost
  *
  * A segment of an earlier life is never written again: its rest may hold a torn commit. The last
- * one is cut behind its last record, so that its room is not wasted; the others go back to the spares
- * when they are released.
+ * one is cut behind its last record, so that its room is not wasted; the others go back to the
+ * spares when they are released.
  *
  * Threads: none yet. Nothing is counted here (there may be no registry): the keeper does it.
  */
@@ -295,27 +295,15 @@ static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
     }
 }
 
-static uint64_t highest(const struct weir_recovery *recovery,
-                        const struct weir_found_segment *segment)
-{
-    uint64_t lsn = segment->last;
-    for (size_t i = segment->begin; i < segment->end; i++) {
-        const struct weir_found *found = &recovery->found[i];
-        lsn = !found->torn && found->lsn > lsn ? found->lsn : lsn;
-    }
-    return lsn;
-}
-
 /* Where a segment's numbers begin and end is read off its neighbours where the notes of it were lost:
- * they are noted now, while the neighbours are still there. */
+ * they are noted now, while the neighbours are still there. What nothing proves is not among them. */
 static void note_spans(struct weir_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->segment_count; i++) {
         const struct weir_found_segment *segment = &recovery->segments[i];
         const struct weir_span_of_segment *span = weir_recover_span(recovery, segment->number);
         if (!segment->unreadable && segment->first != 0 && (span == NULL || span->last == 0)) {
-            struct weir_span_of_segment known = {segment->number, segment->first,
-                                                 highest(recovery, segment)};
+            struct weir_span_of_segment known = {segment->number, segment->first, segment->last};
             weir_spool_span(recovery->spool, &known);
         }
     }
