@@ -12,7 +12,7 @@
  *
  *   next ─► place ─► read into the caller's memory ─► decode ─► expect(points) ─► publish
  *             │             │ damaged: moved to quarantine/, counted, settled
- *             └ settle(KEPT): not now after all         └ settle(SETTLED): nothing wanted, or lettered
+ *             └ settle(KEPT): not now after all         └ settle(SETTLED): none wanted, or lettered
  */
 struct weir_span {
     uint32_t begin, end;
@@ -41,17 +41,18 @@ struct weir_backlog_place {
     uint64_t lsn;
 };
 
+#define WEIR_BACKLOG_GONE UINT32_C(62)
+
 /* The next record for `destination` (or WEIR_SPOOL_LETTER, or WEIR_BACKLOG_GONE: for destinations
  * that are not configured any more), which is then in memory for it. WEIR_EEND: none waits. One
  * thread. */
-#define WEIR_BACKLOG_GONE UINT32_C(62)
 WEIR_MUST_USE enum weir_status weir_backlog_next(struct weir_spool *spool, uint32_t destination,
                                                  struct weir_backlog_place *ret);
 
 /* Reads and checks the record into `memory` (aligned to 4 KiB, place->size bytes); `ret` and
  * *ret_body are views into it. WEIR_EMALFORMED: it is damaged; that was counted, what is left of it
- * copied to quarantine/, and the ticket settled for every destination. WEIR_EIO: not now; the caller
- * settles it as KEPT and waits a while. The backlog's thread. */
+ * copied to quarantine/, and the ticket settled for every destination. WEIR_EIO: not now; the
+ * caller settles it as KEPT and waits a while. The backlog's thread. */
 WEIR_MUST_USE enum weir_status weir_backlog_read(struct weir_spool *spool,
                                                  const struct weir_backlog_place *place,
                                                  uint8_t *memory, struct weir_frame_record *ret,

@@ -127,9 +127,9 @@ void weir_spool_close(struct weir_spool *spool, struct weir_now now);
 /* Takes all jobs of a list through one commit and calls `done` for each. The lane's thread. */
 void weir_spool_commit(struct weir_spool *spool, struct weir_spool_job *jobs, struct weir_now now);
 
-/* One step of the keeper: notes to the release log (one sync), segments recycled, a piece of zeroing
- * ahead, timeouts. *ret_wake_ns: when to come again at the latest (monotonic; now: there is more to
- * do). WEIR_EIO: the spool has failed. The keeper's thread. */
+/* One step of the keeper: notes to the release log (one sync), segments recycled, a piece of
+ * zeroing ahead, timeouts. *ret_wake_ns: when to come again at the latest (monotonic;
+ * now: there is more to do). WEIR_EIO: the spool has failed. The keeper's thread. */
 WEIR_MUST_USE enum weir_status weir_spool_keep(struct weir_spool *spool, struct weir_now now,
                                                int64_t *ret_wake_ns);
 
@@ -140,11 +140,12 @@ bool weir_spool_admits(const struct weir_spool *spool, uint64_t size);
 /* Who is told of batches. Any thread may call it. */
 struct weir_settler weir_spool_settler(struct weir_spool *spool);
 
+#define WEIR_SPOOL_LETTER UINT32_C(63)
+
 /* Settles all that is left of a ticket for one destination: not a batch, but the whole record went
  * to the dead letter, its quarantined parts did (`destination`: WEIR_SPOOL_LETTER), nothing of it
  * is wanted there any more, or (KEPT) it did not get into memory after all. The ticket may be gone
  * afterwards. Any thread. */
-#define WEIR_SPOOL_LETTER UINT32_C(63)
 void weir_spool_settle(struct weir_spool *spool, struct weir_ticket *ticket, uint32_t destination,
                        enum weir_settlement settlement);
 
@@ -159,8 +160,8 @@ struct weir_spool_stat {
     bool failed;
 };
 
-/* From now on no job waits for its delivery: those that do get WEIR_ECLOSED, later ones at once. For
- * a stop with WEIR_DURABILITY_DELIVERED. Any thread. */
+/* From now on no job waits for its delivery: those that do get WEIR_ECLOSED, later ones at once.
+ * For a stop with WEIR_DURABILITY_DELIVERED. Any thread. */
 void weir_spool_dismiss(struct weir_spool *spool);
 
 /* A look at it. Any thread; takes the ledger's lock. */

@@ -11,9 +11,9 @@
  *   I2  damage is counted once, copied to quarantine/, and owed to nobody afterwards
  *
  * One file is kept open: records come in the order of the segments. A ticket keeps its segment from
- * being recycled, and a number is used once, so the open file is the right one as long as its number
- * is. A read that fails may pass later (WEIR_EIO: the caller waits); one that keeps failing is a bad
- * sector, and treated as damage: else it would hold up all that waits behind it for ever.
+ * being recycled, and a number is used once, so the open file is the right one as long as its
+ * number is. A read that fails may pass later (WEIR_EIO: the caller waits); one that keeps failing
+ * is a bad sector, and treated as damage: else it would hold up all that waits behind it for ever.
  *
  * Threads: the backlog's.
  */

@@ -5,12 +5,12 @@
  *   notes that wait ─► release log, one sync ─► segments that they release ─► spares, or gone
  *        │                  │ failed                                              │
  *        │                  ▼                                                     ▼
- *        └──────────► snapshot into a new file ── failed too ─► the spool has    one directory sync;
- *                     (also when the log has grown)              failed          then forgotten
+ *        └──────────► snapshot into a new file ── failed too ─► the spool     one directory sync;
+ *                     (also when the log has grown)              has failed    then forgotten
  *
- *   I1  a segment is given away only after the notes that release it are durable (the ledger says so)
- *   I2  a released segment stays in snapshots until its name is durably gone: a file that comes back
- *       after a crash is owed to nobody
+ *   I1  a segment is given away only after the notes that release it are durable (ledger)
+ *   I2  a released segment stays in snapshots until its name is durably gone: a file that comes
+ *       back after a crash is owed to nobody
  *   I3  one step writes at most what waits, one snapshot, and one piece of zeros
  *
  * A snapshot is: the ledger's own, then what the ledger does not know (how far earlier epochs were

@@ -295,8 +295,8 @@ static bool is_full(const struct weir_spool *spool, uint32_t count, uint64_t siz
            count >= spool->segment_bytes / WEIR_FRAME_COMMIT_ALIGN;
 }
 
-/* The new jobs of the list, chained by plan.next in their order; the others are answered, or hang on
- * one of these. */
+/* The new jobs of the list, chained by plan.next in their order; the others are answered, or
+ * hang on one of these. */
 static struct weir_spool_job *sift(struct weir_spool *spool, struct weir_spool_job *jobs,
                                    int64_t wall_ns)
 {

@@ -23,7 +23,7 @@
  *   I3  `durable` of a record is the number before its commit's first: all below was synced
  *   I4  a segment holds at most one record for each 4 KiB (the ledger's rooms are made for that)
  *
- * Threads: the lane's. What a failed write left in the file is never read through the page cache again.
+ * Threads: the lane's. What a failed write left in the file is never read through the page cache.
  */
 #include "spool_internal.h"
 #include "weir/clock.h"
@@ -63,8 +63,8 @@ void weir_lane_seal(struct weir_spool *spool, bool cut)
     }
 }
 
-/* A new active segment. The old one is sealed only when there is a new one: with the disk full, small
- * commits still go into what is left of it. */
+/* A new active segment. The old one is sealed only when there is a new one: with the disk full,
+ * small commits still go into what is left of it. */
 static enum weir_status take(struct weir_spool *spool, uint64_t size)
 {
     struct weir_segment segment;
@@ -182,7 +182,7 @@ static enum weir_status flush(struct weir_spool *spool, struct gathering *gather
     return WEIR_OK;
 }
 
-/* The parts are used up by the write, and never written through: the cast away of const is writev's. */
+/* What parts point to is never written through: that const goes is writev's doing. */
 static void gather(struct weir_spool *spool, struct gathering *gathered, const void *data,
                    uint64_t size)
 {
@@ -220,7 +220,7 @@ static enum weir_status write_commit(struct weir_spool *spool, const struct weir
     return weir_disk_status(spool->disk.ops->sync(spool->disk.self, spool->active.file));
 }
 
-/* Headers, bytes, sync. WEIR_ENOMEM, before anything was written; else a failure taints the file. */
+/* Headers, bytes, sync. WEIR_ENOMEM: nothing was written; any other failure taints the file. */
 static enum weir_status put(struct weir_spool *spool, struct weir_spool_job *jobs, uint32_t count,
                             uint64_t size)
 {

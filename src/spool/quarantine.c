@@ -4,10 +4,10 @@
  *
  *   quarantine/0000000000000003-00000000000a4000   bytes of a segment, from that offset on
  *   quarantine/0000000000000004.segment            a file that is no segment at all
- *   set-aside/0000000000000005.segment             one of another version: for the release that knows it
+ *   set-aside/0000000000000005.segment             of another version: for a release that knows it
  *
- *   I1  what is in quarantine/ takes at most an eighth of the spool's limit, and 1 GiB; what does not
- *       fit is dropped, and the log says so
+ *   I1  what is in quarantine/ takes at most an eighth of the spool's limit, and 1 GiB; what does
+ *       not fit is dropped, and the log says so
  *   I2  a copy that fails is logged, and the start goes on
  *
  * Bytes are copied with reads past the page cache: after a failed write the cache lies. Copies are

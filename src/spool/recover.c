@@ -295,8 +295,9 @@ static void add_ids(struct weir_recovery *recovery, int64_t wall_ns)
     }
 }
 
-/* Where a segment's numbers begin and end is read off its neighbours where the notes of it were lost:
- * they are noted now, while the neighbours are still there. What nothing proves is not among them. */
+/* Where a segment's numbers begin and end is read off its neighbours where the notes of it were
+ * lost: they are noted now, while the neighbours are still there. What nothing proves is not among
+ * them. */
 static void note_spans(struct weir_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->segment_count; i++) {

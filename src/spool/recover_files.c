@@ -3,18 +3,18 @@
  * Which files of the directory are segments.
  *
  *   <number>.segment ── header reads, number is the name's ──────────────► a segment
- *        │   ├ another version ───────────────────► set-aside/  ◄── taken back by a release that reads it
+ *        │   ├ another version ───────────────────► set-aside/  ◄─ taken back by who reads it
  *        │   ├ zeros, too short, or the header of an earlier life, and the release log knows of no
  *        │   │  record in it ─────────────────────► removed: it was made and never written
- *        │   └ garbage ───────────────────────────► quarantine/, whole; what the release log says it
- *        │                                          held is lost
+ *        │   └ garbage ───────────────────────────► quarantine/, whole; what the log says
+ *        │                                          it held is lost
  *   <number>.spare, all in quarantine/, set-aside/ ──► their numbers are taken
  *
  *   I1  no file stops the start; only the directory itself does
  *   I2  a number that any name here begins with is not used again
  *
- * A name is made durable before its header is: so a file with another's header, or with none, is what
- * a crash leaves, and no damage. Runs once, before any thread.
+ * A name is made durable before its header is: so a file with another's header, or with none, is
+ * what a crash leaves, and no damage. Runs once, before any thread.
  */
 #include "recover_internal.h"
 #include "weir/log.h"

@@ -80,8 +80,8 @@ WEIR_MUST_USE enum weir_status weir_recover_verify(struct weir_recovery *recover
 
 /* -- recover_losses.c -- */
 
-/* Finds what was acknowledged and is not there, counts it, copies what is left to quarantine/. Fills
- * `kept`, and adds to `lost`. WEIR_ENOMEM. */
+/* Finds what was acknowledged and is not there, counts it, copies what is left to quarantine/.
+ * Fills `kept`, and adds to `lost`. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_recover_losses(struct weir_recovery *recovery);
 
 /* Where the next record would begin. */

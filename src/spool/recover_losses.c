@@ -2,13 +2,13 @@
 /*
  * What was acknowledged and is not there.
  *
- *   proven        of an epoch: the highest number that a record's `durable` or a note says was durable
+ *   proven        of an epoch: the highest number that a record or a note says was durable
  *   a segment     should hold [first, last]: from its SEGMENT note; where that is missing, from its
  *                 first record (less its place in its commit) or the segment before it, to the
  *                 segment behind it, or to what is proven
  *   missing       first..last, not above proven, in no segment, and not noted as lost before
  *
- *     [ header ][ 7 ][ 8 ][ ##### ][ 11 ][ #### pad ]     first 7, last 12: 9, 10 and 12 are missing
+ *     [ header ][ 7 ][ 8 ][ ##### ][ 11 ][ #### pad ]     first 7, last 12: 9, 10, 12 missing
  *                         └ range ┘      └ range ┘        ranges go to quarantine/
  *
  *   I1  a number missing because its segment was released is not lost: released segments have no

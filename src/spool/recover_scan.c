@@ -8,14 +8,14 @@
  *
  *   I1  a record is found when its header's checksum is right and its payload ends within the file:
  *       whatever lies before it
- *   I2  a resync goes to the end of the file: what is behind damage, or behind a torn commit, is found
+ *   I2  a resync goes to the end of the file: what is behind damage, or a torn commit, is found
  *   I3  no read is larger than the window, which is made once for a segment; payloads are read in
  *       pieces only to be checked
  *
  * Reads go past the page cache, so what is found is what the disk has. A block that cannot be read
  * counts as zeros. The cost: a page or so for each record, and all bytes behind the last one; that
- * is little, because a segment is sealed when the next commit does not fit, and an active one is cut
- * at the next start.
+ * is little, because a segment is sealed when the next commit does not fit, and an active one is
+ * cut at the next start.
  */
 #include "recover_internal.h"
 #include "weir/log.h"

@@ -148,8 +148,8 @@ WEIR_MUST_USE enum weir_status weir_spool_recover(struct weir_spool *spool, stru
 
 /* -- lane_write.c -- */
 
-/* Takes jobs chained by plan.next, at most a segment's worth, through one write and one sync. WEIR_OK:
- * durable and booked. WEIR_EFULL: nothing was written. WEIR_EIO: the spool has failed. */
+/* Takes jobs chained by plan.next, at most a segment's worth, through one write and one sync.
+ * WEIR_OK: durable and booked. WEIR_EFULL: nothing was written. WEIR_EIO: the spool has failed. */
 WEIR_MUST_USE enum weir_status weir_lane_write(struct weir_spool *spool,
                                                struct weir_spool_job *jobs, uint32_t count,
                                                uint64_t size);

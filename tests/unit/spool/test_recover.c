@@ -202,13 +202,14 @@ static void test_files_that_are_none(void **state)
     (void)state;
     fill(2);
     rig_stop();
-    char command[384];
+    char command[384]; /* tidy: allow banned -- files that no function of ours would make */
     (void)snprintf(command, sizeof command,
                    "cd %s && touch 0000000000000009.segment hello 000.segment && "
                    "head -c 70000 /dev/zero >000000000000000a.segment && "
                    "head -c 70000 /dev/urandom >000000000000000b.segment && "
                    "mkdir 000000000000000c.segment && chmod 600 *.segment",
                    rig.path);
+    /* tidy: allow banned -- files that no function of ours would make */
     assert_int_equal(system(command), 0);
     rig_start();
     assert_int_equal(rig.report.records, 2);
@@ -327,7 +328,7 @@ static void test_without_its_log_all_comes_again(void **state)
     fill(4);
     assert_int_equal(rig_drain(0, NULL), 4);
     rig_stop();
-    char command[128];
+    char command[128]; /* tidy: allow banned -- whatever the log's files are called */
     (void)snprintf(command, sizeof command, "rm %s/notes.*", rig.path);
     assert_int_equal(system(command), 0);
     rig_start();
