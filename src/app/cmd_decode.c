@@ -9,8 +9,8 @@
  *                                        points: a JSON line each, or one OTLP/JSON request ◄┘
  *
  * What a file is, weir/source.h tells by its content; a segment of a spool by its header. All that
- * is neither is one record, as Firehose would carry it. What is quarantined is told on standard error
- * with its reason.
+ * is neither is one record, as Firehose would carry it. What is quarantined is told on standard
+ * error with its reason.
  *
  *   I1  memory has no budget here: whoever decodes a file on a desk wants all of it
  *   I2  nothing is printed of a body that is damaged; the exit code is 1 then, and what else the

@@ -19,10 +19,10 @@
 #include "replay_feed.h"
 #include "weir/clock.h"
 #include <errno.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { PAUSE_MS = 100, STILL_MARGIN_S = 60, DESTINATION_MAX = 64 };
 
@@ -69,10 +69,9 @@ void weir_replay_feed_stop(void)
     feed.worker = NULL;
 }
 
-static void pause_ms(long ms)
+static void pause_a_moment(void)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&left, NULL); /* a signal ends it early: so much the better */
+    (void)poll(NULL, 0, PAUSE_MS); /* a signal ends it early: so much the better */
 }
 
 /* relaxed: partner is whoever found the failure; a moment late is a moment late */
@@ -180,7 +179,7 @@ enum weir_status weir_replay_feed_submit(void *self, const struct weir_replay_it
         if (status != WEIR_EAGAIN && status != WEIR_EFULL) {
             return status;
         }
-        pause_ms(PAUSE_MS);
+        pause_a_moment();
     }
 }
 
@@ -231,6 +230,6 @@ enum weir_status weir_replay_feed_wait(struct weir_service *service, uint64_t *r
         if (weir_clock_mono_ns() - since > patience) {
             return WEIR_ETIMEOUT;
         }
-        pause_ms(PAUSE_MS);
+        pause_a_moment();
     }
 }

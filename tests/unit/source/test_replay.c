@@ -12,6 +12,7 @@
 #include "weir/envelope.h"
 #include "weir/mem.h"
 #include "weir/replay.h"
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -133,14 +134,20 @@ static int set_up(void **state)
     return mkdtemp(folder) == NULL ? 1 : 0;
 }
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
+{
+    (void)about;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
-    char command[TEXT_SIZE];
     weir_disk_close(&disk);
     simdisk_free(sim);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void write_file(const char *name, struct weir_bytes bytes)
