@@ -59,10 +59,12 @@ static bool may_go_on(ssize_t result, int *idle)
 
 /* A short count ends the file or does not; the file's size tells. Reading on after the end would
  * do too, but not bypassing the cache: the offset is no multiple of the block there. */
-static bool at_end(const struct weir_disk *disk, int file, uint64_t offset)
+static enum weir_status look_for_end(const struct weir_disk *disk, int file, uint64_t offset,
+                                     bool *ret_end)
 {
     int64_t size = disk->ops->size(disk->self, file);
-    return size >= 0 && offset >= (uint64_t)size;
+    *ret_end = size >= 0 && offset >= (uint64_t)size;
+    return size >= 0 ? WEIR_OK : transfer_status((ssize_t)size);
 }
 
 /* tidy: allow parameters -- as pread(2), which it completes */
@@ -72,7 +74,8 @@ enum weir_status weir_disk_read(const struct weir_disk *disk, int file, void *da
     uint8_t *memory = data;
     size_t done = 0;
     int idle = 0;
-    while (done < size) {
+    bool end = false;
+    while (done < size && !end) {
         ssize_t got = disk->ops->pread(disk->self, file, memory + done, size - done, offset + done);
         if (got > 0) {
             WEIR_ASSERT((size_t)got <= size - done);
@@ -83,8 +86,8 @@ enum weir_status weir_disk_read(const struct weir_disk *disk, int file, void *da
         } else if (!may_go_on(got, &idle)) {
             return transfer_status(got);
         }
-        if (got > 0 && done < size && at_end(disk, file, offset + done)) {
-            break;
+        if (got > 0 && done < size) {
+            WEIR_TRY(look_for_end(disk, file, offset + done, &end));
         }
     }
     *ret_size = done;
