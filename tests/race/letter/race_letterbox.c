@@ -8,11 +8,10 @@
 
 #include <cmocka.h>
 
+#include "counting.h"
 #include "simdisk.h"
 #include "weir/letterbox.h"
-#include "weir/metrics.h"
 #include "weir/panic.h"
-#include "weir/rcu.h"
 #include "weir/thread.h"
 #include <stdatomic.h>
 
@@ -57,7 +56,7 @@ static void test_every_letter_comes_back_once(void **state)
     struct weir_letterbox_options options = {
         .disk = simdisk_disk(sim), .limit = 64 << 20, .file_bytes = 32 << 10};
     struct weir_letterbox *box = NULL;
-    assert_int_equal(weir_metrics_start(), WEIR_OK);
+    counting_start();
     assert_int_equal(weir_letterbox_open(&options, &box), WEIR_OK);
     assert_int_equal(weir_letterbox_start(box), WEIR_OK);
     for (int i = 0; i < THREADS; i++) {
@@ -73,7 +72,7 @@ static void test_every_letter_comes_back_once(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(atomic_load_explicit(&senders[i].done, memory_order_acquire), LETTERS);
     }
-    weir_metrics_stop();
+    counting_stop();
     simdisk_free(sim);
 }
 
