@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 16 };
+enum { DIGITS = 16, READ_TRIES = 3 };
 
 enum verdict { GOOD, OTHER_VERSION, UNUSED, GARBAGE };
 
@@ -111,25 +111,41 @@ static enum verdict judge(const uint8_t *bytes, size_t size, struct weir_found_s
     return GOOD;
 }
 
-/* Reads the header of a file at `path`. */
-static enum verdict examine(const struct weir_disk *disk, const char *path,
-                            struct weir_found_segment *segment, struct weir_frame_segment *header)
+static enum weir_status read_head(const struct weir_disk *disk, const char *path, uint8_t *bytes,
+                                  uint64_t *ret_size, size_t *ret_got)
 {
     int file = disk->ops->open(disk->self, path, WEIR_DISK_READ);
     if (file < 0) {
-        return GARBAGE;
+        return WEIR_EIO;
     }
-    enum verdict verdict = GARBAGE;
     int64_t size = disk->ops->size(disk->self, file);
+    enum weir_status status =
+        size < 0 ? WEIR_EIO
+                 : weir_disk_read(disk, file, bytes, WEIR_FRAME_SEGMENT_HEADER, 0, ret_got);
+    disk->ops->close(disk->self, file);
+    *ret_size = size < 0 ? 0 : (uint64_t)size - (uint64_t)size % WEIR_DISK_BLOCK;
+    return status == WEIR_OK ? WEIR_OK : WEIR_EIO;
+}
+
+/* Reads the header of a file at `path`. An error may pass, and must not cost a whole segment: so it
+ * is tried again. What cannot be read then is damage. Without memory nothing is known (`failed`). */
+static enum verdict examine(struct weir_recovery *recovery, const char *path,
+                            struct weir_found_segment *segment, struct weir_frame_segment *header)
+{
+    enum verdict verdict = GARBAGE;
     uint8_t *bytes = weir_mem_aligned(WEIR_DISK_BLOCK, WEIR_FRAME_SEGMENT_HEADER);
-    size_t got = 0;
-    if (size >= 0 && bytes != NULL &&
-        weir_disk_read(disk, file, bytes, WEIR_FRAME_SEGMENT_HEADER, 0, &got) == WEIR_OK) {
-        segment->size = (uint64_t)size - (uint64_t)size % WEIR_DISK_BLOCK;
-        verdict = judge(bytes, got, segment, header);
+    if (bytes == NULL) {
+        recovery->failed = true;
+        return GOOD;
+    }
+    for (int i = 0; i < READ_TRIES; i++) {
+        size_t got = 0;
+        if (read_head(&recovery->spool->disk, path, bytes, &segment->size, &got) == WEIR_OK) {
+            verdict = judge(bytes, got, segment, header);
+            break;
+        }
     }
     weir_mem_free(bytes);
-    disk->ops->close(disk->self, file);
     return verdict;
 }
 
@@ -148,7 +164,7 @@ static bool sort_out(struct weir_recovery *recovery, struct weir_found_segment *
     struct weir_frame_segment header;
     char name[WEIR_DISK_NAME_MAX];
     weir_spool_segment_name(segment->number, NULL, name);
-    enum verdict verdict = examine(disk, name, segment, &header);
+    enum verdict verdict = examine(recovery, name, segment, &header);
     bool known = weir_recover_span(recovery, segment->number) != NULL;
     if (verdict == GOOD) {
         return true;
@@ -183,7 +199,7 @@ static bool take_back(struct weir_recovery *recovery, uint64_t number)
     char to[WEIR_DISK_NAME_MAX];
     weir_spool_segment_name(number, SPOOL_NAME_SET_ASIDE, from);
     weir_spool_segment_name(number, NULL, to);
-    return examine(disk, from, &segment, &header) == GOOD &&
+    return examine(recovery, from, &segment, &header) == GOOD && !recovery->failed &&
            disk->ops->rename(disk->self, from, to) == 0 &&
            disk->ops->sync_directory(disk->self, "") == 0;
 }
@@ -226,5 +242,5 @@ enum weir_status weir_recover_files(struct weir_recovery *recovery)
         }
     }
     recovery->segment_count = kept;
-    return WEIR_OK;
+    return recovery->failed ? WEIR_ENOMEM : WEIR_OK;
 }
