@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 16, READ_TRIES = 3 };
+enum { DIGITS = 16 };
 
 enum verdict { GOOD, OTHER_VERSION, UNUSED, GARBAGE };
 
@@ -138,7 +138,7 @@ static enum verdict examine(struct weir_recovery *recovery, const char *path,
         recovery->failed = true;
         return GOOD;
     }
-    for (int i = 0; i < READ_TRIES; i++) {
+    for (int i = 0; i < WEIR_RECOVER_TRIES; i++) {
         size_t got = 0;
         if (read_head(&recovery->spool->disk, path, bytes, &segment->size, &got) == WEIR_OK) {
             verdict = judge(bytes, got, segment, header);

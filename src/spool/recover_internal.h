@@ -7,6 +7,8 @@
 /*
  * What the parts of a start share. recover.c has the picture.
  */
+enum { WEIR_RECOVER_TRIES = 3 }; /* of a read or an open: an error that passes costs nothing */
+
 struct weir_found { /* a record whose header checks */
     uint64_t lsn, durable;
     uint64_t offset, extent, payload_size;

@@ -82,7 +82,10 @@ static enum weir_status open_scan(const struct weir_disk *disk,
     char name[WEIR_DISK_NAME_MAX];
     weir_spool_segment_name(segment->number, NULL, name);
     *ret = (struct scan){.disk = disk, .size = segment->size};
-    ret->file = disk->ops->open(disk->self, name, WEIR_DISK_READ);
+    ret->file = -1;
+    for (int i = 0; i < WEIR_RECOVER_TRIES && ret->file < 0; i++) {
+        ret->file = disk->ops->open(disk->self, name, WEIR_DISK_READ);
+    }
     if (ret->file < 0) {
         return weir_disk_status(ret->file);
     }
@@ -228,9 +231,11 @@ static bool is_whole(const struct scan *scan, const struct weir_frame_segment *h
     size_t skipped = (size_t)(found->offset - begin);
     struct weir_frame_record record;
     size_t header_size = 0;
-    bool whole =
-        weir_disk_read(scan->disk, scan->file, memory, (size_t)size, begin, &got) == WEIR_OK &&
-        got >= skipped;
+    enum weir_status status = WEIR_EIO;
+    for (int i = 0; i < WEIR_RECOVER_TRIES && status != WEIR_OK; i++) {
+        status = weir_disk_read(scan->disk, scan->file, memory, (size_t)size, begin, &got);
+    }
+    bool whole = status == WEIR_OK && got >= skipped;
     struct weir_bytes bytes = weir_bytes_of(memory + skipped, whole ? got - skipped : 0);
     whole =
         whole && weir_frame_record_read(header, bytes, &record, &header_size) == WEIR_OK &&
