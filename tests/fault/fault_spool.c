@@ -27,7 +27,7 @@
 #include <cmocka.h>
 
 #define CALLS_MAX 20000U
-#define SEEDS     3U
+#define SEEDS     8U
 
 static struct sim_world world;
 

@@ -69,7 +69,12 @@ struct sim_request *sim_read(struct sim_world *world, struct weir_spool *spool,
               (unsigned long long)place->size);
     SIM_CHECK(world, place->size % WEIR_DISK_BLOCK == 0, "a place that is not whole blocks");
     enum weir_status status = weir_backlog_read(spool, place, world->read_memory, &record, &body);
+    world->given_up = false;
     if (status == WEIR_EIO && !world->checking && sim_is_faulty(world)) {
+        return NULL;
+    }
+    world->given_up = status == WEIR_EMALFORMED && sim_is_faulty(world);
+    if (world->given_up) { /* a read that fails again and again */
         return NULL;
     }
     SIM_CHECK(world, status == WEIR_OK, "lsn %llx of segment %llu at %llu does not read: %s",

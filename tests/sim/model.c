@@ -19,6 +19,9 @@ void sim_fail(const struct sim_world *world, const char *format, ...)
             (unsigned long long)world->seed, world->life, world->step, world->doing,
             (unsigned long long)world->changes, (unsigned long long)world->states,
             world->checking ? ", in a trial recovery" : "");
+    fprintf(stderr, "  fault: call %llu of %llu, errno %d%s\n",
+            (unsigned long long)world->disk->fault.at, (unsigned long long)world->disk->calls,
+            world->disk->fault.error, world->disk->fault.on ? " from then on" : "");
     fprintf(stderr, "  again: sim_spool 1 %llu   (and add the number to tests/sim/seeds.txt)\n",
             (unsigned long long)world->seed);
     if (getenv("WEIR_SIM_ABORT") != NULL) {

@@ -86,7 +86,8 @@ struct sim_world {
     bool failed;                /* the spool said so, after a fault */
     bool faulty;                /* something other than the disk is made to fail */
     bool exact;                 /* what is settled is known to the spool, and not only to us */
-    bool draining;              /* the end: whatever is owed is delivered, oldest first */
+    bool given_up; /* sim_read: the ticket is gone, with a record that cannot be read */
+    bool draining; /* the end: whatever is owed is delivered, oldest first */
     bool checking;
     uint64_t states;              /* crash states looked at, of all worlds */
     uint32_t samples, exhaustive; /* crash states for each change; bound for trying all */

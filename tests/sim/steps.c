@@ -270,6 +270,9 @@ static void read_back(struct sim_world *world, const struct weir_backlog_place *
                       uint32_t target)
 {
     struct sim_request *request = sim_read(world, world->spool, place);
+    if (request == NULL && world->given_up) {
+        return;
+    }
     if (request == NULL || sim_chance(world, 6)) {
         weir_spool_settle(world->spool, place->ticket, place->destination, WEIR_KEPT);
         return;

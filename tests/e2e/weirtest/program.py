@@ -160,13 +160,13 @@ class Weir:
         return sum(value for (family, pairs), value in self.metrics().items()
                    if family == name and wanted <= pairs)
 
-    def wait_metric(self, condition, seconds=20):
+    def wait_metric(self, condition, seconds=20, every=0.05):
         """Whether `condition()` comes true in time, asked every 50 ms."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if condition():
                 return True
-            time.sleep(0.05)
+            time.sleep(every)
         return False
 
     def resident(self):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A spool and a model of it side by side, through random commits, repetitions, settlements, steps of
- * the keeper, stops and kills, on a real directory:
+ * A spool and a model of it side by side, through random commits, repetitions, settlements, steps
+ * of the keeper, stops and kills, on a real directory:
  *
  *   P1  what was answered with OK is read back, byte for byte, until it is settled
  *   P2  what was settled, and noted by the keeper or a stop, never comes back
