@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several threads put letters while others look; each letter comes back once, and is on the disk. */
+/* Several threads put letters while others look; each letter comes back once, as durable. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
