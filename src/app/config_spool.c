@@ -11,8 +11,8 @@
  *                  + 4 segments  the one being written, the next, and room to recycle
  *                  + one body    which is a segment of its own when it is larger than one
  *
- *   dead_letter.limit  >=  one body in base64, else a warning: such a letter would wait for ever, but
- *                          bodies that must go there whole are rare
+ *   dead_letter.limit  >=  one body in base64, else a warning: such a letter would wait for ever,
+ *                          but bodies that must go there whole are rare
  *
  * All of it counts only with durability disk: keys that are written and do nothing are warned of.
  * Whether the directory can be used is not looked at here: whoever checks a configuration is often

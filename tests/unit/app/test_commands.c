@@ -191,6 +191,10 @@ static void check_tells_of_the_spool(void **state)
     assert_int_equal(run("check", "-c", memory, NULL), 0);
     assert_non_null(strstr(child.out, "# spool: none"));
     assert_non_null(strstr(child.out, "# dead letter: none"));
+    const char *same = file("same.yaml", child.out); /* says nothing that does nothing */
+    assert_int_equal(run("check", "-c", same, NULL), 0);
+    assert_null(strstr(child.err, "does nothing"));
+    assert_null(strstr(child.err, "there is none"));
 }
 
 static void check_tries_destinations(void **state)
