@@ -80,9 +80,9 @@ static size_t random_size(struct sim_world *world)
 {
     switch (sim_below(world, 16)) {
     case 0: return 0;
-    case 1: return 5000 + sim_below(world, 16000);
+    case 1: return world->size_most + sim_below(world, 6 * world->size_most);
     case 2: return sim_chance(world, 4) ? SIM_SEGMENT + sim_below(world, 20000) : 3;
-    default: return sim_below(world, 3000);
+    default: return sim_below(world, world->size_most);
     }
 }
 

@@ -89,7 +89,8 @@ struct sim_world {
     bool given_up; /* sim_read: the ticket is gone, with a record that cannot be read */
     bool draining; /* the end: whatever is owed is delivered, oldest first */
     bool checking;
-    uint64_t states;              /* crash states looked at, of all worlds */
+    uint64_t states; /* crash states looked at, of all worlds */
+    uint32_t lives, steps, size_most;
     uint32_t samples, exhaustive; /* crash states for each change; bound for trying all */
     uint8_t *read_memory;         /* SIM_MEMORY, aligned */
     uint32_t again_in;            /* changes until the power goes in a trial too */

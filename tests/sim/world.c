@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define LIVES  5U
-#define STEPS  24U
 #define ROUNDS 64U
 
 static uint64_t file_bytes(const struct sim_world *world)
@@ -203,9 +201,13 @@ void sim_begin(struct sim_world *world)
     world->next = simdisk_new(world->seed + 1);
     world->scratch = simdisk_new(world->seed + 2);
     world->again = simdisk_new(world->seed + 3);
-    bool deep = sim_chance(world, 4);
-    world->exhaustive = deep ? 600 : 24;
-    world->samples = deep ? 24 : 6;
+    /* Many states of small worlds, where each costs little, and some of large ones. */
+    bool large = sim_chance(world, 6);
+    world->lives = large ? 5 : 3;
+    world->steps = large ? 24 : 10;
+    world->size_most = large ? 3000 : 600;
+    world->exhaustive = large ? 16 : 512;
+    world->samples = large ? 4 : 24;
 }
 
 void sim_end(struct sim_world *world)
@@ -219,10 +221,10 @@ void sim_end(struct sim_world *world)
 void sim_run(struct sim_world *world)
 {
     sim_begin(world);
-    for (world->life = 0; world->life < LIVES; world->life++) {
+    for (world->life = 0; world->life < world->lives; world->life++) {
         bool clean = false;
         if (begin_life(world)) {
-            while (world->step < STEPS && !world->crashed && !world->failed) {
+            while (world->step < world->steps && !world->crashed && !world->failed) {
                 step(world);
             }
             clean = !world->crashed;
