@@ -74,12 +74,7 @@ static uint64_t get64(const uint8_t *in)
 
 static bool all_zero(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
 static uint32_t seed_of(uint64_t salt)

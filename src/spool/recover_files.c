@@ -84,12 +84,7 @@ static int by_number(const void *a, const void *b)
 
 static bool is_zero(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
 static enum verdict judge(const uint8_t *bytes, size_t size, struct weir_found_segment *segment,
