@@ -51,8 +51,9 @@ enum weir_ids_verdict weir_ids_look(const struct weir_ids *ids, const struct wei
                                     int64_t wall_ns, struct weir_id *ret_found);
 
 /* Adds a committed one; true when an entry still within the window had to go for it. One of the
- * same key and another content stays beside it; of the same content the older one stays alone (a
- * log may say a thing twice). O(1), and what expires. */
+ * same key and another content stays beside it; of the same content the older one stays alone,
+ * with the new lsn (a log may say a thing twice; what nobody took is accepted anew). O(1), and
+ * what expires. */
 bool weir_ids_add(struct weir_ids *ids, const struct weir_id *id);
 
 /* Drops what is older than the window. O(dropped). */

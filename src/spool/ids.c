@@ -211,7 +211,9 @@ void weir_ids_expire(struct weir_ids *ids, int64_t wall_ns)
 bool weir_ids_add(struct weir_ids *ids, const struct weir_id *id)
 {
     weir_ids_expire(ids, id->wall_ns);
-    if (ids->exact.places[index_find(ids, &ids->exact, id)] != 0) {
+    uint32_t known = ids->exact.places[index_find(ids, &ids->exact, id)];
+    if (known != 0) {
+        ids->entries[known - 1].lsn = id->lsn; /* accepted anew: nobody had taken it */
         return false;
     }
     bool is_full = ids->count == ids->capacity;

@@ -240,6 +240,10 @@ static bool is_new(struct weir_spool *spool, struct weir_spool_job *job, int64_t
     enum weir_ids_verdict verdict = weir_ids_look(spool->ids, &id, wall_ns, &found);
     spool_unlock(&spool->ids_lock);
     job->plan.keyed = true;
+    if (verdict == WEIR_IDS_REPEATED && spool->durability == WEIR_DURABILITY_DELIVERED &&
+        weir_ledger_nobody_has(spool->ledger, found.lsn)) {
+        verdict = WEIR_IDS_NEW; /* it was given back to its sender: this is the other try */
+    }
     if (verdict == WEIR_IDS_REPEATED) {
         weir_metrics_add(spool->lane.series_deduplicated, 1);
         job->status = WEIR_EEXIST;

@@ -136,6 +136,10 @@ void weir_ledger_commit(struct weir_ledger *ledger, struct weir_ledger_segment *
  * KEPT (nobody has it: the sender must come again, with another try or elsewhere). */
 void weir_ledger_attach(struct weir_ledger *ledger, uint64_t lsn, struct weir_spool_job *job);
 
+/* Whether the request with this number, not in memory any more, may have been kept by nobody: then
+ * a repetition of it is none. */
+bool weir_ledger_nobody_has(struct weir_ledger *ledger, uint64_t lsn);
+
 /* WEIR_ETIMEOUT to all that have waited too long; returns when the next one will have
  * (INT64_MAX: nobody waits). */
 int64_t weir_ledger_expire(struct weir_ledger *ledger, int64_t mono_ns);
@@ -173,6 +177,10 @@ const struct weir_ledger_segment *weir_ledger_segment_of(const struct weir_ticke
 /* A note read at start, after all segments were scanned: DONE, PART, ATTEMPTED and LOST are applied
  * to records that are here; of others only LOST is kept. Other kinds: nothing. */
 void weir_ledger_replay(struct weir_ledger *ledger, const struct weir_note *note);
+
+/* Points that were on their way to a destination when the process before this one ended, and are
+ * not noted as settled: they may come a second time. After the last weir_ledger_replay. */
+uint64_t weir_ledger_repeats(struct weir_ledger *ledger);
 
 /* Whether `lsn` was counted as lost before (LOST). */
 bool weir_ledger_is_lost(struct weir_ledger *ledger, uint64_t lsn);

@@ -79,6 +79,19 @@ void weir_ledger_attach(struct weir_ledger *ledger, uint64_t lsn, struct weir_sp
     weir_ledger_tell(told);
 }
 
+bool weir_ledger_nobody_has(struct weir_ledger *ledger, uint64_t lsn)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    const struct weir_ticket *ticket = ledger->ticket_last;
+    while (ticket != NULL && ticket->lsn > lsn) {
+        ticket = ticket->previous;
+    }
+    bool in_memory = ticket != NULL && ticket->lsn == lsn;
+    bool nobody = !in_memory && may_have_failed(ledger, lsn);
+    pthread_mutex_unlock(&ledger->mutex);
+    return nobody;
+}
+
 /* Takes those of a ticket's jobs out that were received `before_ns` or earlier. Returns the
  * earliest of the others; INT64_MAX: none. */
 static int64_t take_late(struct weir_ledger *ledger, struct weir_ticket *ticket, int64_t before_ns,

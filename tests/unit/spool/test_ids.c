@@ -220,6 +220,7 @@ static bool list_add(struct list *list, const struct weir_id *id)
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->entries[i].key[0] == id->key[0] &&
             list->entries[i].content_crc == id->content_crc) {
+            list->entries[i].lsn = id->lsn;
             return false;
         }
     }

@@ -337,6 +337,23 @@ static void test_delivered_gives_up(void **state)
     }
 }
 
+static void test_delivered_what_nobody_took_may_come_again(void **state)
+{
+    (void)state;
+    rig.options.durability = WEIR_DURABILITY_DELIVERED;
+    rig_start();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(job_submit(1, 100, 1), WEIR_OK);
+        weir_spool_settle(rig.spool, jobs[1].job.ticket, 0, WEIR_KEPT);
+        assert_int_equal(jobs[1].delivery, WEIR_ECLOSED);
+    }
+    assert_int_equal(job_submit(1, 100, 1), WEIR_OK);
+    weir_spool_settle(rig.spool, jobs[1].job.ticket, 0, WEIR_SETTLED);
+    assert_int_equal(jobs[1].delivery, WEIR_OK);
+    assert_int_equal(job_submit(1, 100, 1), WEIR_EEXIST);
+    assert_int_equal(jobs[1].delivery, WEIR_OK);
+}
+
 static void test_memory_knows_ids_only(void **state)
 {
     (void)state;
@@ -378,6 +395,7 @@ int main(void)
         TEST(test_nothing_is_allocated_after_warm_up),
         TEST(test_delivered_waits_for_every_destination),
         TEST(test_delivered_gives_up),
+        TEST(test_delivered_what_nobody_took_may_come_again),
         TEST(test_memory_knows_ids_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
