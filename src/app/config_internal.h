@@ -39,8 +39,9 @@ enum weir_schema_kind {
 
 enum {
     WEIR_SCHEMA_SECRET = 1,
-    WEIR_SCHEMA_NONE = 2, /* the word `none` may stand for the list */
-    WEIR_SCHEMA_EMPTY = 4 /* a text of nothing is as good as not written */
+    WEIR_SCHEMA_NONE = 2,  /* the word `none` may stand for the list */
+    WEIR_SCHEMA_EMPTY = 4, /* a text of nothing is as good as not written */
+    WEIR_SCHEMA_IDLE = 8   /* where it does not apply it may be written, but is not printed */
 };
 
 struct weir_schema {

@@ -124,27 +124,27 @@ const struct weir_schema weir_schema_ingest[] = {
     END};
 
 const struct weir_schema weir_schema_spool[] = {
-    {"directory", WEIR_SCHEMA_TEXT, AT(spool, directory), .applies = is_on_disk,
-     .valid = weir_config_valid_file,
+    {"directory", WEIR_SCHEMA_TEXT, AT(spool, directory), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_on_disk, .valid = weir_config_valid_file,
      .help = "where accepted requests are kept; made if absent, in a directory that is there"},
-    {"limit", WEIR_SCHEMA_SIZE, AT(spool, limit), .applies = is_on_disk, .min = MIB,
-     .max = 65536 * GIB,
+    {"limit", WEIR_SCHEMA_SIZE, AT(spool, limit), .flags = WEIR_SCHEMA_IDLE, .applies = is_on_disk,
+     .min = MIB, .max = 65536 * GIB,
      .help = "the most that it may take on disk; requests past it are answered 503"},
     {"durability", WEIR_SCHEMA_CHOICE, AT(spool, durability), .choices = durabilities,
      .help = "what an answer of 200 promises: on this disk; delivered; or until the process ends "
              "(memory)"},
-    {"segment_size", WEIR_SCHEMA_SIZE, AT(spool, segment_size), .applies = is_on_disk, .min = 0,
-     .max = 16 * GIB,
+    {"segment_size", WEIR_SCHEMA_SIZE, AT(spool, segment_size), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_on_disk, .min = 0, .max = 16 * GIB,
      .help = "size of its files; 0: the smaller of 256MiB and a thirty-second of limit"},
-    {"format", WEIR_SCHEMA_COUNT, AT(spool, format), .applies = is_on_disk,
-     .min = WEIR_FRAME_VERSION_MIN, .max = WEIR_FRAME_VERSION,
+    {"format", WEIR_SCHEMA_COUNT, AT(spool, format), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_on_disk, .min = WEIR_FRAME_VERSION_MIN, .max = WEIR_FRAME_VERSION,
      .help = "version of the files that are written; the previous one lets the previous release "
              "read them"},
-    {"backlog_rate", WEIR_SCHEMA_SIZE, AT(spool, backlog_rate), .applies = is_on_disk, .min = 0,
-     .max = 1024 * GIB,
+    {"backlog_rate", WEIR_SCHEMA_SIZE, AT(spool, backlog_rate), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_on_disk, .min = 0, .max = 1024 * GIB,
      .help = "bytes a second that are read back after an outage or a start; 0: no bound"},
     {"delivered_timeout", WEIR_SCHEMA_DURATION, AT(spool, delivered_timeout_ns),
-     .applies = is_delivered, .min = 100 * MS, .max = 170 * S,
+     .flags = WEIR_SCHEMA_IDLE, .applies = is_delivered, .min = 100 * MS, .max = 170 * S,
      .help = "durability delivered: how long a request waits for its delivery, then 503; Firehose "
              "itself gives up after 180s"},
     END};
@@ -162,10 +162,11 @@ const struct weir_schema weir_schema_dead_letter[] = {
      .valid = weir_config_valid_file,
      .help = "where data is kept that no destination will take; default: dead-letter in "
              "spool.directory with durability disk, else nowhere"},
-    {"limit", WEIR_SCHEMA_SIZE, AT(dead_letter, limit), .applies = has_letters, .min = 4 * KIB,
-     .max = 65536 * GIB, .help = "the most that its files may take"},
-    {"when_full", WEIR_SCHEMA_CHOICE, AT(dead_letter, when_full), .applies = has_letters,
-     .choices = when_full,
+    {"limit", WEIR_SCHEMA_SIZE, AT(dead_letter, limit), .flags = WEIR_SCHEMA_IDLE,
+     .applies = has_letters, .min = 4 * KIB, .max = 65536 * GIB,
+     .help = "the most that its files may take"},
+    {"when_full", WEIR_SCHEMA_CHOICE, AT(dead_letter, when_full), .flags = WEIR_SCHEMA_IDLE,
+     .applies = has_letters, .choices = when_full,
      .help = "at the limit: answer 503 (reject), or drop the oldest file (evict)"},
     END};
 

@@ -273,11 +273,11 @@ static void match_rows(struct weir_config_reader *reader, const yaml_node_t *nod
     }
 }
 
-/* A key that belongs to another type of destination. */
+/* A key that belongs to another type of destination. What is only idle, config_spool.c tells. */
 static void check_applies(struct weir_config_reader *reader, const struct weir_schema *row,
                           const yaml_node_t *value, const void *target)
 {
-    if (row->applies == NULL || row->applies(target)) {
+    if (row->applies == NULL || (row->flags & WEIR_SCHEMA_IDLE) != 0 || row->applies(target)) {
         return;
     }
     size_t before = path_push(reader, row->name, 0);
