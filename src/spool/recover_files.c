@@ -123,7 +123,7 @@ static enum weir_status read_head(const struct weir_disk *disk, const char *path
 }
 
 /* Reads the header of a file at `path`. An error may pass, and must not cost a whole segment: so it
- * is tried again. What cannot be read then is damage. Without memory nothing is known (`failed`). */
+ * is tried again. What cannot be read then is damage. Without memory nothing is known: `failed`. */
 static enum verdict examine(struct weir_recovery *recovery, const char *path,
                             struct weir_found_segment *segment, struct weir_frame_segment *header)
 {
