@@ -207,8 +207,9 @@ static enum weir_status check(uint64_t number, struct weir_bytes bytes,
     return WEIR_OK;
 }
 
-/* The file is the log: its notes are visited, its torn tail is cut. When it cannot be written any
- * more the log has failed, and a snapshot helps. */
+/* The file is the log: its notes are visited, its torn tail is cut. What an earlier process wrote
+ * and did not sync may be among them, so it is synced: from now on they are acted upon. When it
+ * cannot be written any more the log has failed, and a snapshot helps. */
 static void take_over(struct weir_notes *notes, struct weir_bytes bytes,
                       struct weir_notes_reader *reader)
 {
@@ -226,7 +227,8 @@ static void take_over(struct weir_notes *notes, struct weir_bytes bytes,
         disk->ops->open(disk->self, name_of("", notes->header.number).text, WEIR_DISK_WRITE);
     notes->failed =
         notes->file < 0 ||
-        (left.size > 0 && disk->ops->truncate(disk->self, notes->file, notes->size) < 0);
+        (left.size > 0 && disk->ops->truncate(disk->self, notes->file, notes->size) < 0) ||
+        disk->ops->sync(disk->self, notes->file) < 0;
 }
 
 /* One file, newest first. WEIR_OK: it is the log. WEIR_ENOTFOUND: it is not. */
