@@ -27,7 +27,11 @@
 #include <cmocka.h>
 
 #define CALLS_MAX 20000U
-#define SEEDS     8U
+#if defined(WEIR_ASAN) || defined(WEIR_TSAN)
+#define SEEDS 2U
+#else
+#define SEEDS 8U
+#endif
 
 static struct sim_world world;
 
@@ -36,7 +40,7 @@ static void begin(uint64_t seed)
     world.seed = seed;
     world.doing = "begin";
     sim_begin(&world);
-    simdisk_reserve(world.disk, 2048);
+    simdisk_reserve(world.disk, 512);
     world.options.count = SIM_DESTINATIONS;
     world.options.version = 0;
     world.options.limit = 12 * SIM_SEGMENT;

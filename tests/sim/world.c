@@ -5,8 +5,8 @@
  *   life   open ─► check everything ─► steps ─► stop, or the power goes at some change ─► next life
  *   end    no more power cuts: everything is delivered, and the spool must be empty
  *
- *   I1  the files are never larger than the limit; where a power cut brought removed ones back, they
- *       only get smaller until they are within it
+ *   I1  the files are never larger than the limit; where a power cut brought removed ones back,
+ *       they only get smaller until they are within it
  *   I2  a start says OK, unless a fault was injected
  *   I3  a spool that is closed has no file open
  */

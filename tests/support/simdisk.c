@@ -9,7 +9,7 @@
  *   I1  a page with more than one reference is never written
  *   I2  a clean slot's two pages are equal, unless a sync of it has failed: then reads through the
  *       cache see what the disk has not
- *   I3  a failed call changes nothing, but for a write that came up short and a sync that failed
+ *   I3  a failed call changes nothing, but for a sync that failed
  *
  * A direct read (WEIR_DISK_READ) sees dirty sectors, as the kernel writes them out first, and of
  * clean ones what the disk has. One thread; pages of all disks come from one free list.
@@ -410,6 +410,9 @@ static void op_done(void *self)
 {
     struct simdisk *disk = self;
     disk->locked = false;
+    for (uint32_t i = 0; i < SIMDISK_FILES; i++) {
+        disk->files[i].tainted = false; /* the next process does not know */
+    }
 }
 
 static const struct weir_disk_ops table = {
@@ -451,7 +454,7 @@ void simdisk_reserve(struct simdisk *disk, uint32_t pages)
         more_pages();
     }
     for (uint32_t i = 0; i < SIMDISK_FILES; i++) {
-        (void)simdisk_file_slot(&disk->files[i], 8 * SLOTS_AT_ONCE - 1);
+        (void)simdisk_file_slot(&disk->files[i], 2 * SLOTS_AT_ONCE - 1);
         disk->files[i].slot_count = 0;
     }
 }
@@ -482,19 +485,4 @@ void simdisk_set_fault(struct simdisk *disk, struct simdisk_fault fault)
     disk->fault = fault;
     disk->calls = 0;
     disk->faults = 0;
-}
-
-uint64_t simdisk_bytes(const struct simdisk *disk, const char *suffix)
-{
-    uint64_t total = 0;
-    size_t tail = strlen(suffix);
-    for (uint32_t i = 0; i < disk->now.count; i++) {
-        const struct simdisk_name *name = &disk->now.items[i];
-        size_t size = strlen(name->text);
-        if (name->file >= 0 && size >= tail && strchr(name->text, '/') == NULL &&
-            memcmp(name->text + size - tail, suffix, tail) == 0) {
-            total += disk->files[name->file].size;
-        }
-    }
-    return total;
 }

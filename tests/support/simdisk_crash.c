@@ -216,3 +216,18 @@ bool simdisk_flip(struct simdisk *disk, const char *name, uint64_t offset, uint8
     slot->cached = simdisk_page_ref(page);
     return true;
 }
+
+uint64_t simdisk_bytes(const struct simdisk *disk, const char *suffix)
+{
+    uint64_t total = 0;
+    size_t tail = strlen(suffix);
+    for (uint32_t i = 0; i < disk->now.count; i++) {
+        const struct simdisk_name *name = &disk->now.items[i];
+        size_t size = strlen(name->text);
+        if (name->file >= 0 && size >= tail && strchr(name->text, '/') == NULL &&
+            memcmp(name->text + size - tail, suffix, tail) == 0) {
+            total += disk->files[name->file].size;
+        }
+    }
+    return total;
+}

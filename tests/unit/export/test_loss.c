@@ -97,7 +97,8 @@ static void what_is_delivered_is_settled(void **state)
     assert_int_equal(scene_end(&play.scene, 10), 0);
     assert_int_equal(settled(&play), 135);
     assert_int_equal(box_waiting(&play.box), 0);
-    assert_int_equal(play.ticket.notes, 0); /* nothing failed */
+    assert_true(play.ticket.notes > 0);        /* that they were on their way */
+    assert_true(play.ticket.used_most_ns < S); /* and nothing failed */
 }
 
 static void check_letter(const struct weir_letter *letter)
@@ -419,7 +420,7 @@ static void a_blocked_destination_gives_the_window_back(void **state)
     assert_int_equal(scene_end(&play.scene, 10), 0);
     assert_true(play.ticket.notes > 0);
     assert_true(play.ticket.used_ns == 0);
-    assert_true(play.ticket.used_most_ns == 0);
+    assert_true(play.ticket.used_most_ns < 601 * S);
     assert_int_equal(settled(&play), 30);
 }
 

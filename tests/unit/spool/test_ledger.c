@@ -112,7 +112,7 @@ static void test_kept_waits_with_its_progress(void **state)
     rig_part(ledger, place.ticket, 0, (struct weir_span){5, 9}, WEIR_SETTLED);
     assert_int_equal(rig_look(ledger).records, 0);
     rig_assert_notes(ledger,
-                     "part 1-1 a 2 5/20 0;attempted 1-1 a 0 0/0 700;part 1-1 a 12 15/20 0;"
+                     "part 1-1 a 2 5/20 0;attempted 1-1 a 0 0/7 700;part 1-1 a 12 15/20 0;"
                      "done 1-1 a 0 0/0 0;durable 1-1  0 0/0 0;",
                      true);
     weir_ledger_free(ledger);
@@ -154,7 +154,7 @@ static void test_window_opened_anew_is_forgotten(void **state)
     assert_int_equal(place.first_wall_ns, 0);
     weir_ledger_settle(ledger, place.ticket, 0, WEIR_SETTLED);
     rig_assert_notes(ledger,
-                     "attempted 1-1 a 0 0/0 500;attempted 1-1 a 0 0/0 0;done 1-1 a 0 0/0 0;"
+                     "attempted 1-1 a 0 0/10 500;attempted 1-1 a 0 0/0 0;done 1-1 a 0 0/0 0;"
                      "durable 1-1  0 0/0 0;",
                      true);
     weir_ledger_free(ledger);
