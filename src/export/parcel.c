@@ -97,8 +97,18 @@ static void note_used(struct weir_export_parcel *parcel, int64_t now_ns)
         return;
     }
     parcel->noted_ns = now_ns;
-    parcel->noted_used_ns = used_ns(parcel, now_ns);
+    int64_t used = used_ns(parcel, now_ns);
+    parcel->noted_used_ns = used > 0 || parcel->base.retry.attempts == 0 ? used : 1;
     settler->attempted(settler->self, parcel->manifest, parcel->noted_used_ns);
+}
+
+/* Before the first attempt: if the process ends before the answer is noted, the points may come
+ * twice, and the next start says how many. */
+static void note_begin(struct weir_export_parcel *parcel, int64_t now_ns)
+{
+    if (parcel->noted_ns == 0) {
+        note_used(parcel, now_ns);
+    }
 }
 
 /* After a failure: about once a second is often enough, but a window that was opened anew must not
@@ -258,6 +268,7 @@ static void send_parcel(struct weir_export_destination *destination,
     fly(destination, parcel);
     if (parcel->attempts++ == 0) {
         parcel->first_wall_ns = weir_clock_wall_ns();
+        note_begin(parcel, weir_clock_mono_ns());
     }
     if (parcel->answer_lost) {
         parcel->answer_lost = false;

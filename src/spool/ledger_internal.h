@@ -34,6 +34,7 @@ struct weir_ledger_progress {
     struct weir_span *spans;
     uint32_t count, capacity;
     int64_t used_ns, first_wall_ns;
+    uint32_t attempted; /* points not settled when that was noted */
 };
 
 struct weir_ledger_progress_table {

@@ -142,6 +142,7 @@ static void put_attempted(struct weir_ledger *ledger, struct weir_buf *out,
                             .name = name_of(ledger, progress->slot),
                             .used_ns = progress->used_ns,
                             .wall_ns = progress->first_wall_ns,
+                            .total = progress->attempted,
                         });
 }
 

@@ -78,6 +78,7 @@ static void replay_attempted(struct weir_ledger *ledger, const struct weir_note 
     if (progress != NULL) {
         progress->used_ns = note->used_ns;
         progress->first_wall_ns = note->used_ns > 0 ? note->wall_ns : 0;
+        progress->attempted = note->used_ns > 0 ? note->total : 0;
     }
 }
 
@@ -125,4 +126,18 @@ void weir_ledger_replay(struct weir_ledger *ledger, const struct weir_note *note
     pthread_mutex_lock(&ledger->mutex);
     replay(ledger, note);
     pthread_mutex_unlock(&ledger->mutex);
+}
+
+uint64_t weir_ledger_repeats(struct weir_ledger *ledger)
+{
+    uint64_t points = 0;
+    pthread_mutex_lock(&ledger->mutex);
+    for (uint32_t chain = 0; chain < ledger->progress.chain_count; chain++) {
+        const struct weir_ledger_progress *progress = ledger->progress.chains[chain];
+        for (; progress != NULL; progress = progress->next) {
+            points += progress->attempted;
+        }
+    }
+    pthread_mutex_unlock(&ledger->mutex);
+    return points;
 }

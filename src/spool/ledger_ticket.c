@@ -264,6 +264,7 @@ static void attempt(struct weir_ledger *ledger, struct weir_ticket *ticket,
             ledger->wall_ns > used_ns ? ledger->wall_ns - used_ns : ledger->wall_ns;
     }
     progress->used_ns = used_ns > 0 ? used_ns : 0;
+    progress->attempted = used_ns > 0 ? destination->points : 0;
     progress->first_wall_ns = used_ns > 0 ? progress->first_wall_ns : 0;
     weir_ledger_note_attempted(ledger, ticket, progress);
 }

@@ -181,6 +181,7 @@ static void put_fields(struct writer *writer, const struct weir_note *note)
     case WEIR_NOTE_ATTEMPTED:
         put_number(writer, (uint64_t)note->used_ns, 8);
         put_number(writer, (uint64_t)note->wall_ns, 8);
+        put_number(writer, note->total, 4);
         put_name(writer, note->name);
         break;
     case WEIR_NOTE_SEGMENT:
@@ -263,6 +264,7 @@ static void get_fields(struct reader *reader, struct weir_note *note)
     case WEIR_NOTE_ATTEMPTED:
         note->used_ns = (int64_t)get_number(reader, 8);
         note->wall_ns = (int64_t)get_number(reader, 8);
+        note->total = (uint32_t)get_number(reader, 4);
         note->name = get_name(reader);
         break;
     case WEIR_NOTE_SEGMENT:

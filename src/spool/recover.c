@@ -391,6 +391,7 @@ static enum weir_status recover(struct weir_recovery *recovery, struct weir_now 
     struct weir_spool_stat stat = {.bytes = 0};
     weir_ledger_look(spool->ledger, &stat);
     recovery->report->records = stat.records;
+    recovery->report->repeats_possible = weir_ledger_repeats(spool->ledger);
     int64_t free_bytes = spool->disk.ops->free_bytes(spool->disk.self);
     spool->disk_free = free_bytes >= 0 ? (uint64_t)free_bytes : spool->disk_free;
     weir_spool_publish(spool);
