@@ -208,8 +208,8 @@ static enum weir_status check(uint64_t number, struct weir_bytes bytes,
 }
 
 /* The file is the log: its notes are visited, its torn tail is cut. What an earlier process wrote
- * and did not sync may be among them, so it is synced: from now on they are acted upon. When it
- * cannot be written any more the log has failed, and a snapshot helps. */
+ * and did not sync may be among them: the next append's sync covers it, before anything is done
+ * about it. When it cannot be written any more the log has failed, and a snapshot helps. */
 static void take_over(struct weir_notes *notes, struct weir_bytes bytes,
                       struct weir_notes_reader *reader)
 {
@@ -227,8 +227,7 @@ static void take_over(struct weir_notes *notes, struct weir_bytes bytes,
         disk->ops->open(disk->self, name_of("", notes->header.number).text, WEIR_DISK_WRITE);
     notes->failed =
         notes->file < 0 ||
-        (left.size > 0 && disk->ops->truncate(disk->self, notes->file, notes->size) < 0) ||
-        disk->ops->sync(disk->self, notes->file) < 0;
+        (left.size > 0 && disk->ops->truncate(disk->self, notes->file, notes->size) < 0);
 }
 
 /* One file, newest first. WEIR_OK: it is the log. WEIR_ENOTFOUND: it is not. */
@@ -289,7 +288,12 @@ static enum weir_status open_log(struct weir_notes *notes, unsigned version,
     if (status != WEIR_OK && status != WEIR_ENOTFOUND) {
         return status;
     }
-    clear_others(notes, &listing, status == WEIR_OK);
+    if (status == WEIR_OK && notes->disk.ops->sync_directory(notes->disk.self, "") < 0) {
+        notes->failed =
+            true; /* the winner's name may not last: the others stay, a snapshot helps */
+    } else {
+        clear_others(notes, &listing, status == WEIR_OK);
+    }
     notes->header.version = version;
     if (status == WEIR_OK) {
         return WEIR_OK;
