@@ -189,6 +189,9 @@ static void count_owed(struct look *look, const struct weir_frame_segment *heade
 
 static const char *shown(const char *name)
 {
+    if (name == NULL) {
+        return "(unnamed)";
+    }
     return name[0] == 0 ? "(dead letter)" : name;
 }
 
