@@ -271,6 +271,15 @@ static void clear_others(const struct weir_notes *notes, const struct listing *l
     }
 }
 
+/* The winner, its bytes and its name, before the others go. A failure ends the start: what is on the
+ * disk then is for the next process to read. */
+static enum weir_status make_sure(struct weir_notes *notes)
+{
+    const struct weir_disk *disk = &notes->disk;
+    bool synced = notes->file < 0 || disk->ops->sync(disk->self, notes->file) == 0;
+    return synced && disk->ops->sync_directory(disk->self, "") == 0 ? WEIR_OK : WEIR_EIO;
+}
+
 static enum weir_status open_log(struct weir_notes *notes, unsigned version,
                                  struct weir_notes_reader *reader)
 {
@@ -288,10 +297,10 @@ static enum weir_status open_log(struct weir_notes *notes, unsigned version,
     if (status != WEIR_OK && status != WEIR_ENOTFOUND) {
         return status;
     }
-    if (status == WEIR_OK && notes->disk.ops->sync_directory(notes->disk.self, "") < 0) {
-        notes->failed =
-            true; /* the winner's name may not last: the others stay, a snapshot helps */
-    } else {
+    if (status == WEIR_OK && listing.count > 1) { /* an earlier process may not have synced it */
+        WEIR_TRY(make_sure(notes));
+    }
+    if (status != WEIR_OK || notes->file >= 0) {
         clear_others(notes, &listing, status == WEIR_OK);
     }
     notes->header.version = version;
