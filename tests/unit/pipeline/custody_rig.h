@@ -360,9 +360,9 @@ static inline void rig_remove(const char *path)
     DIR *directory = opendir(path);
     struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
-        char name[512];
+        char name[4608]; /* whatever a path and a name may have */
         if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2) {
-            (void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+            (void)snprintf(name, sizeof(name), "%.4096s/%s", path, entry->d_name);
             if (unlink(name) != 0) {
                 rig_remove(name);
             }

@@ -67,7 +67,7 @@ static inline struct rig_file *rig_make(struct rig *rig, const char *name, const
             *file = (struct rig_file){.size = size};
             rig_grow(file, size + 8192);
             (void)snprintf(file->name, sizeof file->name, "%s", name);
-            if (size > 0) {
+            if (size > 0 && size <= PTRDIFF_MAX) {
                 memcpy(file->data, data, size);
             }
             return file;
