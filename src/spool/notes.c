@@ -271,8 +271,8 @@ static void clear_others(const struct weir_notes *notes, const struct listing *l
     }
 }
 
-/* The winner, its bytes and its name, before the others go. A failure ends the start: what is on the
- * disk then is for the next process to read. */
+/* The winner, its bytes and its name, before the others go. A failure ends the start: what is on
+ * the disk then is for the next process to read. */
 static enum weir_status make_sure(struct weir_notes *notes)
 {
     const struct weir_disk *disk = &notes->disk;
