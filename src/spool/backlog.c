@@ -14,11 +14,13 @@
  * being recycled, and a number is used once, so the open file is the right one as long as its
  * number is. A read that fails may pass later (WEIR_EIO: the caller waits); one that keeps failing
  * is a bad sector, and treated as damage: else it would hold up all that waits behind it for ever.
+ * No descriptor and no memory are never taken for that.
  *
  * Threads: the backlog's.
  */
 #include "spool_internal.h"
 #include "weir/log.h"
+#include <errno.h>
 
 enum { READ_FAILURES_MAX = 8 };
 
@@ -97,6 +99,21 @@ static enum weir_status check(struct weir_spool *spool, const struct weir_backlo
     return WEIR_OK;
 }
 
+/* Whether an error says something of the disk, and not of what this process has or may do. */
+static bool is_the_disks(int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EACCES:
+    case EPERM:
+    case EAGAIN:
+    case EINTR: return false;
+    default: return true;
+    }
+}
+
 /* I2. The ticket is gone afterwards. */
 static void lose(struct weir_spool *spool, const struct weir_backlog_place *place)
 {
@@ -124,7 +141,8 @@ enum weir_status weir_backlog_read(struct weir_spool *spool, const struct weir_b
     }
     if (status != WEIR_OK && status != WEIR_EMALFORMED) {
         status = WEIR_EIO; /* whatever it was, it may pass */
-        reader->failures = reader->failed_lsn == place->lsn ? reader->failures + 1 : 1;
+        reader->failures = reader->failed_lsn == place->lsn ? reader->failures : 0;
+        reader->failures += is_the_disks(errno) ? 1 : 0;
         reader->failed_lsn = place->lsn;
         if (reader->failures >= READ_FAILURES_MAX) {
             status = WEIR_EMALFORMED;

@@ -298,6 +298,7 @@ static void publish_room(struct weir_spool *spool)
 static enum weir_status put_again(struct weir_spool *spool, struct weir_spool_job *jobs,
                                   uint32_t count, uint64_t size)
 {
+    weir_ledger_failed(spool->ledger, spool->active_account, spool->lane.next_lsn, count);
     seal(spool, false);
     WEIR_TRY(place(spool, jobs, count, size));
     return put(spool, jobs, count, size);

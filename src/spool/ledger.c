@@ -405,6 +405,21 @@ void weir_ledger_commit(struct weir_ledger *ledger, struct weir_ledger_segment *
     pthread_mutex_unlock(&ledger->mutex);
 }
 
+void weir_ledger_failed(struct weir_ledger *ledger, struct weir_ledger_segment *segment,
+                        uint64_t first_lsn, uint32_t count)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    uint64_t lsn_max = ledger->lsn_max; /* none of these is durable anywhere yet */
+    for (uint32_t i = 0; i < count; i++) {
+        struct weir_ledger_record record = {.lsn = first_lsn + i};
+        WEIR_ASSERT(is_in_order(segment, record.lsn));
+        uint32_t index = weir_ledger_records_add(ledger, segment, &record, 0);
+        segment->entries[index].is_void = 1;
+    }
+    ledger->lsn_max = lsn_max;
+    pthread_mutex_unlock(&ledger->mutex);
+}
+
 /* -- a look -------------------------------------------------------------------------------- */
 
 /* O(segments), and one of them bit by bit. */

@@ -129,6 +129,12 @@ void weir_ledger_ticket_drop(struct weir_ledger *ledger, struct weir_spool_job *
 void weir_ledger_commit(struct weir_ledger *ledger, struct weir_ledger_segment *segment,
                         const struct weir_ledger_record *record, struct weir_spool_job *job);
 
+/* A commit with these numbers failed in this segment, where room was reserved for it; they come
+ * again in a later one. Its records may be on the disk all the same: as long as the segment is
+ * there, snapshots say what became of these numbers. Before the segment is sealed. */
+void weir_ledger_failed(struct weir_ledger *ledger, struct weir_ledger_segment *segment,
+                        uint64_t first_lsn, uint32_t count);
+
 /* -- jobs that wait for their delivery (DELIVERED) ------------------------------------------ */
 
 /* After done(job), with OK or EEXIST: job->delivered comes when the request with this number is

@@ -7,7 +7,7 @@
  *
  *   DONE notes of records that follow each other are one note: the usual case, everything delivered
  *   in order, costs some thirty bytes a second and destination. A run lives in one segment and
- *   covers neighbours alone, so no number between its ends is a record that it should not cover.
+ *   covers neighbours with consecutive numbers alone, so it covers nothing that it should not.
  *
  * Generations: notes made between two takes have one. A segment remembers the last one in which it
  * was noted; what is durable is known by generation.
@@ -23,7 +23,8 @@
  *
  *   I1  broken: nothing waits, nothing new is kept, durable_generation does not move
  *   I2  a snapshot and the notes after it rebuild the state at any later time
- *   I3  a DONE range never covers the number of a void entry: that record lives in another segment
+ *   I3  a DONE range covers no number but those of the entries it was made of: a void entry's, or a
+ *       damaged record's, may live in another segment
  *   I4  a note about a record that is not here changes nothing
  *
  * Threads: any, with the ledger's mutex; take, noted and snapshot are the keeper's. A snapshot is
@@ -89,11 +90,12 @@ static void flush_run(struct weir_ledger *ledger, uint32_t slot)
 /* Adds a record to the run where it is the next one. */
 static bool extend(struct weir_ledger_run *run, struct weir_ledger_position at)
 {
-    if (run->segment != at.segment || run->last_index + 1 != at.index) {
+    uint64_t lsn = weir_ledger_lsn_at(at);
+    if (run->segment != at.segment || run->last_index + 1 != at.index || run->last_lsn + 1 != lsn) {
         return false;
     }
     run->last_index = at.index;
-    run->last_lsn = weir_ledger_lsn_at(at);
+    run->last_lsn = lsn;
     return true;
 }
 
@@ -291,13 +293,26 @@ bool weir_ledger_wants_snapshot(struct weir_ledger *ledger)
     return broken;
 }
 
-static void snapshot_slot(const struct weir_ledger *ledger, struct weir_ledger_segment *segment,
+/* Whether a snapshot says of a record that it is settled for a slot. A void entry is a copy on the
+ * disk of a record of a later segment. When that one is gone, this one would be owed after a start;
+ * while the other is still being written (its number is above lsn_max) nothing is settled. */
+static bool is_settled(struct weir_ledger *ledger, struct weir_ledger_position at, uint32_t slot)
+{
+    if (!at.segment->entries[at.index].is_void) {
+        return !weir_ledger_records_is_owed(at, slot);
+    }
+    uint64_t lsn = weir_ledger_lsn_at(at);
+    struct weir_ledger_position other;
+    return lsn <= ledger->lsn_max && !weir_ledger_records_find(ledger, lsn, &other);
+}
+
+static void snapshot_slot(struct weir_ledger *ledger, struct weir_ledger_segment *segment,
                           uint32_t slot, struct weir_buf *out)
 {
     struct weir_ledger_run run = {NULL, 0, 0, 0};
     for (uint32_t index = 0; index < segment->count; index++) {
         struct weir_ledger_position at = {segment, index};
-        if (segment->entries[index].is_void || weir_ledger_records_is_owed(at, slot)) {
+        if (!is_settled(ledger, at, slot)) {
             continue; /* a gap in the indices ends a run */
         }
         if (!extend(&run, at)) {

@@ -114,6 +114,26 @@ static void test_a_read_that_fails_may_pass_later(void **state)
     assert_int_equal(rig_drain(0, NULL), 1);
 }
 
+static void test_no_descriptor_is_no_damage(void **state)
+{
+    (void)state;
+    rig_start();
+    assert_int_equal(job_submit(1, 3000, 0), WEIR_OK);
+    static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -EACCES, -EINTR};
+    struct weir_backlog_place place;
+    struct weir_frame_record record;
+    struct weir_bytes body;
+    for (int i = 0; i < 50; i++) {
+        rig.failing_open = errors[i / 10];
+        assert_int_equal(weir_backlog_next(rig.spool, 0, &place), WEIR_OK);
+        assert_int_equal(weir_backlog_read(rig.spool, &place, rig.memory, &record, &body),
+                         WEIR_EIO);
+        weir_spool_settle(rig.spool, place.ticket, 0, WEIR_KEPT);
+    }
+    rig.failing_open = 0;
+    assert_int_equal(rig_drain(0, NULL), 1);
+}
+
 static void test_a_read_that_never_passes_is_damage(void **state)
 {
     (void)state;
@@ -190,6 +210,7 @@ int main(void)
         TEST(test_damage_is_settled_and_counted_once),
         TEST(test_a_file_cut_short),
         TEST(test_a_read_that_fails_may_pass_later),
+        TEST(test_no_descriptor_is_no_damage),
         TEST(test_a_read_that_never_passes_is_damage),
         TEST(test_settled_points_are_told),
         TEST(test_over_its_share_goes_to_the_letter),

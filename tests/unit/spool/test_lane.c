@@ -176,6 +176,61 @@ static void test_a_failed_sync_goes_once_to_a_new_segment(void **state)
     assert_int_equal(rig_drain(0, NULL), 3);
 }
 
+static void settle_all(int n)
+{
+    for (uint32_t to = 0; to < 2; to++) {
+        weir_spool_settle(rig.spool, jobs[n].job.ticket, to, WEIR_SETTLED);
+    }
+}
+
+/* The copy in the file that failed is read at a start: the log says what became of the record, also
+ * when the segment where it counted is long gone, and the log was written anew. With `restart`,
+ * what is known of the copy comes from a start and not from the failure. */
+static void fail_release_and_forget(bool restart)
+{
+    rig_start();
+    assert_int_equal(job_submit(1, 100, 0), WEIR_OK); /* keeps the first segment */
+    rig.fail_sync = rig.syncs + 1;
+    rig.fail_count = 1;
+    assert_int_equal(job_submit(2, 100, restart ? 0 : 3), WEIR_OK);
+    if (restart) {
+        rig_restart();
+        struct weir_backlog_place first[2];
+        for (uint32_t to = 0; to < 2; to++) {
+            assert_int_equal(weir_backlog_next(rig.spool, to, &first[to]), WEIR_OK);
+            assert_int_equal(rig_drain(to, NULL), 1);
+            weir_spool_settle(rig.spool, first[to].ticket, to, WEIR_KEPT);
+        }
+    } else {
+        settle_all(2);
+    }
+    assert_int_equal(job_submit(3, 60000, 3), WEIR_OK); /* fits not: the second one ends */
+    settle_all(3);
+    assert_int_equal(rig_keep(), WEIR_OK);
+    assert_int_equal(rig_keep(), WEIR_OK);
+    assert_false(rig_has("0000000000000002.segment"));
+    assert_int_equal(job_submit(4, 100, 0), WEIR_OK); /* something to note */
+    rig.fail_sync = rig.syncs + 1;
+    rig.fail_count = 1;
+    assert_int_equal(rig_keep(), WEIR_OK); /* a new log */
+    rig_restart();
+    assert_int_equal(rig.report.lost_records, 0);
+    assert_int_equal(rig.report.records, 2);
+    assert_int_equal(rig_drain(0, NULL), 2);
+}
+
+static void test_what_failed_and_was_delivered_does_not_come_back(void **state)
+{
+    (void)state;
+    fail_release_and_forget(false);
+}
+
+static void test_what_failed_in_an_earlier_life_does_not_come_back(void **state)
+{
+    (void)state;
+    fail_release_and_forget(true);
+}
+
 static void test_a_failed_write_goes_once_to_a_new_segment(void **state)
 {
     (void)state;
@@ -387,6 +442,8 @@ int main(void)
         TEST(test_the_same_id_with_another_body_is_accepted),
         TEST(test_without_an_id_nothing_is_a_repetition),
         TEST(test_a_failed_sync_goes_once_to_a_new_segment),
+        TEST(test_what_failed_and_was_delivered_does_not_come_back),
+        TEST(test_what_failed_in_an_earlier_life_does_not_come_back),
         TEST(test_a_failed_write_goes_once_to_a_new_segment),
         TEST(test_a_second_failure_is_the_end),
         TEST(test_a_failed_commit_forgets_its_id),

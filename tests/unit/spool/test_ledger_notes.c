@@ -106,6 +106,29 @@ static void test_written_again_is_owed_where_it_stands_last(void **state)
     weir_ledger_free(ledger);
 }
 
+/* A range says nothing of a number between that is not among its records. */
+static void test_a_range_has_no_gaps(void **state)
+{
+    (void)state;
+    struct weir_ledger *ledger = rig_new(true, 0);
+    struct weir_ledger_segment *first = rig_segment(ledger, 1);
+    struct weir_ledger_segment *second = rig_segment(ledger, 2);
+    scan(ledger, first, 5);
+    scan(ledger, second, 4);
+    scan(ledger, second, 6);
+    scan(ledger, second, 7);
+    struct weir_backlog_place five;
+    assert_int_equal(rig_next(ledger, 0, &five), 5);
+    for (int i = 0; i < 3; i++) {
+        struct weir_backlog_place place;
+        assert_true(rig_next(ledger, 0, &place) != 0);
+        weir_ledger_settle(ledger, place.ticket, 0, WEIR_SETTLED);
+    }
+    weir_ledger_settle(ledger, five.ticket, 0, WEIR_KEPT);
+    rig_assert_notes(ledger, "done 4-4 a 0 0/0 0;done 6-7 a 0 0/0 0;", true);
+    weir_ledger_free(ledger);
+}
+
 static void test_too_many_notes_ask_for_a_snapshot(void **state)
 {
     (void)state;
@@ -326,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_notes_of_what_is_not_here_change_nothing),
         cmocka_unit_test(test_written_again_is_owed_where_it_stands_last),
+        cmocka_unit_test(test_a_range_has_no_gaps),
         cmocka_unit_test(test_too_many_notes_ask_for_a_snapshot),
         cmocka_unit_test(test_lost_and_durable_numbers_stay_in_snapshots),
         cmocka_unit_test(test_any_history_is_rebuilt_from_its_notes),
