@@ -130,7 +130,7 @@ static void make_spool(bool settled)
     for (int i = 0; i < RECORDS; i++) {
         struct weir_spool_job job = {.body = WEIR_BYTES("{\"requestId\":\"r\",\"timestamp\":0,"
                                                         "\"records\":[{\"data\":\"\"}]}"),
-                                     .request_id = weir_bytes_of("abcdefgh" + i, 1),
+                                     .request_id = weir_bytes_of(&"abcdefgh"[i], 1),
                                      .points = 1,
                                      .received_wall_ns = at(1).wall_ns,
                                      .owed = 3,

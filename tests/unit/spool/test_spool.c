@@ -25,7 +25,7 @@ static void test_what_is_released_is_recycled(void **state)
     rig_start();
     for (int i = 0; i < 100; i++) { /* far more than the limit, if nothing were given back */
         for (int k = 0; k < 10; k++) {
-            int status = job_submit(k, (size_t)(9000 + i), 0);
+            enum weir_status status = job_submit(k, (size_t)(9000 + i), 0);
             assert_int_equal(status, WEIR_OK);
             rig.now.wall_ns += INT64_C(3601) * SECOND;
         }
