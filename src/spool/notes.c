@@ -49,6 +49,7 @@ struct weir_notes {
     uint64_t size;          /* the next frame goes here */
     uint64_t snapshot_size; /* of the file when it began */
     bool failed;
+    bool other_version; /* the file's is not the one to write */
 };
 
 /* What the directory has. */
@@ -303,6 +304,7 @@ static enum weir_status open_log(struct weir_notes *notes, unsigned version,
     if (status != WEIR_OK || notes->file >= 0) {
         clear_others(notes, &listing, status == WEIR_OK);
     }
+    notes->other_version = status == WEIR_OK && notes->header.version != version;
     notes->header.version = version;
     if (status == WEIR_OK) {
         return WEIR_OK;
@@ -389,7 +391,8 @@ enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes n
 
 bool weir_notes_wants_snapshot(const struct weir_notes *notes)
 {
-    return notes->failed || (notes->size > GROWN_MIN && notes->size > 2 * notes->snapshot_size);
+    return notes->failed || notes->other_version ||
+           (notes->size > GROWN_MIN && notes->size > 2 * notes->snapshot_size);
 }
 
 /* Writes the new file; *ret_file is it. `ret_doubt`: after a failure it may be found whole. */
@@ -459,5 +462,6 @@ enum weir_status weir_notes_snapshot(struct weir_notes *notes, struct weir_bytes
                   weir_notes_pad(WEIR_NOTES_HEADER, snapshot.size, pad);
     notes->snapshot_size = notes->size;
     notes->failed = false;
+    notes->other_version = false;
     return WEIR_OK;
 }

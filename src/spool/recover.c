@@ -17,7 +17,8 @@
  *   I1  nothing that is wrong with a file stops the start; only the directory, the log's own
  *       directory work, and memory do
  *   I2  a record is owed when its header checks and it is proven durable, or its payload checks too
- *   I3  the new epoch is above every epoch that any record or note speaks of
+ *   I3  the new epoch is above every epoch that any record or note speaks of, and above those that
+ *       files in set-aside/ can be from
  *   I4  ids are known of records that are there, or were and are released; not of those lost
  *
  * A segment of an earlier life is never written again: its rest may hold a torn commit. The last
@@ -32,6 +33,9 @@
 #include <stdlib.h>
 
 enum { ARRAY_FIRST = 64 };
+
+#define YEAR_2020_S       INT64_C(1577836800)
+#define EPOCH_MINUTES_MAX INT64_C(16000000) /* of 24 bits: until 2050 */
 
 enum weir_status weir_recover_grow(void **array, size_t count, size_t *capacity, size_t size)
 {
@@ -310,7 +314,18 @@ static void note_spans(struct weir_recovery *recovery)
     }
 }
 
-static void note_start(struct weir_recovery *recovery)
+/* I3. Of files that were set aside nobody here knows the epochs: they are other releases' lives,
+ * and are taken back with the numbers that they have. Minutes rise faster than starts. */
+static uint64_t next_epoch(const struct weir_recovery *recovery, int64_t wall_ns)
+{
+    uint64_t next = recovery->epoch_max + 1;
+    int64_t minutes = (wall_ns / 1000000000 - YEAR_2020_S) / 60;
+    bool is_unsure = recovery->report->segments_set_aside > 0;
+    bool fits = minutes > 0 && minutes < EPOCH_MINUTES_MAX;
+    return is_unsure && fits && (uint64_t)minutes > next ? (uint64_t)minutes : next;
+}
+
+static void note_start(struct weir_recovery *recovery, int64_t wall_ns)
 {
     struct weir_spool *spool = recovery->spool;
     note_spans(recovery);
@@ -318,7 +333,7 @@ static void note_start(struct weir_recovery *recovery)
         struct weir_note note = {.kind = WEIR_NOTE_LOST, .lsn = recovery->lost[i]};
         weir_ledger_note(spool->ledger, &note);
     }
-    uint64_t epoch = (recovery->epoch_max + 1) << SPOOL_EPOCH_SHIFT; /* I3 */
+    uint64_t epoch = next_epoch(recovery, wall_ns) << SPOOL_EPOCH_SHIFT;
     struct weir_note note = {.kind = WEIR_NOTE_DURABLE, .lsn = epoch};
     weir_ledger_note(spool->ledger, &note);
     spool->lane.next_lsn = epoch | 1;
@@ -386,7 +401,7 @@ static enum weir_status recover(struct weir_recovery *recovery, struct weir_now 
     add_ids(recovery, now.wall_ns);
     prune(recovery);
     WEIR_TRY(open_segments(recovery));
-    note_start(recovery);
+    note_start(recovery, now.wall_ns);
     WEIR_TRY(weir_keep_notes(spool));
     struct weir_spool_stat stat = {.bytes = 0};
     weir_ledger_look(spool->ledger, &stat);

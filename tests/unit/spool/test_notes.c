@@ -179,6 +179,30 @@ static void test_unknown_version_is_set_aside(void **state)
     rig_done(&rig);
 }
 
+/* Before a release goes back the log is written as the older one reads it. */
+static void test_a_version_to_write_asks_for_a_new_file(void **state)
+{
+    (void)state;
+    struct rig rig = {.calls = 0};
+    struct log log = open_again(NULL, &rig);
+    assert_int_equal(append(&log, 1), WEIR_OK);
+    weir_notes_close(log.notes);
+    struct weir_disk disk = {&rig_ops, &rig};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weir_notes_open(&disk, 1, 5, &log.reader, &log.notes), WEIR_OK);
+        assert_int_equal(weir_notes_wants_snapshot(log.notes), i == 0);
+        assert_int_equal(i == 0 ? snapshot(&log, 2) : append(&log, 3), WEIR_OK);
+        assert_false(weir_notes_wants_snapshot(log.notes));
+        struct weir_notes_header header;
+        const struct rig_file *file = &rig.files[rig_find(&rig, SECOND)];
+        assert_int_equal(weir_notes_header_read(weir_bytes_of(file->data, file->size), &header),
+                         WEIR_OK);
+        assert_int_equal(header.version, 1);
+        weir_notes_close(log.notes);
+    }
+    rig_done(&rig);
+}
+
 static void test_newest_whole_file_wins(void **state)
 {
     (void)state;
@@ -354,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_every_cut_of_the_tail_keeps_what_is_before),
         cmocka_unit_test(test_every_flipped_bit_is_seen),
         cmocka_unit_test(test_unknown_version_is_set_aside),
+        cmocka_unit_test(test_a_version_to_write_asks_for_a_new_file),
         cmocka_unit_test(test_newest_whole_file_wins),
         cmocka_unit_test(test_wants_a_snapshot_when_it_has_doubled),
         cmocka_unit_test(test_every_call_fails_in_turn),
