@@ -109,7 +109,8 @@ class DeadLetter(DurableCase):
 
     def test_full_and_evict(self):
         receiver = self.receiver(lambda b: Answer(400) if b.holds("Poison") else None)
-        weir = self.durable(receiver, dead_letter={"limit": "64KiB", "when_full": "evict"})
+        weir = self.durable(receiver, dead_letter={"limit": "256KiB", "when_full": "evict"},
+                            buffer={"interval": "50ms", "max_points": 40})
         for number in range(30):
             poison = points.series(20, 20 * number, metric="Poison",
                                    dimensions={"Padding": "p" * 300})
@@ -119,7 +120,8 @@ class DeadLetter(DurableCase):
         self.assertGreater(weir.metric("weir_dead_letter_evicted_files_total"), 0)
         sizes = [os.path.getsize(os.path.join(self.dead_letters(), name))
                  for name in os.listdir(self.dead_letters()) if name.endswith(".ndjson")]
-        self.assertLessEqual(sum(sizes), 64 * 1024)
+        self.assertGreater(sum(sizes), 0)
+        self.assertLessEqual(sum(sizes), 256 * 1024)
 
     def test_replay_of_a_firehose_backup(self):
         receiver = self.receiver()

@@ -53,20 +53,26 @@ class Upgrade(DurableCase):
         self.assert_each_once(receiver, fresh)
         self.assertEqual(weir.stop(), 0)
         aside = os.path.join(folder, "set-aside", name)
-        with open(aside, "r+b") as file:
-            file.write(original)
+        self.label(aside, original)
         weir = self.durable(receiver)
         self.assert_each_once(receiver, sent + fresh)
 
     def relabel(self, path):
         """Makes a segment one of version 9; the bytes that were there. The version's own checksum
         (docs/formats/spool.md) is made right, so it is intact and only unknown."""
-        with open(path, "r+b") as file:
+        with open(path, "rb") as file:
             head = file.read(16)
-            changed = head[:8] + struct.pack("<I", 9)
-            file.seek(0)
-            file.write(changed + struct.pack("<I", crc32c(changed)))
+        self.assertEqual(struct.unpack("<I", head[12:])[0], crc32c(head[:12]))
+        changed = head[:8] + struct.pack("<I", 9)
+        self.label(path, changed + struct.pack("<I", crc32c(changed)))
         return head
+
+    def label(self, path, head):
+        """Writes the first 16 bytes of both copies of a segment's header."""
+        with open(path, "r+b") as file:
+            for at in (0, 4096):
+                file.seek(at)
+                file.write(head)
 
 
 def crc32c(data):
