@@ -8,7 +8,8 @@
  *        └──────────► snapshot into a new file ── failed too ─► the spool     one directory sync;
  *                     (also when the log has grown)              has failed    then forgotten
  *
- *   I1  a segment is given away only after the notes that release it are durable (ledger)
+ *   I1  a segment is given away only after the notes that release it are durable (ledger); but where
+ *       the disk has no room for notes, one is removed without (make_room)
  *   I2  a released segment stays in snapshots until its name is durably gone: a file that comes
  *       back after a crash is owed to nobody
  *   I3  one step writes at most what waits, one snapshot, and one piece of zeros
@@ -88,6 +89,7 @@ static void log_failure(const char *what, enum weir_status status)
 
 enum weir_status weir_keep_notes(struct weir_spool *spool)
 {
+    spool->keeper.log_full = false;
     bool wants =
         weir_ledger_wants_snapshot(spool->ledger) || weir_notes_wants_snapshot(spool->notes);
     if (!wants) {
@@ -105,6 +107,7 @@ enum weir_status weir_keep_notes(struct weir_spool *spool)
     log_failure("snapshot", status);
     spool->keeper.log_failures++;
     if (status == WEIR_ENOMEM || status == WEIR_EFULL) {
+        spool->keeper.log_full = status == WEIR_EFULL;
         return WEIR_OK; /* there may be room later: nothing is released until then */
     }
     weir_spool_fail(spool, "the release log failed in two files");
@@ -113,22 +116,24 @@ enum weir_status weir_keep_notes(struct weir_spool *spool)
 
 /* -- what comes after ----------------------------------------------------------------------- */
 
+static void release(struct weir_spool *spool, struct weir_ledger_segment *segment, bool remove)
+{
+    struct weir_ledger_facts facts = weir_ledger_facts(spool->ledger, segment);
+    struct weir_frame_segment header = {
+        .version = facts.version, .number = facts.number, .salt = facts.salt, .size = facts.size};
+    weir_segments_release(spool->segments, &header, facts.cut_or_tainted || remove);
+    spool->keeper.leaving[spool->keeper.leaving_count++] = segment;
+}
+
 /* I1. */
 static void give_away(struct weir_spool *spool)
 {
-    struct weir_spool_keeper *keeper = &spool->keeper;
-    while (keeper->leaving_count < SPOOL_LEAVING_MAX) {
-        struct weir_ledger_segment *segment = weir_ledger_released(spool->ledger);
+    while (spool->keeper.leaving_count < SPOOL_LEAVING_MAX) {
+        struct weir_ledger_segment *segment = weir_ledger_released(spool->ledger, true);
         if (segment == NULL) {
             break;
         }
-        struct weir_ledger_facts facts = weir_ledger_facts(spool->ledger, segment);
-        struct weir_frame_segment header = {.version = facts.version,
-                                            .number = facts.number,
-                                            .salt = facts.salt,
-                                            .size = facts.size};
-        weir_segments_release(spool->segments, &header, facts.cut_or_tainted);
-        keeper->leaving[keeper->leaving_count++] = segment;
+        release(spool, segment, false);
     }
 }
 
@@ -145,6 +150,21 @@ static void forget(struct weir_spool *spool)
         weir_ledger_segment_free(spool->ledger, keeper->leaving[i]);
     }
     keeper->leaving_count = 0;
+}
+
+/* The disk has no room for the log, and without the log no segment would ever be released: one that
+ * is owed to nobody goes without a note. Should its file come back after a crash, its records are
+ * repeats. Only then is the log tried again. */
+static enum weir_status make_room(struct weir_spool *spool)
+{
+    struct weir_ledger_segment *segment =
+        spool->keeper.leaving_count > 0 ? NULL : weir_ledger_released(spool->ledger, false);
+    if (segment == NULL) {
+        return WEIR_OK;
+    }
+    release(spool, segment, true);
+    forget(spool);
+    return weir_keep_notes(spool);
 }
 
 static bool prepare(struct weir_spool *spool)
@@ -199,11 +219,14 @@ enum weir_status weir_spool_keep(struct weir_spool *spool, struct weir_now now,
     if (spool->durability == WEIR_DURABILITY_DISK) {
         unsigned failures = spool->keeper.log_failures;
         enum weir_status status = weir_spool_has_failed(spool) ? WEIR_EIO : weir_keep_notes(spool);
+        if (status == WEIR_OK && spool->keeper.log_full) {
+            status = make_room(spool);
+        }
         count(spool, failures);
         WEIR_TRY(status);
         give_away(spool);
         forget(spool);
-        bool more = prepare(spool);
+        bool more = !spool->keeper.log_full && prepare(spool); /* the log's room comes first */
         weir_spool_publish(spool);
         wake_ns = more ? now.mono_ns : wake_ns;
     }

@@ -267,12 +267,12 @@ uint32_t weir_ledger_room(struct weir_ledger *ledger, const struct weir_ledger_s
     return room;
 }
 
-struct weir_ledger_segment *weir_ledger_released(struct weir_ledger *ledger)
+struct weir_ledger_segment *weir_ledger_released(struct weir_ledger *ledger, bool noted)
 {
     pthread_mutex_lock(&ledger->mutex);
     struct weir_ledger_segment *at = ledger->first;
     while (at != NULL && (!at->sealed || at->returned || at->unreleased > 0 ||
-                          at->generation > ledger->durable_generation)) {
+                          (noted && at->generation > ledger->durable_generation))) {
         at = at->next;
     }
     if (at != NULL) {

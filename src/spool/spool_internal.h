@@ -67,6 +67,7 @@ struct weir_spool_keeper {
     uint32_t series_lost, series_torn, series_failures;
     struct weir_buf notes;
     unsigned log_failures; /* of the release log, in a row */
+    bool log_full;         /* there was no room for it */
 };
 
 struct weir_spool {

@@ -109,8 +109,8 @@ static uint32_t keep(struct race *race, bool durable)
         weir_ledger_take(race->ledger, &notes);
     }
     weir_ledger_noted(race->ledger, durable);
-    struct weir_ledger_segment *segment = weir_ledger_released(race->ledger);
-    for (; segment != NULL; segment = weir_ledger_released(race->ledger)) {
+    struct weir_ledger_segment *segment = weir_ledger_released(race->ledger, true);
+    for (; segment != NULL; segment = weir_ledger_released(race->ledger, true)) {
         weir_ledger_segment_free(race->ledger, segment);
         freed++;
     }

@@ -35,17 +35,17 @@ static void test_segment_is_released_when_it_is_noted(void **state)
     struct weir_ticket *ticket = rig_commit(ledger, segment, 1, RIG_A, RIG_A);
     rig_part(ledger, ticket, 0, (struct weir_span){0, 10}, WEIR_SETTLED);
     rig_assert_notes(ledger, "done 1-1 a 0 0/0 0;durable 1-1  0 0/0 0;", false);
-    assert_null(weir_ledger_released(ledger)); /* still open, and not noted */
+    assert_null(weir_ledger_released(ledger, true)); /* still open, and not noted */
     weir_ledger_seal(ledger, segment, true);
-    assert_null(weir_ledger_released(ledger));
+    assert_null(weir_ledger_released(ledger, true));
     assert_true(weir_ledger_wants_snapshot(ledger));
     struct weir_buf out = weir_buf_grow_init(4096);
     weir_ledger_snapshot(ledger, &out);
-    assert_null(weir_ledger_released(ledger));
+    assert_null(weir_ledger_released(ledger, true));
     weir_ledger_noted(ledger, true);
     assert_false(weir_ledger_wants_snapshot(ledger));
-    assert_ptr_equal(weir_ledger_released(ledger), segment);
-    assert_null(weir_ledger_released(ledger)); /* once */
+    assert_ptr_equal(weir_ledger_released(ledger, true), segment);
+    assert_null(weir_ledger_released(ledger, true)); /* once */
     assert_true(weir_ledger_facts(ledger, segment).cut_or_tainted);
     assert_int_equal(weir_ledger_facts(ledger, segment).number, 1);
     struct weir_buf again = weir_buf_grow_init(4096);
