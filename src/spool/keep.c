@@ -8,8 +8,8 @@
  *        └──────────► snapshot into a new file ── failed too ─► the spool     one directory sync;
  *                     (also when the log has grown)              has failed    then forgotten
  *
- *   I1  a segment is given away only after the notes that release it are durable (ledger); but where
- *       the disk has no room for notes, one is removed without (make_room)
+ *   I1  a segment is given away only after the notes that release it are durable (ledger); but
+ *       where the disk has no room for notes, one is removed without (make_room)
  *   I2  a released segment stays in snapshots until its name is durably gone: a file that comes
  *       back after a crash is owed to nobody
  *   I3  one step writes at most what waits, one snapshot, and one piece of zeros

@@ -214,8 +214,8 @@ bool weir_ledger_wants_snapshot(struct weir_ledger *ledger);
 void weir_ledger_snapshot(struct weir_ledger *ledger, struct weir_buf *out);
 
 /* A sealed segment that is owed to nobody, which (`noted`) the release log says durably: each is
- * returned once, oldest first; NULL: none. It stays in snapshots until segment_free, so that a file name
- * that comes back after a crash brings nothing back. Keeper. */
+ * returned once, oldest first; NULL: none. It stays in snapshots until segment_free, so that a file
+ * name that comes back after a crash brings nothing back. Keeper. */
 struct weir_ledger_segment *weir_ledger_released(struct weir_ledger *ledger, bool noted);
 
 /* Forgets a segment that `released` returned, when it is durably gone by that name. */

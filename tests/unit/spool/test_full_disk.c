@@ -30,7 +30,7 @@ static int sim_teardown(void **state)
     return result;
 }
 
-/* Commits until there is no room, and lets the keeper do all that it has to do. Returns how many. */
+/* Commits until there is no room. Returns how many. */
 static int fill_up(int first)
 {
     int n = first;

@@ -102,7 +102,7 @@ static void test_written_again_is_owed_where_it_stands_last(void **state)
     weir_ledger_replay(ledger, &note);
     assert_int_equal(rig_look(ledger).records, 0);
     weir_ledger_seal(ledger, first, false);
-    assert_ptr_equal(weir_ledger_released(ledger, true), first); /* what was replayed is in the log */
+    assert_ptr_equal(weir_ledger_released(ledger, true), first); /* its notes are the log's */
     weir_ledger_free(ledger);
 }
 
