@@ -74,9 +74,10 @@ struct weir_reservation {
 /* Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
  * takes shares and ring credits in the row of each destination of `targets` that wants some of it:
  * all or nothing for a destination, which is then `live`. One without room (its share, a ring, the
- * queued budget, memory for a ring) is `wanted` and not live, and nothing is held for it: the
- * caller takes the request disk-only for it, or cancels. Without a live one the arena's charge may
- * have stayed where it was. O(runs) for each destination. Any RCU-registered thread. */
+ * queued budget or its last quarter, memory for a ring) is `wanted` and not live, and nothing is
+ * held for it: the caller takes the request disk-only for it, or cancels. Where none is live,
+ * or only such as had nothing queued, the arena's charge may have stayed where it was. O(runs) for
+ * each destination. Any RCU-registered thread. */
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret);
 

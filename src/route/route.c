@@ -13,6 +13,14 @@
  *   I2  reserve, publish and cancel see the same decisions, so what is taken is what is given back
  *   I3  a ring's credits out = requests reserved for it and not yet published or cancelled
  *   I4  chains are the same for all rows, and nobody writes to a run once it is published
+ *   I5  rows that do not keep up leave the last quarter of the queued budget to those that do
+ *
+ * A share bounds the bytes of a row's runs, but what these pin is their arenas, several times as
+ * much, and all rows have one budget for arenas. So a destination that is down could hold all of it
+ * within its share, and nothing could be queued for the others as long as it is down. Therefore a
+ * row with more than a little in its rings gets nothing of the budget's last quarter; and a row
+ * with nothing in them is not refused for the budget at all: who paid for the arena goes on paying.
+ * The latter is for requests that are larger than a quarter of the budget.
  *
  * One slot for a request and not for a run, because the number of runs is the sender's choice (an
  * account or a name more is a run more), and a request with more of them than a ring has slots
@@ -60,6 +68,7 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     router->row_count = options->destination_count;
     router->ring_slots = slots;
     router->queued = weir_credit_budget(options->queued);
+    router->credit = options->queued;
     router->namespaces = options->namespaces;
     router->regions = options->regions;
     *ret = router;
@@ -214,6 +223,27 @@ static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs,
     WEIR_ASSERT(queued >= bytes);
 }
 
+/* What a row may have in its rings and count as one that keeps up: so little that all rows together
+ * pin no more than the last quarter with it, if a quarter of each arena is live (weir_router_compact
+ * sees to that). */
+static size_t little(const struct weir_router *router)
+{
+    return router->credit->limit / 16 / router->row_count;
+}
+
+/* Whether the arena may be queued for this row beside what the budget pays for now. */
+static bool has_room(const struct weir_router *router, const struct weir_route_row *row,
+                     const struct weir_arena *arena)
+{
+    if (router->row_count == 1) {
+        return true; /* nobody to leave room to */
+    }
+    /* relaxed: a counter */
+    size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
+    return queued <= little(router) || weir_credit_used(router->credit) + weir_arena_size(arena) <=
+                                           router->credit->limit / 4 * 3;
+}
+
 static enum weir_status reserve_chain(struct weir_router *router, struct weir_route_row *row,
                                       struct weir_run *first)
 {
@@ -281,25 +311,37 @@ static bool is_live(const struct weir_reservation *reservation, uint32_t row)
     return (reservation->live >> row & 1) != 0;
 }
 
+static void cancel_rows(struct weir_router *router, const struct weir_runs *runs, uint64_t rows)
+{
+    for (uint32_t row = 0; row < router->row_count; row++) {
+        if ((rows >> row & 1) != 0) {
+            cancel_row(&router->rows[row], runs, runs->count);
+        }
+    }
+}
+
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret)
 {
     struct weir_reservation made = {.wanted = 0};
     link_chains(router, arena, runs);
-    for (uint32_t row = 0; row < router->row_count; row++) {
-        if ((targets >> row & 1) == 0) {
+    uint64_t empty = 0; /* rows with nothing queued before this */
+    for (uint32_t index = 0; index < router->row_count; index++) {
+        struct weir_route_row *row = &router->rows[index];
+        uint64_t bit = targets & UINT64_C(1) << index;
+        made.points[index] = bit == 0 ? 0 : wanted_points(row, runs);
+        if (made.points[index] == 0) {
             continue;
         }
-        made.points[row] = wanted_points(&router->rows[row], runs);
-        if (made.points[row] > 0) {
-            made.wanted |= UINT64_C(1) << row;
-            bool fits = reserve_row(router, &router->rows[row], runs) == WEIR_OK;
-            made.live |= fits ? UINT64_C(1) << row : 0;
-        }
+        made.wanted |= bit;
+        empty |= weir_router_queued_bytes(router, index) == 0 ? bit : 0;
+        bool fits = has_room(router, row, arena) && reserve_row(router, row, runs) == WEIR_OK;
+        made.live |= fits ? bit : 0;
     }
     if (made.live != 0 && weir_arena_charge_to(arena, router->queued) != WEIR_OK) {
-        weir_router_cancel(router, runs, &made);
-        made.live = 0;
+        empty = router->row_count > 1 ? empty : 0;
+        cancel_rows(router, runs, made.live & ~empty);
+        made.live &= empty;
     }
     *ret = made;
 }
@@ -307,11 +349,7 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
 void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
                         const struct weir_reservation *reservation)
 {
-    for (uint32_t row = 0; row < router->row_count; row++) {
-        if (is_live(reservation, row)) {
-            cancel_row(&router->rows[row], runs, runs->count);
-        }
-    }
+    cancel_rows(router, runs, reservation->live);
 }
 
 /* One reference for each ring that a run will be in, and the count of what shares a ring for want

@@ -31,6 +31,7 @@ struct weir_router {
     uint32_t row_count;
     uint32_t ring_slots;
     struct weir_arena_budget queued;
+    const struct weir_credit *credit; /* the same, to be looked at */
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;
     _Atomic uint64_t points[WEIR_NAMESPACE_IDS]; /* in all rings of a namespace */
