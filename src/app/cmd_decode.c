@@ -224,6 +224,29 @@ static bool is_damage(enum weir_status status)
     return status == WEIR_EMALFORMED || status == WEIR_ELIMIT;
 }
 
+/* Text of somebody else's, for a terminal. */
+static void tell_text(struct weir_bytes text, const char *otherwise)
+{
+    if (text.size == 0) {
+        (void)fputs(otherwise, stderr);
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        (void)fputc(text.data[i] < 0x20 || text.data[i] == 0x7f ? '?' : text.data[i], stderr);
+    }
+}
+
+/* Where a line was to go, and why it did not get there. */
+static void tell_letter(const struct decoding *decoding, const struct weir_source_item *item)
+{
+    (void)fprintf(stderr, "%s: byte %zu: destination ", decoding->path, item->offset);
+    tell_text(item->destination, "(all)");
+    (void)fputs(", reason ", stderr);
+    tell_text(item->reason, "(none)");
+    (void)fputs(item->message.size == 0 ? "" : ": ", stderr);
+    tell_text(item->message, "");
+    (void)fputc('\n', stderr);
+}
+
 /* A dead letter, or an S3 backup: each line by itself; what is damaged is told, and the rest comes
  * all the same. */
 static enum weir_status decode_letters(struct decoding *decoding, struct weir_source *source,
@@ -240,11 +263,7 @@ static enum weir_status decode_letters(struct decoding *decoding, struct weir_so
             continue;
         }
         WEIR_TRY(status);
-        (void)fprintf(stderr, "%s: byte %zu: destination %.*s, reason %.*s\n", decoding->path,
-                      item.offset, (int)item.destination.size,
-                      item.destination.size == 0 ? "" : (const char *)item.destination.data,
-                      (int)item.reason.size,
-                      item.reason.size == 0 ? "" : (const char *)item.reason.data);
+        tell_letter(decoding, &item);
         status = decode_one(decoding, item.data, item.whole_body, item.gzip, out);
         if (status != WEIR_OK && !is_damage(status)) {
             return status;

@@ -179,6 +179,10 @@ static enum weir_status feed(struct weir_service *service, void *argument)
     enum weir_status status = take_paths(run);
     weir_replay_feed_stop();
     if (status == WEIR_OK || status == WEIR_ECLOSED) {
+        if (status == WEIR_ECLOSED) {
+            (void)weir_commands_failed("replay", "interrupted: not all files were read; the same "
+                                                 "command goes on from there");
+        }
         enum weir_status waited = wait_for_delivery(service);
         status = status == WEIR_OK ? waited : status;
     } else {

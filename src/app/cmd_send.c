@@ -38,7 +38,9 @@ const char weir_cmd_send_help[] =
     "      --key-file FILE    the access key; else the variable WEIR_ACCESS_KEY\n"
     "      --key KEY          the same, but other users of the machine can read it\n"
     "      --gzip             compresses the body\n"
-    "      --request-id ID    instead of a fresh one for each file\n"
+    "      --request-id ID    instead of a fresh one for each file; the same file is then the "
+    "same\n"
+    "                         body each time, so that sending it again is a repetition\n"
     "      --source-arn ARN   the delivery stream's\n"
     "      --retry DURATION   tries again for so long, as Firehose does (900s); default: not at "
     "all\n"
@@ -248,8 +250,9 @@ static bool send_file(struct sending *sending, const char *path)
         (void)snprintf(id, sizeof id, "%s", sending->request_id);
     }
     struct weir_buf body = weir_buf_grow_init(WEIR_COMMAND_FILE_MAX);
-    const char *wrong =
-        weir_firehose_body(data, size, id, weir_clock_wall_ns() / WEIR_NS_PER_MS, &body);
+    /* a repetition has the same id and the same content, the time in it included */
+    int64_t body_time_ms = sending->request_id != NULL ? 0 : weir_clock_wall_ns() / WEIR_NS_PER_MS;
+    const char *wrong = weir_firehose_body(data, size, id, body_time_ms, &body);
     weir_mem_free(data);
     bool sent = false;
     if (wrong != NULL) {

@@ -224,12 +224,14 @@ static void list_segment(struct look *look, uint64_t number, struct weir_bytes b
     put_time(to, sizeof to, last);
     (void)printf("%016" PRIx64 "  v%u  %11zu bytes  %7" PRIu64 " records  %-20s  %-20s  owed",
                  number, segment.header.version, bytes.size, records, from, to);
+    bool is_owed = false;
     for (uint32_t bit = 0; bit < 64; bit++) {
         if (counts[bit] > 0) {
+            is_owed = true;
             (void)printf(" %s=%" PRIu64, shown(name_of(&segment.header, bit)), counts[bit]);
         }
     }
-    (void)printf("\n");
+    (void)printf("%s\n", is_owed ? "" : " to none");
 }
 
 static void count_name(void *argument, const char *name)

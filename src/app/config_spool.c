@@ -245,6 +245,13 @@ static void check_letters(struct check *check)
         }
         return;
     }
+    if (config->spool.durability == WEIR_DURABILITY_DISK &&
+        strcmp(letters->directory, config->spool.directory) == 0) {
+        weir_config_error(
+            check->report, weir_schema_place(&letters->at, weir_schema_dead_letter, "directory"),
+            "dead_letter.directory",
+            "is spool.directory itself (write a directory of its own, which may be in it)");
+    }
     size_t body = config->ingest.body_limit;
     size_t least = round_up(body / 3 * 4 + body / 128, MIB);
     if (letters->limit < least) {
@@ -260,6 +267,29 @@ static void check_letters(struct check *check)
     }
 }
 
+/* After a start all that a destination lacks waits on disk, also what was in memory before. */
+static void check_shares(struct check *check)
+{
+    const struct weir_config *config = check->config;
+    const struct weir_config_destination *all = config->destinations.items;
+    size_t least = round_up(weir_config_shares(config).queued, MIB);
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        if (all[i].spool_share == 0 || all[i].spool_share >= least) {
+            continue;
+        }
+        char path[PATH_SIZE];
+        char is[SIZE_TEXT];
+        char needed[SIZE_TEXT];
+        (void)snprintf(path, sizeof path, "destinations[%" PRIu32 "].spool_share", i);
+        weir_config_warn(check->report,
+                         weir_schema_place(&all[i].at, weir_schema_destination, "spool_share"),
+                         path,
+                         "%s is less than what waits in memory: a restart in an outage would send "
+                         "the rest to the dead letter (write at least %s)",
+                         size_text(all[i].spool_share, is), size_text(least, needed));
+    }
+}
+
 static void check_dedupe(struct check *check)
 {
     const struct weir_config *config = check->config;
@@ -269,9 +299,11 @@ static void check_dedupe(struct check *check)
     if (place.line > 0 && bytes > config->memory_limit / 16) {
         char takes[SIZE_TEXT];
         char limit[SIZE_TEXT];
-        weir_config_warn(check->report, place, "dedupe.entries",
-                         "take %s, which is more than a sixteenth of memory_limit %s",
-                         size_text(bytes, takes), size_text(config->memory_limit, limit));
+        weir_config_error(check->report, place, "dedupe.entries",
+                          "take %s, which is more than a sixteenth of memory_limit %s (write at "
+                          "most %zu)",
+                          size_text(bytes, takes), size_text(config->memory_limit, limit),
+                          config->memory_limit / 16 / ID_BYTES);
     }
 }
 
@@ -285,7 +317,10 @@ void weir_config_check_spool(struct weir_config *config, struct weir_config_repo
     check_delivered(&check);
     if (config->spool.durability != WEIR_DURABILITY_DISK) {
         check_idle_keys(&check);
-    } else if (check_segment(&check)) {
-        check_limit(&check);
+    } else {
+        check_shares(&check);
+        if (check_segment(&check)) {
+            check_limit(&check);
+        }
     }
 }

@@ -198,6 +198,7 @@ static void test_ls_tells_what_is_owed(void **state)
     assert_says(child.out, "a=5");
     assert_says(child.out, "owed to a: 5 records");
     assert_null(strstr(child.out, "owed to b"));
+    assert_null(strstr(child.out, "owed to none"));
     assert_says(child.out, "2023-11-14T22:13:21Z");
     assert_string_equal(child.err, "");
 }
@@ -272,11 +273,16 @@ static void test_decode_of_a_segment_and_of_letters(void **state)
     const char *letters = file("letters", "{\"rawData\":\"eyJhIjoxfQ==\",\"weir\":{\"destination\":"
                                           "\"backend\",\"reason\":\"refused\"}}\n");
     assert_int_equal(run("decode", letters, NULL), 0);
-    assert_says(child.err, "destination backend, reason refused");
+    assert_says(child.err, "destination backend, reason refused\n");
     assert_says(child.err, "no metric");
     letters = file("letters", "{\"rawData\":\"eyJhIjoxfQ==\"}\nbroken\n{\"rawData\":\"eA==\"}\n");
     assert_int_equal(run("decode", letters, NULL), 1);
     assert_says(child.err, "byte 27");
+    assert_says(child.err, "destination (all), reason (none)\n");
+    letters = file("letters", "{\"rawData\":\"eA==\",\"errorCode\":\"E\",\"errorMessage\":"
+                              "\"no \\u001b[2J\"}\n");
+    assert_int_equal(run("decode", letters, NULL), 0);
+    assert_says(child.err, "reason E: no ?[2J\n");
     flip(first_segment(), find_body(first_segment(), 1) + 3);
     assert_int_equal(run("decode", first_segment(), NULL), 1);
     assert_says(child.err, "damaged");
@@ -303,6 +309,28 @@ static void test_replay_usage_and_dry_run(void **state)
     assert_says(child.err, "begins like gzip");
     assert_int_equal(run("replay", "--dry-run", path_of("nowhere"), NULL), 1);
     assert_int_equal(run("replay", "-c", path_of("nowhere"), folder, NULL), 1);
+}
+
+static void test_check_tells_where_serve_could_not_write(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *directory, *says;
+    } cases[] = {
+        {"nowhere/data", "is not there, and weir serve makes only the last part of the path"},
+        {"data", "the file system has less room than the limit"},
+        {"data//", "the file system has less room than the limit"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[512];
+        (void)snprintf(config, sizeof config,
+                       "memory_limit: 128MiB\ningest: {access_keys: none}\n"
+                       "spool: {directory: \"%s/%s\", limit: 60TiB}\n",
+                       folder, cases[i].directory);
+        assert_int_equal(run("check", "-c", file("weir.yaml", config), NULL), 0);
+        assert_says(child.err, cases[i].says);
+        assert_says(child.out, "not there yet");
+    }
 }
 
 #define METRIC                                                                                     \
@@ -365,6 +393,7 @@ int main(void)
         TEST(test_spool_usage),
         TEST(test_decode_of_a_segment_and_of_letters),
         TEST(test_replay_usage_and_dry_run),
+        TEST(test_check_tells_where_serve_could_not_write),
         TEST(test_a_replay_delivers_once_and_only_where_it_belongs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,9 +154,10 @@ static void what_does_nothing_is_warned_of(void **state)
          "w.yaml:3:22: dead_letter.limit: 100MiB does not hold one body of 96MiB in base64: one "
          "that had to go there whole would find no room (write at least 129MiB, or lower "
          "ingest.body_limit)"},
-        {OPEN "memory_limit: 512MiB\ndedupe: {entries: 10000000}\n",
-         "w.yaml:3:19: dedupe.entries: take 468750KiB, which is more than a sixteenth of "
-         "memory_limit 512MiB"},
+        {OPEN "memory_limit: 512MiB\n"
+              "destinations: [{name: a, type: stdout, spool_share: 143MiB}]\n",
+         "w.yaml:3:53: destinations[0].spool_share: 143MiB is less than what waits in memory: a "
+         "restart in an outage would send the rest to the dead letter (write at least 144MiB)"},
     };
     for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++) {
         weir_config_free(good(doubts[i][0]));
@@ -196,6 +197,12 @@ static void what_does_not_fit_is_refused(void **state)
         {OPEN "dedupe: {window: 31d}\n", "w.yaml:2:18: dedupe.window: 31d is not within 0 to 30d"},
         {OPEN "dedupe: {entries: 1}\n",
          "w.yaml:2:19: dedupe.entries: 1 is not within 16 to 100000000"},
+        {OPEN "memory_limit: 512MiB\ndedupe: {entries: 10000000}\n",
+         "w.yaml:3:19: dedupe.entries: take 468750KiB, which is more than a sixteenth of "
+         "memory_limit 512MiB (write at most 699050)"},
+        {OPEN "spool: {directory: /d}\ndead_letter: {directory: /d}\n",
+         "w.yaml:3:26: dead_letter.directory: is spool.directory itself (write a directory of its "
+         "own, which may be in it)"},
         {OPEN "dead_letter: {limit: 1KiB}\n",
          "w.yaml:2:22: dead_letter.limit: 1KiB is not within 4KiB to 64TiB"},
         {OPEN "dead_letter: {when_full: drop}\n",
@@ -219,6 +226,10 @@ static void what_the_message_says_fits(void **state)
                           "spool: {limit: 64498MiB}\n"));
     weir_config_free(good(OPEN "memory_limit: 512MiB\ndead_letter: {limit: 129MiB}\n"));
     weir_config_free(good(OPEN "memory_limit: 32MiB\nspool: {limit: 24MiB}\n"));
+    weir_config_free(good(OPEN "memory_limit: 512MiB\ndedupe: {entries: 699050}\n"));
+    weir_config_free(good(OPEN "memory_limit: 512MiB\n"
+                               "destinations: [{name: a, type: stdout, spool_share: 144MiB}]\n"));
+    assert_int_equal(report.count, 0);
 }
 
 int main(void)
