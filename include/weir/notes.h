@@ -84,8 +84,12 @@ void weir_notes_put(struct weir_buf *out, const struct weir_note *note);
 WEIR_MUST_USE enum weir_status weir_notes_append(struct weir_notes *notes,
                                                  struct weir_bytes notes_);
 
+/* The same without the sync: a process's end leaves them, a power loss may not; the next append
+ * syncs them too. Any thread, beside the one that does all the rest. */
+enum weir_status weir_notes_write(struct weir_notes *notes, struct weir_bytes notes_);
+
 /* Whether it is time for a snapshot, also after a failure. */
-bool weir_notes_wants_snapshot(const struct weir_notes *notes);
+bool weir_notes_wants_snapshot(struct weir_notes *notes);
 
 /* Begins a new file with this snapshot (encoded notes), durable under its name, and removes the old
  * one. WEIR_EIO, WEIR_EFULL: the old one is still there. */

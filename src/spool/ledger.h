@@ -157,8 +157,9 @@ void weir_ledger_dismiss(struct weir_ledger *ledger);
 
 void weir_ledger_settle_manifest(struct weir_ledger *ledger, const struct weir_manifest *manifest,
                                  enum weir_settlement settlement);
+/* `out`, when it is not NULL, gets the notes too that the ledger makes of it. */
 void weir_ledger_attempted(struct weir_ledger *ledger, const struct weir_manifest *manifest,
-                           int64_t used_ns);
+                           int64_t used_ns, struct weir_buf *out);
 void weir_ledger_settle(struct weir_ledger *ledger, struct weir_ticket *ticket,
                         uint32_t destination, enum weir_settlement settlement);
 void weir_ledger_expect(struct weir_ledger *ledger, struct weir_ticket *ticket,

@@ -140,6 +140,7 @@ struct weir_ledger {
     struct weir_buf notes;
     uint64_t generation, taken_generation, durable_generation;
     struct weir_ledger_run runs[WEIR_LEDGER_SLOTS];
+    struct weir_buf *copy;               /* gets notes of attempts too; within one call */
     uint64_t lost[WEIR_LEDGER_LOST_MAX]; /* a ring */
     uint32_t lost_at, lost_count;
     uint64_t durable[WEIR_LEDGER_EPOCHS_MAX]; /* the highest of each epoch, ascending */
@@ -222,7 +223,7 @@ bool weir_ledger_progress_overlaps(const struct weir_ledger_progress *progress, 
 
 static inline bool weir_ledger_progress_is_empty(const struct weir_ledger_progress *progress)
 {
-    return progress->count == 0 && progress->used_ns == 0;
+    return progress->count == 0 && progress->used_ns == 0 && progress->attempted == 0;
 }
 
 enum weir_status weir_ledger_progress_table_init(struct weir_ledger_progress_table *table);

@@ -155,6 +155,9 @@ void weir_ledger_note_attempted(struct weir_ledger *ledger, const struct weir_ti
         !weir_ledger_slot_is_named(progress->slot)) {
         return;
     }
+    if (ledger->copy != NULL) {
+        put_attempted(ledger, ledger->copy, progress);
+    }
     put_attempted(ledger, &ledger->notes, progress);
     if (ledger->notes.failed) {
         break_off(ledger);
@@ -345,7 +348,7 @@ static void snapshot_progress(struct weir_ledger *ledger,
                                 .total = progress->total,
                             });
     }
-    if (progress->used_ns > 0) {
+    if (progress->used_ns > 0 || progress->attempted > 0) {
         put_attempted(ledger, out, progress);
     }
 }

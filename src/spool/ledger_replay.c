@@ -78,7 +78,7 @@ static void replay_attempted(struct weir_ledger *ledger, const struct weir_note 
     if (progress != NULL) {
         progress->used_ns = note->used_ns;
         progress->first_wall_ns = note->used_ns > 0 ? note->wall_ns : 0;
-        progress->attempted = note->used_ns > 0 ? note->total : 0;
+        progress->attempted = note->total;
     }
 }
 

@@ -264,19 +264,21 @@ static void attempt(struct weir_ledger *ledger, struct weir_ticket *ticket,
             ledger->wall_ns > used_ns ? ledger->wall_ns - used_ns : ledger->wall_ns;
     }
     progress->used_ns = used_ns > 0 ? used_ns : 0;
-    progress->attempted = used_ns > 0 ? destination->points : 0;
+    progress->attempted = used_ns > 0 ? destination->points : progress->attempted;
     progress->first_wall_ns = used_ns > 0 ? progress->first_wall_ns : 0;
     weir_ledger_note_attempted(ledger, ticket, progress);
 }
 
 void weir_ledger_attempted(struct weir_ledger *ledger, const struct weir_manifest *manifest,
-                           int64_t used_ns)
+                           int64_t used_ns, struct weir_buf *out)
 {
     pthread_mutex_lock(&ledger->mutex);
+    ledger->copy = out;
     for (uint32_t i = 0; ledger->has_notes && i < manifest->count; i++) {
         struct weir_ticket *ticket = manifest->parts[i].ticket;
         attempt(ledger, ticket, destination_of(ledger, ticket, manifest->destination), used_ns);
     }
+    ledger->copy = NULL;
     pthread_mutex_unlock(&ledger->mutex);
 }
 

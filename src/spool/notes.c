@@ -11,7 +11,7 @@
  *                    └───────────────────────── snapshot ───────────────────────────┘
  *
  *   none -> whole       begin, take_over (weir_notes_open)
- *   whole -> failed     weir_notes_append, weir_notes_snapshot
+ *   whole -> failed     weir_notes_append, weir_notes_write, weir_notes_snapshot
  *   failed -> whole     weir_notes_snapshot
  *
  * Which file counts after a crash: the one with the highest number whose header and first frame
@@ -24,14 +24,16 @@
  *   I4  every file of a directory's log has the same hash key
  *
  * Reading bypasses the page cache, so that what a failed sync left there is not taken for durable.
- * Threads: one. Full: WEIR_EFULL, the keeper comes again. Deliberately remembers nothing of notes
- * but their bytes' number.
+ * Threads: one, but for weir_notes_write; `lock` is for what that looks at, and held over writes to
+ * the log, not over syncs. Full: WEIR_EFULL, the keeper comes again. Deliberately remembers nothing
+ * of notes but their bytes' number.
  */
 #include "notes_internal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include "weir/rand.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
 enum { FILES_MAX = 32, NAME_SIZE = 22 /* notes. and 16 digits */, GROWN_MIN = 1 << 20 };
@@ -45,11 +47,12 @@ struct weir_notes {
     bool is_seeded;
     struct weir_notes_header header;
     uint64_t next_number;
+    pthread_mutex_t lock; /* the next three, and the header */
     int file;
-    uint64_t size;          /* the next frame goes here */
-    uint64_t snapshot_size; /* of the file when it began */
+    uint64_t size; /* the next frame goes here */
     bool failed;
-    bool other_version; /* the file's is not the one to write */
+    uint64_t snapshot_size; /* of the file when it began */
+    bool other_version;     /* the file's is not the one to write */
 };
 
 /* What the directory has. */
@@ -325,6 +328,7 @@ enum weir_status weir_notes_open(const struct weir_disk *disk, unsigned version,
     }
     notes->disk = *disk;
     notes->file = -1;
+    (void)pthread_mutex_init(&notes->lock, NULL);
     notes->is_seeded = seed != 0;
     weir_rand_init(&notes->rand, seed);
     enum weir_status status = open_log(notes, version == 0 ? WEIR_NOTES_VERSION : version, reader);
@@ -348,6 +352,7 @@ void weir_notes_close(struct weir_notes *notes)
 {
     if (notes != NULL) {
         close_file(notes);
+        (void)pthread_mutex_destroy(&notes->lock);
         weir_mem_free(notes);
     }
 }
@@ -360,11 +365,8 @@ void weir_notes_hash_key(const struct weir_notes *notes, uint64_t ret_key[2])
 
 /* -- writing ------------------------------------------------------------------------------- */
 
-enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes notes_)
+static enum weir_status write_frame(struct weir_notes *notes, struct weir_bytes notes_)
 {
-    if (notes_.size == 0) {
-        return WEIR_OK;
-    }
     if (notes->failed || notes_.size > UINT32_MAX - WEIR_NOTES_PAD_MAX) {
         return WEIR_EIO;
     }
@@ -378,9 +380,6 @@ enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes n
         {pad, padded},
     };
     enum weir_status status = weir_disk_write(&notes->disk, notes->file, parts, 3, notes->size);
-    if (status == WEIR_OK) {
-        status = weir_disk_status(notes->disk.ops->sync(notes->disk.self, notes->file));
-    }
     if (status != WEIR_OK) {
         notes->failed = true;
         return status == WEIR_EFULL ? WEIR_EFULL : WEIR_EIO;
@@ -389,10 +388,38 @@ enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes n
     return WEIR_OK;
 }
 
-bool weir_notes_wants_snapshot(const struct weir_notes *notes)
+enum weir_status weir_notes_write(struct weir_notes *notes, struct weir_bytes notes_)
 {
-    return notes->failed || notes->other_version ||
-           (notes->size > GROWN_MIN && notes->size > 2 * notes->snapshot_size);
+    if (notes_.size == 0) {
+        return WEIR_OK;
+    }
+    (void)pthread_mutex_lock(&notes->lock);
+    enum weir_status status = write_frame(notes, notes_);
+    (void)pthread_mutex_unlock(&notes->lock);
+    return status;
+}
+
+enum weir_status weir_notes_append(struct weir_notes *notes, struct weir_bytes notes_)
+{
+    WEIR_TRY(weir_notes_write(notes, notes_));
+    if (notes_.size == 0) {
+        return WEIR_OK;
+    }
+    enum weir_status status =
+        weir_disk_status(notes->disk.ops->sync(notes->disk.self, notes->file));
+    (void)pthread_mutex_lock(&notes->lock);
+    notes->failed = notes->failed || status != WEIR_OK;
+    (void)pthread_mutex_unlock(&notes->lock);
+    return status == WEIR_OK || status == WEIR_EFULL ? status : WEIR_EIO;
+}
+
+bool weir_notes_wants_snapshot(struct weir_notes *notes)
+{
+    (void)pthread_mutex_lock(&notes->lock);
+    bool wants = notes->failed || notes->other_version ||
+                 (notes->size > GROWN_MIN && notes->size > 2 * notes->snapshot_size);
+    (void)pthread_mutex_unlock(&notes->lock);
+    return wants;
 }
 
 /* Writes the new file; *ret_file is it. `ret_doubt`: after a failure it may be found whole. */
@@ -446,9 +473,12 @@ enum weir_status weir_notes_snapshot(struct weir_notes *notes, struct weir_bytes
     bool doubt = false;
     enum weir_status status = write_file(notes, &header, snapshot, &file, &doubt);
     if (status != WEIR_OK) {
+        (void)pthread_mutex_lock(&notes->lock);
         notes->failed = notes->failed || doubt; /* I3 */
+        (void)pthread_mutex_unlock(&notes->lock);
         return status == WEIR_EFULL || status == WEIR_ENOMEM ? status : WEIR_EIO;
     }
+    (void)pthread_mutex_lock(&notes->lock);
     bool has_old = notes->file >= 0 || notes->size > 0;
     close_file(notes);
     if (has_old) {
@@ -463,5 +493,6 @@ enum weir_status weir_notes_snapshot(struct weir_notes *notes, struct weir_bytes
     notes->snapshot_size = notes->size;
     notes->failed = false;
     notes->other_version = false;
+    (void)pthread_mutex_unlock(&notes->lock);
     return WEIR_OK;
 }

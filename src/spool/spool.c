@@ -32,6 +32,7 @@ enum { DESTINATIONS_MAX = WEIR_FRAME_NAMES_MAX };
 #define SEGMENT_BYTES_MAX  ((uint64_t)256 << 20)
 #define SEGMENTS_IN_LIMIT  32
 #define LANE_HEADERS_LIMIT ((size_t)1 << 30)
+#define ATTEMPT_NOTES_MAX  ((size_t)16 << 20)
 
 /* -- small things --------------------------------------------------------------------------- */
 
@@ -298,10 +299,22 @@ static void settle(void *self, const struct weir_manifest *manifest,
     weir_ledger_settle_manifest(spool->ledger, manifest, settlement);
 }
 
+/* What begins is in the log before it is sent, though not synced: after the process's end the next
+ * start knows what may come twice. It waits for the keeper as well. */
 static void attempted(void *self, const struct weir_manifest *manifest, int64_t used_ns)
 {
     struct weir_spool *spool = self;
-    weir_ledger_attempted(spool->ledger, manifest, used_ns);
+    if (spool->durability != WEIR_DURABILITY_DISK) {
+        weir_ledger_attempted(spool->ledger, manifest, used_ns, NULL);
+        return;
+    }
+    struct weir_buf notes = weir_buf_grow_init(ATTEMPT_NOTES_MAX);
+    weir_ledger_attempted(spool->ledger, manifest, used_ns, &notes);
+    if (!notes.failed) {
+        /* A failure is the log's, and the keeper's next step finds it. */
+        (void)weir_notes_write(spool->notes, weir_buf_view(&notes));
+    }
+    weir_buf_done(&notes);
 }
 
 struct weir_settler weir_spool_settler(struct weir_spool *spool)

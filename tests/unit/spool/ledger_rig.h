@@ -86,7 +86,7 @@ static inline void rig_attempted(struct weir_ledger *ledger, struct weir_ticket 
 {
     struct weir_part part = {ticket, 0, 1};
     struct weir_manifest manifest = {.destination = destination, .count = 1, .parts = &part};
-    weir_ledger_attempted(ledger, &manifest, used_ns);
+    weir_ledger_attempted(ledger, &manifest, used_ns, NULL);
 }
 
 static inline struct weir_spool_stat rig_look(struct weir_ledger *ledger)

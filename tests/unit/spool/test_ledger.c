@@ -154,7 +154,7 @@ static void test_window_opened_anew_is_forgotten(void **state)
     assert_int_equal(place.first_wall_ns, 0);
     weir_ledger_settle(ledger, place.ticket, 0, WEIR_SETTLED);
     rig_assert_notes(ledger,
-                     "attempted 1-1 a 0 0/10 500;attempted 1-1 a 0 0/0 0;done 1-1 a 0 0/0 0;"
+                     "attempted 1-1 a 0 0/10 500;attempted 1-1 a 0 0/10 0;done 1-1 a 0 0/0 0;"
                      "durable 1-1  0 0/0 0;",
                      true);
     weir_ledger_free(ledger);
