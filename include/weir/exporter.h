@@ -84,6 +84,10 @@ struct weir_wake *weir_exporter_wake(struct weir_exporter *exporter, uint32_t de
 WEIR_MUST_USE enum weir_status weir_exporter_start(struct weir_exporter *exporter,
                                                    struct weir_router *router);
 
+/* From now on no batch waits for more: what is open is closed and sent as soon as the rings are
+ * empty. For a stop while requests wait for their delivery. Any thread. */
+void weir_exporter_hurry(struct weir_exporter *exporter);
+
 /* Flushes: rings and open batches are closed and sent at once, retries go on, until all is
  * delivered or `deadline_ns` (monotonic) is reached. Then the threads end. What could not be
  * delivered is settled as WEIR_KEPT; without `keeps` it is lost: counted (expired, reason

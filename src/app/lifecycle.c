@@ -20,9 +20,10 @@
  * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
  * own, shorter limits), the exporter what is left. What is not delivered then is on disk and comes
  * again after the next start; without a disk it is counted, logged, and the exit code is 1. With
- * durability delivered, requests that wait for their delivery are dismissed (503) shortly before
- * ingest's half is over, by a thread of its own: main is inside weir_ingest_drain then, and a
- * connection that is cut says less than a 503.
+ * durability delivered, batches no longer wait to be full, so that requests are answered before the
+ * end; those that wait all the same are dismissed (503) shortly before ingest's half is over, by a
+ * thread of its own: main is inside weir_ingest_drain then, and a connection that is cut says less
+ * than a 503.
  *
  * A spool that fails sends SIGTERM to its own process: one way to stop, whoever asks.
  *
@@ -225,6 +226,7 @@ static void drain_ingest(struct weir_service *service, int64_t now_ns, int64_t d
         weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
         return;
     }
+    weir_exporter_hurry(service->exporter);
     bool bell = weir_wake_open(&dismissal.over) == WEIR_OK;
     if (!bell || weir_thread_start(WEIR_ROLE_KEEPER, "weir-dismiss", dismiss, &dismissal,
                                    &dismissal.thread) != WEIR_OK) {

@@ -282,6 +282,20 @@ enum weir_status weir_exporter_start(struct weir_exporter *exporter, struct weir
     return status;
 }
 
+static void ring_all(struct weir_exporter *exporter)
+{
+    for (uint32_t i = 0; i < exporter->options.threads; i++) {
+        weir_wake_ring(&exporter->threads[i].bell);
+    }
+}
+
+void weir_exporter_hurry(struct weir_exporter *exporter)
+{
+    /* relaxed: nothing hangs on it but when batches are closed; the bells follow */
+    atomic_store_explicit(&exporter->hurrying, true, memory_order_relaxed);
+    ring_all(exporter);
+}
+
 void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
                          uint64_t *ret_points_left)
 {
@@ -289,9 +303,7 @@ void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
     atomic_store_explicit(&exporter->deadline_ns, deadline_ns, memory_order_relaxed);
     /* release: pairs with is_draining and is_over */
     atomic_store_explicit(&exporter->draining, true, memory_order_release);
-    for (uint32_t i = 0; i < exporter->options.threads; i++) {
-        weir_wake_ring(&exporter->threads[i].bell);
-    }
+    ring_all(exporter);
     join_all(exporter);
     /* relaxed: the threads have been joined */
     *ret_points_left = atomic_load_explicit(&exporter->points_left, memory_order_relaxed);

@@ -233,9 +233,11 @@ void weir_gather_turn(struct weir_export_destination *destination, int64_t now_n
             break;
         }
     }
-    /* relaxed: rung after it was set; a late look costs one turn */
-    bool draining = atomic_load_explicit(&destination->exporter->draining, memory_order_relaxed);
-    if (draining && destination->rings_empty && may_close(destination)) {
+    /* relaxed, both: rung after they were set; a late look costs one turn */
+    const struct weir_exporter *exporter = destination->exporter;
+    bool at_once = atomic_load_explicit(&exporter->draining, memory_order_relaxed) ||
+                   atomic_load_explicit(&exporter->hurrying, memory_order_relaxed);
+    if (at_once && destination->rings_empty && may_close(destination)) {
         flush(destination);
     }
 }

@@ -26,6 +26,18 @@ class Stop(WeirCase):
                 self.assertEqual(weir.stop(20), 0)
                 self.assert_arrived(receiver, sent, 0)
 
+    def test_who_waits_for_delivery_is_not_sent_away(self):
+        receiver = self.receiver()
+        weir = self.weir(receiver, spool={"durability": "delivered"}, buffer={"interval": "60s"})
+        sent, client = points.series(50), self.client(weir)
+        client.send(client.request(envelope([points.as_json(sent)])))
+        time.sleep(0.3)
+        self.assertEqual(receiver.batches, [])
+        weir.signal()
+        self.assertEqual(client.response().status, 200)
+        self.assertEqual(weir.stop(20), 0)
+        self.assert_arrived(receiver, sent, 0)
+
     def test_waits_for_a_retry(self):
         receiver = self.receiver(lambda b: Answer(503) if b.number <= 3 else None)
         weir = self.weir(receiver, buffer={"interval": "60s"})

@@ -260,6 +260,25 @@ static void a_drain_flushes_what_was_not_due(void **state)
     assert_once(&scene, 0, 10);
 }
 
+static void a_hurry_sends_what_was_not_due_and_what_comes(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_set(&scene, always_200);
+    scene.destinations[0].buffer.points_max = 0;
+    scene.destinations[0].buffer.interval_ns = 3600 * WEIR_NS_PER_S;
+    scene_start(&scene);
+    assert_true(scene_publish(&scene, 0, 10, 0));
+    (void)poll(NULL, 0, 50);
+    assert_int_equal(scene.backend.requests, 0);
+    weir_exporter_hurry(scene.exporter);
+    assert_true(await(&scene, 0, 10, 5));
+    assert_true(scene_publish(&scene, 10, 20, 0));
+    assert_true(await(&scene, 0, 20, 5));
+    assert_int_equal(scene_end(&scene, 10), 0);
+    assert_once(&scene, 0, 20);
+}
+
 static void a_drain_without_time_counts_everything(void **state)
 {
     (void)state;
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(too_large_is_split_down_to_a_point),
         cmocka_unit_test(one_dead_destination_costs_the_others_nothing),
         cmocka_unit_test(a_drain_flushes_what_was_not_due),
+        cmocka_unit_test(a_hurry_sends_what_was_not_due_and_what_comes),
         cmocka_unit_test(a_drain_without_time_counts_everything),
         cmocka_unit_test(partial_success_and_full_rejection_are_counted),
         cmocka_unit_test(backpressure_reaches_the_reservation_and_loses_nothing),
