@@ -50,8 +50,7 @@ struct weir_submission {
      * returns. */
     void (*answered)(struct weir_submission *submission, const struct weir_answer *answer);
 
-    uint64_t targets;    /* destinations it may go to: WEIR_TARGETS_ALL; fewer for a replay */
-    int64_t dedupe_salt; /* 0; a replay's ids are apart from Firehose's */
+    uint64_t targets; /* destinations it may go to: WEIR_TARGETS_ALL; fewer for a replay */
 
     /* The pipeline's own, from submit to answered. */
     struct weir_worker *worker;

@@ -108,7 +108,6 @@ static enum weir_status fly(struct flight *flight, const struct weir_replay_item
                                   .received_ns = weir_clock_mono_ns(),
                                   .answered = on_answer,
                                   .targets = targets,
-                                  .dedupe_salt = 1,
                               }};
     weir_intake_init(&flight->submission.intake, &service->intake, service->regions,
                      service->config->ingest.body_limit);
