@@ -55,4 +55,6 @@ fi
 
 cmake --preset arm64
 cmake --build --preset arm64
-ctest --preset arm64 "$@"
+# the simulator and the enumerations of faults count by the hundred thousand, which is not for qemu;
+# what they judge is the same code on every machine, and its unit and property tests are here
+ctest --preset arm64 -LE '^(sim|fault)$' "$@"
