@@ -22,7 +22,7 @@ enum weir_log_format { WEIR_LOG_JSON, WEIR_LOG_TEXT };
 
 struct weir_log_field {
     const char *name; /* snake_case literal */
-    enum { WEIR_LOG_FIELD_TEXT, WEIR_LOG_FIELD_INT } kind;
+    enum { WEIR_LOG_FIELD_TEXT, WEIR_LOG_FIELD_INT, WEIR_LOG_FIELD_HEX } kind;
     struct weir_bytes text;
     int64_t number;
 };
@@ -33,6 +33,10 @@ struct weir_log_field {
     ((struct weir_log_field){(name_), WEIR_LOG_FIELD_TEXT, weir_bytes_str(string_), 0})
 #define WEIR_LOG_INT(name_, number_)                                                               \
     ((struct weir_log_field){(name_), WEIR_LOG_FIELD_INT, {NULL, 0}, (int64_t)(number_)})
+
+/* 16 hex digits, as text: numbers of segments and records, as files and `weir spool` name them. */
+#define WEIR_LOG_HEX(name_, number_)                                                               \
+    ((struct weir_log_field){(name_), WEIR_LOG_FIELD_HEX, {NULL, 0}, (int64_t)(number_)})
 
 /* Sets level and format for the whole process; before any thread is started, or
  * later atomically. */

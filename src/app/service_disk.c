@@ -73,15 +73,19 @@ static const char *advice(enum weir_status status)
     }
 }
 
+static const char *status_words(enum weir_status status)
+{
+    return status == WEIR_EEXIST ? "it is locked" : weir_status_text(status);
+}
+
 static enum weir_status failed_directory(const char *what, const char *key, const char *directory,
                                          enum weir_status status, int error)
 {
     const char *words = error == 0 ? NULL : strerrordesc_np(error);
     weir_log(WEIR_LOG_ERROR, "start failed", WEIR_LOG_STR("what", what),
              WEIR_LOG_STR("directory", directory), WEIR_LOG_STR("key", key),
-             WEIR_LOG_STR("reason", status == WEIR_EEXIST || words == NULL
-                                        ? weir_status_text(status)
-                                        : words),
+             WEIR_LOG_STR("reason",
+                          status == WEIR_EEXIST || words == NULL ? status_words(status) : words),
              WEIR_LOG_STR("do", advice(status)));
     return status;
 }
@@ -194,6 +198,12 @@ static enum weir_status build_spool(struct weir_service *service, const char *pa
     int error = errno;
     if (options.durability == WEIR_DURABILITY_DISK) {
         log_report(&report, path);
+    }
+    if (status == WEIR_OK && !weir_spool_admits(service->spool, 0)) {
+        weir_log(WEIR_LOG_WARN, "spool full at the start", WEIR_LOG_STR("directory", path),
+                 WEIR_LOG_INT("must_stay_free", headroom),
+                 WEIR_LOG_STR("do", "make room on its file system, or raise spool.limit; weir "
+                                    "spool ls tells what is owed"));
     }
     return status == WEIR_OK ? WEIR_OK
                              : failed_directory("spool", "spool.directory", path, status, error);

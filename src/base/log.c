@@ -157,6 +157,9 @@ static void put_field(struct weir_buf *line, const struct weir_log_field *field,
     weir_buf_printf(line, is_text ? " %s=" : ",\"%s\":", field->name);
     if (field->kind == WEIR_LOG_FIELD_INT) {
         weir_buf_printf(line, "%" PRId64, field->number);
+    } else if (field->kind == WEIR_LOG_FIELD_HEX) {
+        weir_buf_printf(line, format == WEIR_LOG_JSON ? "\"%016" PRIx64 "\"" : "%016" PRIx64,
+                        (uint64_t)field->number);
     } else if (is_text && is_word(field->text)) {
         weir_buf_put(line, field->text);
     } else {

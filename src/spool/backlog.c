@@ -121,8 +121,8 @@ static void lose(struct weir_spool *spool, const struct weir_backlog_place *plac
         return;
     }
     weir_log(WEIR_LOG_ERROR, "an acknowledged record is damaged on disk",
-             WEIR_LOG_INT("segment", place->segment), WEIR_LOG_INT("offset", place->offset),
-             WEIR_LOG_INT("sequence_number", place->lsn), WEIR_LOG_STR("copy", "quarantine/"));
+             WEIR_LOG_HEX("segment", place->segment), WEIR_LOG_INT("offset", place->offset),
+             WEIR_LOG_HEX("sequence_number", place->lsn), WEIR_LOG_STR("copy", "quarantine/"));
     weir_quarantine_range(spool, place->segment, place->offset, place->size - WEIR_DISK_BLOCK + 1);
     atomic_fetch_add_explicit(&spool->lost, 1, memory_order_relaxed); /* weir_spool_keep */
 }

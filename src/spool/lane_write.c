@@ -232,7 +232,7 @@ static enum weir_status put(struct weir_spool *spool, struct weir_spool_job *job
         spool->active.tainted = true;
         weir_metrics_add(spool->lane.series_failures, 1);
         weir_log(WEIR_LOG_ERROR, "write to the spool failed",
-                 WEIR_LOG_INT("segment", spool->active.header.number),
+                 WEIR_LOG_HEX("segment", spool->active.header.number),
                  WEIR_LOG_STR("error", words != NULL ? words : "unknown"));
         return WEIR_EIO;
     }

@@ -149,7 +149,7 @@ void weir_quarantine_range(struct weir_spool *spool, uint64_t segment, uint64_t 
     }
     if (status != WEIR_OK && status != WEIR_EEXIST) {
         weir_log(WEIR_LOG_WARN, "damaged bytes were not copied to quarantine/",
-                 WEIR_LOG_INT("segment", segment), WEIR_LOG_INT("offset", offset),
+                 WEIR_LOG_HEX("segment", segment), WEIR_LOG_INT("offset", offset),
                  WEIR_LOG_INT("bytes", size), WEIR_LOG_STR("error", weir_status_text(status)));
     }
 }

@@ -226,7 +226,7 @@ static enum weir_status register_records(struct weir_recovery *recovery,
             recovery->report->lost_records++;
             recovery->report->lost_bytes += found->extent;
             weir_log(WEIR_LOG_ERROR, "a record is out of order, and left out",
-                     WEIR_LOG_INT("segment", segment->number),
+                     WEIR_LOG_HEX("segment", segment->number),
                      WEIR_LOG_INT("offset", found->offset));
         }
     }

@@ -144,9 +144,9 @@ static enum weir_status look_at(struct weir_recovery *recovery,
     recovery->report->lost_records += missing;
     recovery->report->lost_bytes += bytes;
     weir_log(WEIR_LOG_ERROR, "acknowledged records are damaged on disk",
-             WEIR_LOG_INT("segment", segment->number), WEIR_LOG_INT("offset", stretch->begin),
+             WEIR_LOG_HEX("segment", segment->number), WEIR_LOG_INT("offset", stretch->begin),
              WEIR_LOG_INT("bytes", bytes), WEIR_LOG_INT("records", missing),
-             WEIR_LOG_INT("first_sequence_number", stretch->first),
+             WEIR_LOG_HEX("first_sequence_number", stretch->first),
              WEIR_LOG_STR("copy", "quarantine/"));
     if (!segment->unreadable && bytes > 0) {
         weir_quarantine_range(recovery->spool, segment->number, stretch->begin, bytes);

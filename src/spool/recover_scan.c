@@ -13,9 +13,9 @@
  *       pieces only to be checked
  *
  * Reads go past the page cache, so what is found is what the disk has. A block that cannot be read
- * counts as zeros. The cost: a page or so for each record, and all bytes behind the last one; that
- * is little, because a segment is sealed when the next commit does not fit, and an active one is
- * cut at the next start.
+ * counts as zeros. The cost: some pages for each large record, small ones all (a megabyte at a
+ * time, as fast as the disk can), and all bytes behind the last one; that is little, because a
+ * segment is sealed when the next commit does not fit, and an active one is cut at the next start.
  */
 #include "recover_internal.h"
 #include "weir/log.h"
@@ -23,7 +23,9 @@
 #include <string.h>
 
 #define HOP_BYTES    ((size_t)32 << 10)
-#define WINDOW_BYTES (WEIR_FRAME_HEADER_MAX + 2 * WEIR_DISK_BLOCK)
+#define HOP_MAX      ((size_t)1 << 20) /* where records are small, and each page has one */
+#define WINDOW_BYTES (HOP_MAX + 2 * WEIR_DISK_BLOCK)
+_Static_assert(HOP_MAX >= WEIR_FRAME_HEADER_MAX, "a header fits");
 
 struct scan {
     const struct weir_disk *disk;
@@ -32,6 +34,7 @@ struct scan {
     uint8_t *window; /* aligned, WINDOW_BYTES */
     uint64_t begin;  /* what of the file is in it */
     size_t filled;
+    size_t hop;              /* how much is read at a time */
     uint64_t blocks_skipped; /* not readable */
 };
 
@@ -76,12 +79,21 @@ static struct weir_bytes view(struct scan *scan, uint64_t offset, size_t wanted)
     return weir_bytes_of(scan->window + skipped, size);
 }
 
+/* Several small records a read: more and more as long as little is skipped between reads. */
+static void view_some(struct scan *scan, uint64_t offset)
+{
+    bool is_dense = offset < scan->begin + scan->filled + HOP_BYTES;
+    scan->hop = is_dense ? scan->hop * 2 : HOP_BYTES;
+    scan->hop = scan->hop > HOP_MAX ? HOP_MAX : scan->hop;
+    (void)view(scan, offset, scan->hop);
+}
+
 static enum weir_status open_scan(const struct weir_disk *disk,
                                   const struct weir_found_segment *segment, struct scan *ret)
 {
     char name[WEIR_DISK_NAME_MAX];
     weir_spool_segment_name(segment->number, NULL, name);
-    *ret = (struct scan){.disk = disk, .size = segment->size};
+    *ret = (struct scan){.disk = disk, .size = segment->size, .hop = HOP_BYTES};
     ret->file = -1;
     for (int i = 0; i < WEIR_RECOVER_TRIES && ret->file < 0; i++) {
         ret->file = disk->ops->open(disk->self, name, WEIR_DISK_READ);
@@ -103,7 +115,7 @@ static void close_scan(struct scan *scan, uint64_t segment)
     weir_mem_free(scan->window);
     if (scan->blocks_skipped > 0) {
         weir_log(WEIR_LOG_ERROR, "parts of a segment cannot be read",
-                 WEIR_LOG_INT("segment", segment), WEIR_LOG_INT("blocks", scan->blocks_skipped));
+                 WEIR_LOG_HEX("segment", segment), WEIR_LOG_INT("blocks", scan->blocks_skipped));
     }
 }
 
@@ -197,7 +209,7 @@ enum weir_status weir_recover_scan(struct weir_recovery *recovery,
         struct weir_frame_record record;
         size_t header_size = 0;
         if (offset + WEIR_FRAME_RECORD_ALIGN > scan.begin + scan.filled) {
-            (void)view(&scan, offset, HOP_BYTES); /* several small records a read */
+            view_some(&scan, offset);
         }
         if (!record_at(&scan, &header, offset, &record, &header_size)) {
             offset += WEIR_FRAME_RECORD_ALIGN; /* I2 */
@@ -257,7 +269,7 @@ static void sync_segment(const struct weir_disk *disk, const struct weir_found_s
     }
     if (disk->ops->sync(disk->self, file) < 0) {
         weir_log(WEIR_LOG_WARN, "sync of a segment failed: only what the disk has counts",
-                 WEIR_LOG_INT("segment", segment->number));
+                 WEIR_LOG_HEX("segment", segment->number));
     }
     disk->ops->close(disk->self, file);
 }

@@ -60,7 +60,7 @@ static void test_a_json_line(void **state)
     weir_log_configure(WEIR_LOG_INFO, WEIR_LOG_JSON);
     start_catching();
     weir_log(WEIR_LOG_WARN, "request refused", WEIR_LOG_STR("reason", "no \"key\"\n"),
-             WEIR_LOG_INT("status", -401));
+             WEIR_LOG_INT("status", -401), WEIR_LOG_HEX("segment", UINT64_C(0xf00000000000000d)));
     const char *line = stop_catching();
     int year = 0;
     char zone = 0;
@@ -68,8 +68,10 @@ static void test_a_json_line(void **state)
                      2);
     assert_true(year >= 2020);
     assert_int_equal(zone, 'Z');
-    assert_non_null(strstr(line, "\",\"level\":\"warn\",\"event\":\"request refused\","
-                                 "\"reason\":\"no \\\"key\\\"\\n\",\"status\":-401}\n"));
+    assert_non_null(strstr(
+        line,
+        "\",\"level\":\"warn\",\"event\":\"request refused\","
+        "\"reason\":\"no \\\"key\\\"\\n\",\"status\":-401,\"segment\":\"f00000000000000d\"}\n"));
     assert_int_equal(count_lines(line), 1);
 }
 
@@ -80,10 +82,10 @@ static void test_a_text_line_quotes_only_what_needs_it(void **state)
     start_catching();
     weir_log(WEIR_LOG_INFO, "text line", WEIR_LOG_STR("plain", "a-b/c"),
              WEIR_LOG_STR("spaced", "a b"), WEIR_LOG_STR("sly", "x=y"), WEIR_LOG_STR("none", ""),
-             WEIR_LOG_STR("two", "1\n2"));
+             WEIR_LOG_STR("two", "1\n2"), WEIR_LOG_HEX("segment", 13));
     const char *line = stop_catching();
     assert_non_null(strstr(line, " info  text line  plain=a-b/c spaced=\"a b\" sly=\"x=y\" "
-                                 "none=\"\" two=\"1\\n2\"\n"));
+                                 "none=\"\" two=\"1\\n2\" segment=000000000000000d\n"));
     assert_int_equal(count_lines(line), 1);
 }
 
