@@ -257,21 +257,12 @@ static enum weir_status register_all(struct weir_recovery *recovery)
 
 /* -- the release log, second time ----------------------------------------------------------- */
 
-static bool is_lost(const struct weir_recovery *recovery, uint64_t lsn)
-{
-    for (size_t i = 0; i < recovery->lost_count; i++) {
-        if (recovery->lost[i] == lsn) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void second_look(void *argument, const struct weir_note *note)
 {
     struct weir_recovery *recovery = argument;
     struct weir_spool *spool = recovery->spool;
-    if (note->kind == WEIR_NOTE_ID && spool->ids != NULL && !is_lost(recovery, note->id.lsn)) {
+    if (note->kind == WEIR_NOTE_ID && spool->ids != NULL &&
+        !weir_recover_is_lost(recovery, note->id.lsn)) {
         (void)weir_ids_add(spool->ids, &note->id); /* I4 */
     }
     weir_ledger_replay(spool->ledger, note);

@@ -43,7 +43,7 @@ struct weir_recovery {
     size_t segment_count, segment_capacity;
     struct weir_epoch *epochs; /* what is proven, by epoch; any order */
     size_t epoch_count, epoch_capacity;
-    uint64_t *lost; /* counted as lost, before and then in this start; the former sorted */
+    uint64_t *lost; /* counted as lost, before and then in this start; both sorted for themselves */
     size_t lost_count, lost_capacity, lost_before;
     uint64_t *kept; /* sorted: the numbers of the records that are there */
     size_t kept_count;
@@ -85,6 +85,10 @@ WEIR_MUST_USE enum weir_status weir_recover_verify(struct weir_recovery *recover
 /* Finds what was acknowledged and is not there, counts it, copies what is left to quarantine/.
  * Fills `kept`, and adds to `lost`. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_recover_losses(struct weir_recovery *recovery);
+
+/* Whether a number is counted as lost, now or before. There may be many, and it is asked for each
+ * id. */
+bool weir_recover_is_lost(const struct weir_recovery *recovery, uint64_t lsn);
 
 /* Where the next record would begin. */
 uint64_t weir_recover_behind(const struct weir_found *found);

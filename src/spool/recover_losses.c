@@ -199,11 +199,24 @@ static void count_torn(struct weir_recovery *recovery, const struct weir_found_s
     }
 }
 
+static void sort(uint64_t *numbers, size_t count)
+{
+    if (count > 0) {
+        qsort(numbers, count, sizeof *numbers, by_value);
+    }
+}
+
+bool weir_recover_is_lost(const struct weir_recovery *recovery, uint64_t lsn)
+{
+    size_t before = recovery->lost_before;
+    return has(recovery->lost, before, lsn) ||
+           (recovery->lost_count > before &&
+            has(recovery->lost + before, recovery->lost_count - before, lsn));
+}
+
 enum weir_status weir_recover_losses(struct weir_recovery *recovery)
 {
-    if (recovery->lost_count > 0) {
-        qsort(recovery->lost, recovery->lost_count, sizeof(uint64_t), by_value);
-    }
+    sort(recovery->lost, recovery->lost_count);
     recovery->lost_before = recovery->lost_count;
     recovery->kept = weir_mem_alloc((recovery->found_count + 1) * sizeof(uint64_t));
     if (recovery->kept == NULL) {
@@ -214,7 +227,7 @@ enum weir_status weir_recover_losses(struct weir_recovery *recovery)
             recovery->kept[recovery->kept_count++] = recovery->found[i].lsn;
         }
     }
-    qsort(recovery->kept, recovery->kept_count, sizeof(uint64_t), by_value);
+    sort(recovery->kept, recovery->kept_count);
     for (size_t i = 0; i < recovery->segment_count; i++) {
         expect_first(recovery, i);
     }
@@ -222,6 +235,9 @@ enum weir_status weir_recover_losses(struct weir_recovery *recovery)
         expect_last(recovery, i);
         count_torn(recovery, &recovery->segments[i]);
         WEIR_TRY(look_through(recovery, &recovery->segments[i]));
+    }
+    if (recovery->lost_count > recovery->lost_before) {
+        sort(recovery->lost + recovery->lost_before, recovery->lost_count - recovery->lost_before);
     }
     return WEIR_OK;
 }
