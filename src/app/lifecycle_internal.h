@@ -36,6 +36,7 @@ struct weir_service {
     struct weir_disk letter_disk, spool_disk;
     struct weir_letterbox *letterbox;
     struct weir_spool *spool;
+    uint32_t segments_set_aside; /* found or made at the start; written before any thread */
     struct weir_custody *custody;
     struct weir_exporter *exporter;
     bool exporting; /* its threads run */

@@ -198,6 +198,7 @@ static enum weir_status build_spool(struct weir_service *service, const char *pa
     int error = errno;
     if (options.durability == WEIR_DURABILITY_DISK) {
         log_report(&report, path);
+        service->segments_set_aside = report.segments_set_aside;
     }
     if (status == WEIR_OK && !weir_spool_admits(service->spool, 0)) {
         weir_log(WEIR_LOG_WARN, "spool full at the start", WEIR_LOG_STR("directory", path),

@@ -87,6 +87,7 @@ static void spool_gauges(const struct weir_service *service)
     set_plain(WEIR_M_SPOOL_UNRELEASED, (double)stat.records);
     set_plain(WEIR_M_SPOOL_OWED_BYTES, (double)stat.owed_bytes);
     set_plain(WEIR_M_SPOOL_OLDEST, oldest_ns < 0 ? 0 : (double)oldest_ns / (double)WEIR_NS_PER_S);
+    set_plain(WEIR_M_SPOOL_SET_ASIDE, service->segments_set_aside);
     set_plain(WEIR_M_DEDUPE_ENTRIES, stat.ids);
     for (uint32_t i = 0; i < list->count; i++) {
         set_labelled(WEIR_M_SPOOL_BACKLOG, all[i].name, (double)stat.backlog_records[i]);

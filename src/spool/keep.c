@@ -178,6 +178,19 @@ static bool prepare(struct weir_spool *spool)
     return weir_segments_prepare(spool->segments);
 }
 
+/* What may never happen shows 0 from the start: an alert on its increase would miss the first one.
+ * These are the lane's to count. */
+static void show_zeros(void)
+{
+    static const enum weir_family plain[] = {WEIR_M_DEDUPLICATED, WEIR_M_IDS_REUSED,
+                                             WEIR_M_DEDUPE_EVICTED};
+    struct weir_bytes label = weir_bytes_str("segment");
+    weir_metrics_add(weir_metrics_series(WEIR_M_SPOOL_FAILURES, &label), 0);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        weir_metrics_add(weir_metrics_series(plain[i], NULL), 0);
+    }
+}
+
 static void count(struct weir_spool *spool, unsigned failures_before)
 {
     struct weir_spool_keeper *keeper = &spool->keeper;
@@ -187,6 +200,7 @@ static void count(struct weir_spool *spool, unsigned failures_before)
         keeper->series_torn = weir_metrics_series(WEIR_M_SPOOL_TORN, NULL);
         keeper->series_failures = weir_metrics_series(WEIR_M_SPOOL_FAILURES, &label);
         keeper->series_known = true;
+        show_zeros();
     }
     /* added to by weir_spool_open and weir_backlog_read */
     uint64_t lost = atomic_exchange_explicit(&spool->lost, 0, memory_order_relaxed);

@@ -4,7 +4,7 @@
 
     docs.py [ROOT]     a line for each finding; exits 1 when there is one
 
-* each metric family of src/metrics/families.c has a row in docs/metrics.md, with its labels, and
+* each metric family of src/metrics/families.c is counted somewhere, and has a row in docs/metrics.md, with its labels, and
   each row a family; no page names a metric that there is not
 * each reason of a refusal, of quarantine and of the dead letter stands in docs/metrics.md
 * each key of the configuration's tables stands in docs/configuration.md
@@ -76,6 +76,15 @@ class Docs:
                 if name not in ours:
                     self.say(path, f"there is no {name}")
 
+    def uses(self):
+        """Each family is counted or set by somebody."""
+        code = "".join(self.text(path) for path in glob.glob(
+            os.path.join(self.root, "src/**/*.c"), recursive=True)
+                       if not path.endswith("families.c"))
+        for family in re.findall(r"\[(WEIR_M_[A-Z_]+)\]", self.text("src/metrics/families.c")):
+            if not re.search(rf"\b{family}\b", code):
+                self.say("src/metrics/families.c", f"nobody counts {family}")
+
     def reasons(self, page):
         """Each reason that the code gives has its word on the page."""
         for path, pattern in REASONS:
@@ -107,6 +116,7 @@ class Docs:
             for path in glob.glob(os.path.join(self.root, "docs/**/*.md"), recursive=True))
         pages = {path: self.text(path) for path in paths}
         self.metrics(pages)
+        self.uses()
         self.reasons(pages["docs/metrics.md"])
         self.keys(pages["docs/configuration.md"])
         self.links(pages)
