@@ -8,7 +8,7 @@ import os
 import random
 
 from weirtest import case, points
-from weirtest.case import WeirCase
+from weirtest.durable import DurableCase
 from weirtest.firehose import envelope
 from weirtest.receiver import Answer
 
@@ -16,7 +16,7 @@ REQUESTS = 40
 LARGEST = 6000  # bytes of OTLP that the third backend takes
 
 
-class Chaos(WeirCase):
+class Chaos(DurableCase):
     """Three destinations with faults of their own, all formats, one point in exactly one place."""
 
     def moody(self, seed):
@@ -41,11 +41,11 @@ class Chaos(WeirCase):
         """Answers 413 above a size."""
         return self.receiver(lambda b: Answer(413) if len(b.body) > LARGEST else None)
 
-    def run_round(self, seed):
-        """One seed."""
+    def run_round(self, seed, start):
+        """One seed; `start` starts the program."""
         chance = random.Random(seed)
         backends = [self.moody(seed), self.forgetful(seed + 1), self.narrow()]
-        weir = self.weir("", destinations=[
+        weir = start("", destinations=[
             {"name": f"d{index}", "endpoint": backend.url,
              "compression": chance.choice(("gzip", "none"))}
             for index, backend in enumerate(backends)],
@@ -68,7 +68,10 @@ class Chaos(WeirCase):
         first = int(os.environ.get("WEIR_SEED", "1"))
         for seed in range(first, first + int(os.environ.get("WEIR_ROUNDS", "3"))):
             with self.subTest(seed=seed):
-                self.run_round(seed)
+                self.run_round(seed, self.weir)
+
+    def test_with_a_spool_on_disk(self):
+        self.run_round(int(os.environ.get("WEIR_SEED", "1")) + 1000, self.durable)
 
 
 if __name__ == "__main__":

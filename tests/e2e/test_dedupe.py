@@ -57,6 +57,7 @@ class Dedupe(DurableCase):
         self.send(weir, made)
         self.assert_each_once(receiver, self.all_points(made))
         self.assertEqual(weir.metric("weir_requests_deduplicated_total"), (TIMES - 1) * len(made))
+        self.wait_noted()
         self.killed(weir)
         weir = self.durable(receiver)
         self.send(weir, made)

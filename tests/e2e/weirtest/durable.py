@@ -4,6 +4,7 @@ import json
 import os
 import random
 import threading
+import time
 import uuid
 
 from . import points, program
@@ -30,6 +31,16 @@ class DurableCase(WeirCase):
         """Ends the program as a power loss would, and forgives it its exit code."""
         weir.kill()
         weir.process.returncode = 0
+
+    def wait_noted(self, seconds=60):
+        """Waits until the release log says that nothing is owed any more: then a start knows too."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            code, out, _ = self.run_weir("spool", "ls", os.path.join(self.folder, "spool"))
+            if code == 0 and "\nowed to " not in out:
+                return
+            time.sleep(0.1)
+        self.fail(f"not noted after {seconds} s:\n{out}")
 
     def letters(self):
         """Every line of the dead letter's files, as JSON."""
