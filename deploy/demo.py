@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The show of deploy/demo.sh: a gateway, a backend that fails for a while, and a Firehose.
 
-CloudWatch-like points go in as JSON, OTLP 0.7 and OTLP 1.0, gzipped, a third each. Then it compares
-what the backend accepted with what was sent, point by point, and prints both that and the gateway's
-own metrics. Exits 1 unless every point came out exactly once.
+CloudWatch-like points go in as JSON, OTLP 0.7 and OTLP 1.0, gzipped, a third each. In the middle,
+with the backend down, the gateway is killed (SIGKILL) and started again, and Firehose repeats its
+last request, as it does when an answer is lost. Then it compares what the backend accepted with
+what was sent, point by point, and prints both that and the gateway's own metrics. Exits 1 unless
+every point came out exactly once.
 """
 import argparse
 import collections
@@ -37,6 +39,7 @@ FLEET = (
 )
 METRICS = (
     ("weir_requests_total", {"code": "200"}, "requests answered 200"),
+    ("weir_requests_deduplicated_total", {}, "of them repetitions"),
     ("weir_request_body_bytes_total", {}, "body bytes read"),
     ("weir_records_total", {}, "records decoded"),
     ("weir_points_received_total", {}, "points received"),
@@ -88,29 +91,67 @@ def minute_of_points(rng, minute, resources):
     return found
 
 
-def deliver(weir, minutes, resources, halfway):
-    """Plays Firehose; (points sent, points by format, bytes on the wire, slowest answer)."""
-    rng = random.Random(7)
-    sent, requests, wire_bytes, slowest = [], collections.Counter(), 0, 0.0
-    with Firehose(weir.port) as client:
+class Gateway:
+    """The program over one folder, with a spool in it, through all its lives."""
+
+    def __init__(self, url, folder):
+        self.folder = folder
+        self.config = program.configuration(
+            url, buffer={"interval": "500ms"}, memory_limit="128MiB", ingest={"body_limit": "8MiB"},
+            spool={"durability": "disk", "directory": os.path.join(folder, "spool"),
+                   "limit": "512MiB"})
+        self.weir = program.Weir(self.config, folder)
+
+    def kill(self):
+        """No goodbye: what the process had in memory is gone."""
+        self.weir.kill()
+
+    def start(self):
+        """A new life over what is on the disk."""
+        self.weir = program.Weir(self.config, self.folder)
+
+
+class Sender:
+    """Plays Firehose, and keeps the books."""
+
+    def __init__(self, gateway):
+        self.gateway, self.client = gateway, Firehose(gateway.weir.port)
+        self.sent, self.requests = [], collections.Counter()
+        self.wire_bytes, self.slowest, self.last = 0, 0.0, b""
+
+    def post(self, request):
+        """Sends a request; it must be answered 200."""
+        begun = time.monotonic()
+        self.client.send(request)
+        response = self.client.response()
+        self.slowest = max(self.slowest, time.monotonic() - begun)
+        self.wire_bytes += len(request)
+        self.last = request
+        if response.status != 200:
+            raise SystemExit(f"demo: answered {response.status}: {response.body.decode()}")
+
+    def again(self):
+        """The last request once more, to the gateway's new life."""
+        self.client.close()
+        self.client = Firehose(self.gateway.weir.port)
+        self.post(self.last)
+
+    def run(self, minutes, resources, halfway):
+        """Sends so many minutes of the fleet's points."""
+        rng = random.Random(7)
         for minute in range(minutes):
             encoding, title = FORMATS[minute % 3]
             more = minute_of_points(rng, minute, resources)
-            request = client.request(envelope([points.ENCODINGS[encoding](more)]), compressed=True)
-            begun = time.monotonic()
-            client.send(request)
-            response = client.response()
-            slowest = max(slowest, time.monotonic() - begun)
-            if response.status != 200:
-                raise SystemExit(f"demo: answered {response.status}: {response.body.decode()}")
-            sent += more
-            requests[title] += len(more)
-            wire_bytes += len(request)
+            body = envelope([points.ENCODINGS[encoding](more)])
+            self.post(self.client.request(body, compressed=True))
+            self.sent += more
+            self.requests[title] += len(more)
             if minute == minutes // 2:
-                halfway()
-            Screen.progress((minute + 1) / minutes, f"{len(sent):,} points sent, last as {title}")
+                halfway(self)
+            Screen.progress((minute + 1) / minutes,
+                            f"{len(self.sent):,} points sent, last as {title}")
             time.sleep(0.05)
-    return sent, requests, wire_bytes, slowest
+        self.client.close()
 
 
 def short(value):
@@ -148,30 +189,32 @@ def show_points(received):
     print("     (all names begin with amazonaws.com/)")
 
 
-def show_account(sent, requests, wire_bytes, receiver, slowest):
+def show_account(sender, receiver):
     """Sent against accepted, point by point; whether they agree."""
     received = receiver.points()
     have = collections.Counter(otlp.multiset(received))
-    want = collections.Counter(otlp.multiset([p.canonical() for p in sent]))
+    want = collections.Counter(otlp.multiset([p.canonical() for p in sender.sent]))
     lost, extra = sum((want - have).values()), sum((have - want).values())
     refused = len(receiver.batches) - len(receiver.accepted())
     out = sum(b.size for b in receiver.accepted())
     Screen.title("The account")
-    for title, count in requests.items():
+    for title, count in sender.requests.items():
         print(f"     in   {count:>7,} points as {title}")
-    print(f"          {wire_bytes:>7,} bytes, slowest answer {slowest * 1000:.1f} ms")
+    print(f"          {sender.wire_bytes:>7,} bytes, slowest answer {sender.slowest * 1000:.1f} ms")
     print(f"     out  {len(received):>7,} points in {len(receiver.accepted())} batches")
     print(f"          {out:>7,} bytes, gzipped OTLP 1.0")
     print(f"          {refused:>7,} attempts answered 503 while the backend was down")
     good = lost == 0 and extra == 0
-    verdict = "every point arrived exactly once" if good else f"{lost} lost, {extra} too many"
+    verdict = ("every point arrived exactly once, over the kill as well" if good
+               else f"{lost} lost, {extra} too many")
     print("     " + Screen.paint("1;32" if good else "1;31", verdict))
     return good
 
 
 def show_metrics(weir):
     """Some of the gateway's own metrics."""
-    Screen.title(f"The gateway's own metrics (a few of /metrics, {len(weir.metrics())} series)")
+    Screen.title("The gateway's own metrics since it was started again "
+                 f"(a few of /metrics, {len(weir.metrics())} series)")
     for name, labels, text in METRICS:
         value = weir.metric(name, **labels)
         shown = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
@@ -196,33 +239,47 @@ def show_next(binary):
        {binary} check -c weir.yaml && {binary} serve -c weir.yaml""")
 
 
+def kill_and_mend(gateway, receiver, up, sender):
+    """The middle of the show: SIGKILL while the backend is down, a new life, a repeated request."""
+    receiver.wait(lambda: len(receiver.batches) >= 3, 10)
+    waiting = len(sender.sent) - receiver.accepted_count()
+    gateway.kill()
+    print(f"\n     {Screen.paint('1;31', 'kill -9')}: the backend is down, {waiting:,} points were "
+          "answered 200 and are delivered nowhere")
+    gateway.start()
+    for event in gateway.weir.events("spool opened"):
+        print(f"     started again: {event.get('unreleased', 0):,} requests found on the disk, "
+              f"{event.get('lost_records', 0)} lost")
+    sender.again()
+    print("     Firehose repeats its last request (it may not have seen the answer); the backend "
+          "is up again")
+    up.set()
+
+
 def show(options, folder):
     """The whole show; whether it went well."""
     up = threading.Event()
     receiver = Receiver(lambda batch: None if up.is_set() else Answer(503))
     os.environ["WEIR_BIN"] = os.path.abspath(options.weir)
-    config = program.configuration(receiver.url, buffer={"interval": "500ms"})
-    weir = program.Weir(config, folder)
+    gateway = Gateway(receiver.url, folder)
     try:
-        print(f"     weir listens on 127.0.0.1:{weir.port}, an OTLP backend on {receiver.url}")
+        print(f"     weir listens on 127.0.0.1:{gateway.weir.port}, its spool is on disk, an OTLP "
+              f"backend on {receiver.url}")
         print("     the backend is down for the first half (503), and the gateway must cope")
-        def mend():
-            receiver.wait(lambda: len(receiver.batches) >= 3, 10)
-            up.set()
-
-        sent, requests, wire_bytes, slowest = deliver(
-            weir, options.minutes, options.resources, mend)
-        if not receiver.wait_count(len(sent), 60):
-            print(f"     only {receiver.accepted_count():,} of {len(sent):,} points came out")
+        sender = Sender(gateway)
+        sender.run(options.minutes, options.resources,
+                   lambda sender: kill_and_mend(gateway, receiver, up, sender))
+        if not receiver.wait_count(len(sender.sent), 60):
+            print(f"     only {receiver.accepted_count():,} of {len(sender.sent):,} came out")
         show_points(receiver.points())
-        good = show_account(sent, requests, wire_bytes, receiver, slowest)
-        show_metrics(weir)
-        code = weir.stop()
+        good = show_account(sender, receiver)
+        show_metrics(gateway.weir)
+        code = gateway.weir.stop()
         show_next(options.weir)
         return good and code == 0
     finally:
-        if not weir.ended():
-            weir.kill()
+        if not gateway.weir.ended():
+            gateway.weir.kill()
         receiver.stop()
 
 
