@@ -261,7 +261,9 @@ static void a_line_that_cannot_be_written_is_a_letter_with_the_request(void **st
     struct weir_letter *letter = box_take(&play.box);
     uint64_t numbers[64];
     assert_string_equal(letter->reason, "outage");
-    assert_string_equal(letter->message, "io");
+    /* the window may end with an answer, which has words, or between two, which leaves its reason */
+    assert_true(strcmp(letter->message, "io") == 0 ||
+                strcmp(letter->message, "No space left on device") == 0);
     assert_int_equal(box_points(letter, numbers), 10);
     assert_int_equal(numbers[9], 29);
     letter->done(letter, WEIR_OK);
