@@ -224,12 +224,12 @@ void sim_step_deliver(struct sim_world *world)
     manifest.destination = sim_position(world, target);
     if (sim_chance(world, 3)) {
         int64_t used = world->now.mono_ns;
-        settler.attempted(settler.self, &manifest, used);
         for (uint32_t i = 0; i < manifest.count; i++) {
-            debts[i]->used = used;
+            debts[i]->used = used; /* before: it is written to the log at once, and may be there */
             sim_trace(world, "attempted points %x for target %u, used %lld", points[i], target,
                       (long long)used);
         }
+        settler.attempted(settler.self, &manifest, used);
         return;
     }
     enum weir_settlement settlement = sim_chance(world, 4) ? WEIR_KEPT : WEIR_SETTLED;
