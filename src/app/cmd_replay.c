@@ -202,7 +202,7 @@ static int tell_result(const struct run *run, int code)
                "records %" PRIu64 ", bytes %" PRIu64 "\n"
                "requests %" PRIu64 ", known already %" PRIu64 ", refused %" PRIu64
                ", without their destination %" PRIu64 "\n"
-               "damaged pieces %" PRIu64 "\n",
+               "damaged or unreadable %" PRIu64 "\n",
                stat->files, stat->files_done_before, stat->records, stat->bytes, stat->submissions,
                stat->repeated, stat->refused, stat->unknown_destination, stat->damaged) > 0;
     if (run->lettered > 0) {
