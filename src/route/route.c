@@ -224,8 +224,8 @@ static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs,
 }
 
 /* What a row may have in its rings and count as one that keeps up: so little that all rows together
- * pin no more than the last quarter with it, if a quarter of each arena is live (weir_router_compact
- * sees to that). */
+ * pin no more than the last quarter with it, if a quarter of each arena is live
+ * (weir_router_compact sees to that). */
 static size_t little(const struct weir_router *router)
 {
     return router->credit->limit / 16 / router->row_count;

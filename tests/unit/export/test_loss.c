@@ -261,7 +261,7 @@ static void a_line_that_cannot_be_written_is_a_letter_with_the_request(void **st
     struct weir_letter *letter = box_take(&play.box);
     uint64_t numbers[64];
     assert_string_equal(letter->reason, "outage");
-    /* the window may end with an answer, which has words, or between two, which leaves its reason */
+    /* the window may end with an answer, which has words, or between two: then the reason */
     assert_true(strcmp(letter->message, "io") == 0 ||
                 strcmp(letter->message, "No space left on device") == 0);
     assert_int_equal(box_points(letter, numbers), 10);
