@@ -4,8 +4,8 @@
 
     docs.py [ROOT]     a line for each finding; exits 1 when there is one
 
-* each metric family of src/metrics/families.c is counted somewhere, and has a row in docs/metrics.md, with its labels, and
-  each row a family; no page names a metric that there is not
+* each metric family of src/metrics/families.c is counted somewhere, and has a row in
+  docs/metrics.md, with its labels, and each row a family; no page names a metric that there is not
 * each reason of a refusal, of quarantine and of the dead letter stands in docs/metrics.md
 * each key of the configuration's tables stands in docs/configuration.md
 * each relative link of a page leads to a file (pictures, which are drawn later, may be missing)
