@@ -13,6 +13,10 @@
 /* A keyed 64-bit hash; the same within this process only. Any thread. */
 uint64_t weir_hash(struct weir_bytes bytes);
 
+/* SipHash-2-4 with 128 bits of output (their reference code has its test values): the same for the
+ * same key everywhere, for what is kept on disk. Pure; O(size). */
+void weir_hash_wide(const uint64_t key[2], struct weir_bytes bytes, uint64_t ret[2]);
+
 /* Mixes two hashes into one, order-dependent. */
 static inline uint64_t weir_hash_mix(uint64_t a, uint64_t b)
 {

@@ -23,7 +23,6 @@
  * Deliberately keeps no id in the clear, and never grows.
  */
 #include "weir/ids.h"
-#include "ids_hash.h"
 #include "weir/hash.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
@@ -156,8 +155,8 @@ void weir_ids_key(const struct weir_ids *ids, struct weir_bytes stream, struct w
                   uint64_t ret_key[2])
 {
     uint64_t stream_key[2];
-    weir_ids_hash(ids->hash_key, stream, stream_key);
-    weir_ids_hash(stream_key, id, ret_key);
+    weir_hash_wide(ids->hash_key, stream, stream_key);
+    weir_hash_wide(stream_key, id, ret_key);
 }
 
 /* Whether an entry is older than the window. Differences of any two times fit: they are taken

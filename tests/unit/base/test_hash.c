@@ -68,10 +68,29 @@ static void test_mixing_minds_the_order(void **state)
     assert_true(weir_hash_mix(0, 0) != 0);
 }
 
+/* The reference implementation's vectors_sip128, the first and the sixteenth. */
+static void test_wide_gives_published_values(void **state)
+{
+    (void)state;
+    uint8_t bytes[15];
+    for (uint8_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = i;
+    }
+    const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+    uint64_t hash[2];
+    weir_hash_wide(key, weir_bytes_of(bytes, 0), hash);
+    assert_int_equal(hash[0], UINT64_C(0xe6a825ba047f81a3));
+    assert_int_equal(hash[1], UINT64_C(0x930255c71472f66d));
+    weir_hash_wide(key, weir_bytes_of(bytes, 15), hash);
+    assert_int_equal(hash[0], UINT64_C(0x11a8b03399e99354));
+    assert_int_equal(hash[1], UINT64_C(0xd9c3cf970fec087e));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_wide_gives_published_values),
         cmocka_unit_test(test_every_byte_and_the_length_count),
         cmocka_unit_test(test_another_key_gives_other_hashes),
         cmocka_unit_test(test_mixing_minds_the_order),

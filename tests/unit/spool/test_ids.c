@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../../src/spool/ids_hash.h"
 #include "support.h"
 #include "weir/ids.h"
 #include "weir/mem.h"
@@ -26,23 +25,6 @@ static struct weir_id id_of(uint64_t key, uint32_t content, int64_t wall_ns)
                             .content_size = content % 7,
                             .wall_ns = wall_ns,
                             .lsn = key * 1000 + content + 1};
-}
-
-/* The reference implementation's vectors_sip128, the first and the sixteenth. */
-static void test_hash_gives_published_values(void **state)
-{
-    (void)state;
-    uint8_t bytes[15];
-    for (uint8_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = i;
-    }
-    uint64_t hash[2];
-    weir_ids_hash(hash_key, weir_bytes_of(bytes, 0), hash);
-    assert_int_equal(hash[0], UINT64_C(0xe6a825ba047f81a3));
-    assert_int_equal(hash[1], UINT64_C(0x930255c71472f66d));
-    weir_ids_hash(hash_key, weir_bytes_of(bytes, 15), hash);
-    assert_int_equal(hash[0], UINT64_C(0x11a8b03399e99354));
-    assert_int_equal(hash[1], UINT64_C(0xd9c3cf970fec087e));
 }
 
 static void test_key_keeps_stream_and_id_apart(void **state)
@@ -300,7 +282,6 @@ static void test_is_as_a_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hash_gives_published_values),
         cmocka_unit_test(test_key_keeps_stream_and_id_apart),
         cmocka_unit_test(test_key_is_keyed),
         cmocka_unit_test(test_same_is_repeated_and_other_content_is_other),
