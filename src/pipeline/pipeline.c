@@ -291,6 +291,18 @@ static void refuse_uncommitted(struct weir_submission *submission)
     }
 }
 
+/* While it waits, its memory is the exporters' alone: what they are done with, or what was seen
+ * before, need not stay for the 150 s that a delivery may take. Only an id out of the body is
+ * needed until the answer. */
+static void wait_without_arena(struct weir_submission *submission)
+{
+    if (submission->request_id.size > 0) {
+        submission->result = (struct weir_body_result){.error = ""};
+        weir_arena_unref(submission->arena, 0);
+        submission->arena = NULL;
+    }
+}
+
 /* The commit is over. True when that is not the answer yet: the delivery is. */
 static bool conclude(struct weir_submission *submission)
 {
@@ -308,6 +320,7 @@ static bool conclude(struct weir_submission *submission)
     }
     weir_intake_release(&submission->intake);
     if (options_of(submission)->durability == WEIR_DURABILITY_DELIVERED) {
+        wait_without_arena(submission);
         return true;
     }
     answer_good(submission);

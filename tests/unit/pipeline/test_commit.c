@@ -297,7 +297,8 @@ static void test_delivered_answers_when_all_is_delivered(void **state)
     done(0, WEIR_OK);
     resume_all();
     assert_int_equal(request->answers, 0);
-    assert_int_equal(flow_drain(&fixture.flow), 1); /* it is with the exporters */
+    assert_int_equal(flow_drain(&fixture.flow), 1);              /* it is with the exporters */
+    assert_int_equal(weir_credit_used(&fixture.flow.queued), 0); /* and its memory was theirs */
     delivered(0, WEIR_OK);
     assert_int_equal(request->answers, 0);
     resume_all();
@@ -335,6 +336,8 @@ static void test_a_repetition_waits_for_the_delivery_too(void **state)
     resume_all();
     assert_int_equal(request->answers, 0);
     assert_int_equal(weir_router_queued_bytes(fixture.flow.router, 0), 0);
+    assert_int_equal(weir_credit_used(&fixture.flow.queued), 0); /* it waits without its memory */
+    assert_int_equal(weir_credit_used(&fixture.flow.intake), 0);
     delivered(0, WEIR_OK);
     resume_all();
     expect(request, 200, "repeated");
