@@ -384,6 +384,10 @@ static void commit_record(struct weir_ledger *ledger, struct weir_ledger_segment
         live |= UINT64_C(1) << ticket->destinations[i].slot;
     }
     uint32_t index = weir_ledger_records_add(ledger, segment, record, live);
+    for (uint64_t left = record->owed & ~live; left != 0; left &= left - 1) {
+        uint32_t slot = (uint32_t)__builtin_ctzll(left);
+        ledger->over |= (uint64_t)weir_ledger_is_over_share(ledger, slot) << slot;
+    }
     weir_ledger_durable(ledger, record->lsn);
     if (ticket != NULL) {
         ticket->segment = segment;

@@ -9,8 +9,10 @@
  * (ledger_records.c, I2), so a look does not begin at the first segment each time.
  *
  *   I1  what is returned is live, with a ticket for this destination alone
- *   I2  a destination with a share gets WEIR_BACKLOG_LETTER for its oldest as long as what waits is
- *       more than the share; so does everything owed to names that are not configured
+ *   I2  a destination with a share gets WEIR_BACKLOG_LETTER for its oldest when a commit came on top
+ *       of it, until what waits is no more than the share; so does everything owed to names that
+ *       are not configured. What was in memory when the process ended waits after a start, and that
+ *       alone is no reason
  *   I3  a number is counted as lost once, restarts included
  *
  * Threads: the backlog's, with the ledger's mutex. No memory: WEIR_ENOMEM, nothing changed.
@@ -73,6 +75,11 @@ static void fill_place(struct weir_ledger *ledger, const struct weir_ticket *tic
     }
 }
 
+bool weir_ledger_is_over_share(const struct weir_ledger *ledger, uint32_t slot)
+{
+    return ledger->shares[slot] > 0 && ledger->backlog_bytes[slot] > ledger->shares[slot];
+}
+
 static enum weir_status next(struct weir_ledger *ledger, uint32_t slot,
                              struct weir_backlog_place *ret)
 {
@@ -83,8 +90,10 @@ static enum weir_status next(struct weir_ledger *ledger, uint32_t slot,
     if (ticket == NULL) {
         return WEIR_ENOMEM;
     }
-    bool is_over_share =
-        ledger->shares[slot] > 0 && ledger->backlog_bytes[slot] > ledger->shares[slot];
+    if (!weir_ledger_is_over_share(ledger, slot)) {
+        ledger->over &= ~(UINT64_C(1) << slot);
+    }
+    bool is_over_share = (ledger->over >> slot & 1) != 0;
     struct weir_ledger_position at = first_waiting(ledger, slot);
     ledger->cursors[slot] = at;
     weir_ledger_records_set_live(ledger, at, slot, true);

@@ -110,6 +110,7 @@ struct weir_ledger {
     pthread_mutex_t mutex;
     char names[WEIR_LEDGER_SLOTS][WEIR_LEDGER_NAME];
     uint64_t shares[WEIR_LEDGER_SLOTS];
+    uint64_t over; /* slots whose share a commit has passed */
     uint32_t destination_count;
     uint32_t slot_count; /* with those that are gone; slots below are named */
     int64_t wall_ns;
@@ -204,6 +205,9 @@ void weir_ledger_ticket_done(void *ticket);
 void weir_ledger_ticket_end(struct weir_ledger *ledger, struct weir_ticket *ticket,
                             struct weir_ticket_destination *destination,
                             enum weir_settlement settlement, struct weir_ledger_told *told);
+
+/* Whether more waits for a destination than its share. */
+bool weir_ledger_is_over_share(const struct weir_ledger *ledger, uint32_t slot);
 
 /* Calls the jobs' `delivered`. The mutex is free. */
 void weir_ledger_tell(struct weir_ledger_told told);

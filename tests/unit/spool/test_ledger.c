@@ -193,6 +193,32 @@ static void test_backlog_is_oldest_first_and_kept_comes_again(void **state)
     weir_ledger_free(ledger);
 }
 
+/* What was in memory waits after a start: more than the share, and no reason to give it up. */
+static void test_a_start_over_the_share_letters_nothing(void **state)
+{
+    (void)state;
+    struct weir_ledger *ledger = rig_new(true, 0);
+    struct weir_ledger_segment *segment = rig_segment(ledger, 1);
+    struct weir_backlog_place place;
+    for (uint64_t i = 1; i <= 6; i++) {
+        struct weir_ledger_record record = rig_record(i, RIG_B);
+        assert_int_equal(weir_ledger_scan(ledger, segment, &record), WEIR_OK);
+    }
+    assert_int_equal(rig_next(ledger, 1, &place), 1);
+    assert_int_equal(place.kind, WEIR_BACKLOG_DELIVER);
+    weir_ledger_settle(ledger, place.ticket, 1, WEIR_KEPT);
+    struct weir_ticket *live = rig_commit(ledger, segment, 7, RIG_B, RIG_B); /* does not wait */
+    weir_ledger_settle(ledger, live, 1, WEIR_SETTLED);
+    assert_int_equal(rig_next(ledger, 1, &place), 1);
+    assert_int_equal(place.kind, WEIR_BACKLOG_DELIVER);
+    weir_ledger_settle(ledger, place.ticket, 1, WEIR_KEPT);
+    (void)rig_commit(ledger, segment, 8, RIG_B, 0); /* comes on top of it */
+    assert_int_equal(rig_next(ledger, 1, &place), 1);
+    assert_int_equal(place.kind, WEIR_BACKLOG_LETTER);
+    weir_ledger_settle(ledger, place.ticket, 1, WEIR_KEPT);
+    weir_ledger_free(ledger);
+}
+
 static void test_over_the_share_the_oldest_is_lettered(void **state)
 {
     (void)state;
@@ -406,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_window_opened_anew_is_forgotten),
         cmocka_unit_test(test_backlog_is_oldest_first_and_kept_comes_again),
         cmocka_unit_test(test_over_the_share_the_oldest_is_lettered),
+        cmocka_unit_test(test_a_start_over_the_share_letters_nothing),
         cmocka_unit_test(test_removed_destinations_are_lettered_by_name),
         cmocka_unit_test(test_more_removed_names_than_slots),
         cmocka_unit_test(test_lost_is_counted_once_and_live_ones_stay),
