@@ -70,6 +70,18 @@ struct weir_arena_stat {
  * with a reference. */
 struct weir_arena_stat weir_arena_stat(const struct weir_arena *arena);
 
+/* A copy of `bytes` in the arena, or the empty view when it has no room: for what a log line can do
+ * without. The owning thread, before publishing. */
+static inline struct weir_bytes weir_arena_keep(struct weir_arena *arena, struct weir_bytes bytes)
+{
+    uint8_t *copy = bytes.size == 0 ? NULL : (uint8_t *)weir_arena_alloc(arena, bytes.size, 1);
+    if (copy == NULL) {
+        return weir_bytes_of(NULL, 0);
+    }
+    memcpy(copy, bytes.data, bytes.size);
+    return weir_bytes_of(copy, bytes.size);
+}
+
 /* Bytes charged now. */
 static inline size_t weir_arena_size(const struct weir_arena *arena)
 {

@@ -126,16 +126,6 @@ static enum weir_status drop_settled(struct weir_arena *arena,
     return WEIR_OK;
 }
 
-static struct weir_bytes keep(struct weir_arena *arena, struct weir_bytes bytes)
-{
-    uint8_t *copy = bytes.size == 0 ? NULL : weir_arena_alloc(arena, bytes.size, 1);
-    if (copy == NULL) {
-        return (struct weir_bytes){NULL, 0};
-    }
-    memcpy(copy, bytes.data, bytes.size);
-    return weir_bytes_of(copy, bytes.size);
-}
-
 static enum weir_status name_origin(const struct hand *hand, struct weir_arena *arena,
                                     struct weir_runs *runs)
 {
@@ -145,8 +135,8 @@ static enum weir_status name_origin(const struct hand *hand, struct weir_arena *
         return WEIR_EFULL;
     }
     int64_t age_ns = weir_clock_wall_ns() - hand->record.received_wall_ns;
-    *origin = (struct weir_origin){.request_id = keep(arena, hand->record.request_id),
-                                   .stream = keep(arena, hand->record.stream),
+    *origin = (struct weir_origin){.request_id = weir_arena_keep(arena, hand->record.request_id),
+                                   .stream = weir_arena_keep(arena, hand->record.stream),
                                    .received_ns = weir_clock_mono_ns() - (age_ns > 0 ? age_ns : 0),
                                    .ticket = hand->place->ticket,
                                    .used_ns = hand->place->used_ns};

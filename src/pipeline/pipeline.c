@@ -191,17 +191,6 @@ static enum weir_status decode_body(struct weir_worker *worker, struct weir_subm
     return weir_body_decode(worker->inflater, submission->arena, raw, &body, &submission->result);
 }
 
-/* A copy in the arena, or the empty view when that is full. */
-static struct weir_bytes keep(struct weir_arena *arena, struct weir_bytes bytes)
-{
-    uint8_t *copy = bytes.size == 0 ? NULL : weir_arena_alloc(arena, bytes.size, 1);
-    if (copy == NULL) {
-        return (struct weir_bytes){NULL, 0};
-    }
-    memcpy(copy, bytes.data, bytes.size);
-    return weir_bytes_of(copy, bytes.size);
-}
-
 /* Tells each run where it came from: log lines about its points are written when this request is
  * long over. */
 static enum weir_status name_origin(struct weir_submission *submission)
@@ -212,8 +201,8 @@ static enum weir_status name_origin(struct weir_submission *submission)
     if (origin == NULL) {
         return WEIR_EFULL;
     }
-    *origin = (struct weir_origin){.request_id = keep(arena, submission->job.request_id),
-                                   .stream = keep(arena, submission->source_arn),
+    *origin = (struct weir_origin){.request_id = weir_arena_keep(arena, submission->job.request_id),
+                                   .stream = weir_arena_keep(arena, submission->source_arn),
                                    .received_ns = submission->received_ns};
     struct weir_runs *runs = &submission->result.runs;
     for (uint32_t i = 0; i < runs->count; i++) {
