@@ -18,20 +18,27 @@
  *
  *   I1  a note is about something durable already, or allowed to be wrong the cheap way
  *   I2  unknown notes are skipped by their size: a later version's log can be read
+ *
+ * tidy: allow header-functions -- one file's life, and the one who looks at it from outside
  */
 enum weir_note_kind {
-    WEIR_NOTE_DONE = 1, /* `lsn` (to `last`) is settled for the destination `name` */
-    WEIR_NOTE_PART = 2, /* of `lsn`, points [begin, end) of `total` are settled for `name` */
-    WEIR_NOTE_ATTEMPTED =
-        3,            /* of `lsn`, `used_ns` of the retry window towards `name` are used, and its
-                               first attempt was at wall_ns */
-    WEIR_NOTE_ID = 4, /* `id` was committed */
-    WEIR_NOTE_DURABLE = 5, /* every sequence number up to `lsn` (of its epoch) was durable */
-    WEIR_NOTE_LOST = 6,    /* `lsn` was damaged on disk and counted as lost: not again */
-    WEIR_NOTE_SEGMENT =
-        7 /* segment number `segment` holds the sequence numbers [first, lsn]; lsn 0:
-                              from `first` on, it is still being filled. So that damage at a
-                              segment's end is not taken for a segment that was released */
+    /* `lsn` (to `last`) is settled for the destination `name`. */
+    WEIR_NOTE_DONE = 1,
+    /* Of `lsn`, points [begin, end) of `total` are settled for `name`. */
+    WEIR_NOTE_PART = 2,
+    /* Of `lsn`, used_ns of the retry window towards `name` are used, its first attempt was at
+     * wall_ns, and `total` points were not settled then. */
+    WEIR_NOTE_ATTEMPTED = 3,
+    /* `id` was committed. */
+    WEIR_NOTE_ID = 4,
+    /* Every sequence number up to `lsn`, of its epoch, was durable. */
+    WEIR_NOTE_DURABLE = 5,
+    /* `lsn` was damaged on disk and counted as lost: not again. */
+    WEIR_NOTE_LOST = 6,
+    /* Segment number `segment` holds the sequence numbers [first, lsn]; lsn 0: from `first` on, it
+     * is still being filled. So that damage at a segment's end is not taken for a segment that was
+     * released. */
+    WEIR_NOTE_SEGMENT = 7
 };
 
 struct weir_note {

@@ -9,10 +9,10 @@
  * (ledger_records.c, I2), so a look does not begin at the first segment each time.
  *
  *   I1  what is returned is live, with a ticket for this destination alone
- *   I2  a destination with a share gets WEIR_BACKLOG_LETTER for its oldest when a commit came on top
- *       of it, until what waits is no more than the share; so does everything owed to names that
- *       are not configured. What was in memory when the process ended waits after a start, and that
- *       alone is no reason
+ *   I2  a destination with a share gets WEIR_BACKLOG_LETTER for its oldest when a commit came on
+ *       top of it, until what waits is no more than the share; so does everything owed to names
+ *       that are not configured. What was in memory when the process ended waits after a start,
+ *       and that alone is no reason
  *   I3  a number is counted as lost once, restarts included
  *
  * Threads: the backlog's, with the ledger's mutex. No memory: WEIR_ENOMEM, nothing changed.
