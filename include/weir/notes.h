@@ -16,6 +16,8 @@
  * over 1 MiB), a new file begins with a snapshot, is synced, and the old one is removed. Reading
  * stops at the first frame that does not check: the tail is cut, and counted.
  *
+ * tidy: allow header-functions -- reading, opening, writing with a sync and without, snapshots
+ *
  *   I1  a note is about something durable already, or allowed to be wrong the cheap way
  *   I2  unknown notes are skipped by their size: a later version's log can be read
  *

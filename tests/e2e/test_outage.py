@@ -107,7 +107,8 @@ class Outage(DurableCase):
         """Up, down for four windows, up again."""
         down = threading.Event()
         good, bad = self.receiver(), self.receiver(lambda _: answer if down.is_set() else None)
-        weir = self.durable(good, retry={"window": f"{WINDOW * 1000:.0f}ms", "max": "500ms"}, destinations=[
+        retry = {"window": f"{WINDOW * 1000:.0f}ms", "max": "500ms"}
+        weir = self.durable(good, retry=retry, destinations=[
             {"name": "good", "endpoint": good.url}, {"name": "bad", "endpoint": bad.url}])
         load = Load(weir.port)
         watch = Watch(weir, load, (good, bad))

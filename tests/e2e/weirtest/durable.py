@@ -33,7 +33,7 @@ class DurableCase(WeirCase):
         weir.process.returncode = 0
 
     def wait_noted(self, seconds=60):
-        """Waits until the release log says that nothing is owed any more: then a start knows too."""
+        """Waits until the release log says that nothing is owed: then a start knows too."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             code, out, _ = self.run_weir("spool", "ls", os.path.join(self.folder, "spool"))
