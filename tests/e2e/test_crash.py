@@ -84,7 +84,7 @@ class Crashes(DurableCase):
         chance = random.Random(int(os.environ.get("WEIR_SEED", "1")))
         mood = random.Random(chance.random())
         receiver = self.receiver(
-            lambda _: Answer(503) if mood.random() < 0.2 else Answer(delay=mood.random() * 0.05))
+            lambda _: Answer(503) if mood.random() < 0.03 else Answer(delay=mood.random() * 0.02))
         ledger, allowed = Ledger(chance.random()), 0
         for _ in range(cycles):
             weir = self.live(receiver)
