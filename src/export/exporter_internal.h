@@ -170,7 +170,7 @@ struct weir_exporter {
     _Atomic uint32_t threads_ready;
     _Atomic int start_status;
     _Atomic bool abandoned; /* the start failed half-way */
-    _Atomic bool hurrying; /* set once, by weir_exporter_hurry */
+    _Atomic bool hurrying;  /* set once, by weir_exporter_hurry */
     _Atomic bool draining;
     _Atomic int64_t deadline_ns;
     _Atomic uint32_t open_destinations;
