@@ -17,7 +17,7 @@
 #include <string.h>
 
 #if defined(WEIR_ASAN) || defined(WEIR_TSAN)
-#define STATES UINT64_C(20000)
+#define STATES UINT64_C(8000)
 #else
 #define STATES UINT64_C(1000000)
 #endif
