@@ -3,6 +3,7 @@
 #include "weir/mem.h"
 #include <ctype.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -142,6 +143,19 @@ static void on_abort(int number)
 {
     (void)number;
     _exit(ABORTED);
+}
+
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
+{
+    (void)about;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+int support_remove_tree(const char *path)
+{
+    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 bool support_aborts(void (*body)(void *argument), void *argument)

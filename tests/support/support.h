@@ -34,6 +34,9 @@ void support_assert_bytes(struct weir_bytes actual, struct weir_bytes expected);
  * replayed. */
 struct weir_rand support_rand(uint64_t seed);
 
+/* Removes a directory with all that is in it; symbolic links are not followed. 0, or -1 (errno). */
+int support_remove_tree(const char *path);
+
 /* Runs `body(argument)` in a child process: true if it died of SIGABRT (an assertion of ours). Its
  * standard error is thrown away. */
 bool support_aborts(void (*body)(void *argument), void *argument);

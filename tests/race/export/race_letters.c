@@ -16,8 +16,8 @@
 #include "../../unit/route/run_fixture.h"
 
 #include "../../unit/export/backend.h"
+#include "support.h"
 #include "weir/letterbox.h"
-#include <dirent.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -113,17 +113,6 @@ static void run(const struct weir_letterbox_options *letters)
     fixture_close(&scene.fixture);
 }
 
-static void remove_all(const char *path)
-{
-    DIR *directory = opendir(path);
-    assert_non_null(directory);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        (void)unlinkat(dirfd(directory), entry->d_name, 0); /* "." and ".." are refused */
-    }
-    closedir(directory);
-    assert_int_equal(rmdir(path), 0);
-}
-
 static void letters_and_ends_meet(void **state)
 {
     (void)state;
@@ -136,7 +125,7 @@ static void letters_and_ends_meet(void **state)
         run(&options);
     }
     weir_disk_close(&disk);
-    remove_all(path);
+    assert_int_equal(support_remove_tree(path), 0);
 }
 
 int main(void)

@@ -5,7 +5,6 @@
  */
 #include "support.h"
 #include "weir/segment.h"
-#include <ftw.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -67,14 +66,6 @@ static void *run_loop(void *argument)
     return NULL;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 static void test_lane_keeper_and_loop(void **state)
 {
     (void)state;
@@ -105,7 +96,7 @@ static void test_lane_keeper_and_loop(void **state)
     }
     weir_segments_free(race.segments);
     weir_disk_close(&disk);
-    assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(support_remove_tree(path), 0);
 }
 
 int main(void)

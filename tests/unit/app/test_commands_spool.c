@@ -2,10 +2,10 @@
 /* weir spool, weir replay and weir decode over dead letters and a spool: each in a child. */
 #include "child.h"
 #include "counting.h"
+#include "support.h"
 #include "weir/commands.h"
 #include "weir/spool.h"
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -87,18 +87,10 @@ static int set_up(void **state)
     return mkdtemp(folder) == NULL ? 1 : 0;
 }
 
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return support_remove_tree(folder);
 }
 
 static void ignore(struct weir_spool_job *job)

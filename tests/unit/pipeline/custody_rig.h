@@ -8,6 +8,7 @@
  * drainers: what it takes from the rings it settles, or keeps.
  */
 #include "flow.h"
+#include "support.h"
 #include "weir/clock.h"
 #include "weir/custody.h"
 
@@ -354,30 +355,10 @@ static inline void rig_down(void)
     weir_regions_free(rig.regions);
 }
 
-/* Removes a directory with what is in it, two levels deep. */
-static inline void rig_remove(const char *path)
-{
-    DIR *directory = opendir(path);
-    struct dirent *entry;
-    while (directory != NULL && (entry = readdir(directory)) != NULL) {
-        char name[4608]; /* whatever a path and a name may have */
-        if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2) {
-            (void)snprintf(name, sizeof(name), "%.4096s/%s", path, entry->d_name);
-            if (unlink(name) != 0) {
-                rig_remove(name);
-            }
-        }
-    }
-    if (directory != NULL) {
-        (void)closedir(directory);
-    }
-    (void)rmdir(path);
-}
-
 static inline int rig_tear_down(void **state)
 {
     (void)state;
-    rig_remove(rig.path);
+    assert_int_equal(support_remove_tree(rig.path), 0);
     (void)pthread_mutex_destroy(&rig.mutex);
     counting_stop();
     return 0;

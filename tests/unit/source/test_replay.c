@@ -12,7 +12,6 @@
 #include "weir/envelope.h"
 #include "weir/mem.h"
 #include "weir/replay.h"
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -134,20 +133,12 @@ static int set_up(void **state)
     return mkdtemp(folder) == NULL ? 1 : 0;
 }
 
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     (void)state;
     weir_disk_close(&disk);
     simdisk_free(sim);
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return support_remove_tree(folder);
 }
 
 static void write_file(const char *name, struct weir_bytes bytes)

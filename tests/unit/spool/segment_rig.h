@@ -6,7 +6,6 @@
 #include "weir/mem.h"
 #include "weir/segment.h"
 #include <errno.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -128,21 +127,13 @@ static inline int setup(void **state)
     return 0;
 }
 
-static inline int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 static inline int teardown(void **state)
 {
     (void)state;
     weir_segments_free(rig.segments);
     rig.segments = NULL;
     weir_disk_close(&rig.real);
-    return nftw(rig.path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return support_remove_tree(rig.path);
 }
 
 static inline void begin_with(uint64_t limit, uint64_t next_number)

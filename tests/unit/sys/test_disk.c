@@ -4,7 +4,6 @@
 #include "weir/mem.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -211,18 +210,10 @@ static struct fixture *folder_make(void)
     return &fixture;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 static void folder_free(struct fixture *fixture)
 {
     weir_disk_close(&fixture->disk);
-    assert_int_equal(nftw(fixture->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(support_remove_tree(fixture->path), 0);
 }
 
 static int open_file(struct fixture *fixture, const char *name, enum weir_disk_mode mode)
