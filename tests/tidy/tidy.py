@@ -52,9 +52,9 @@ NOUNS = {
 
 # Where a library's headers may be included: (pattern, places); a place is a room or a folder.
 THIRD_PARTY = (
-    (re.compile(r"h2o(\.h|/)"), ("net", "admin")),
+    (re.compile(r"h2o(\.h|/)"), ("net", "admin", "bench/sink")),
     (re.compile(r"openssl/"), ("net", "admit")),
-    (re.compile(r"libdeflate\.h"), ("codec",)),
+    (re.compile(r"libdeflate\.h"), ("codec", "bench/micro")),
     (re.compile(r"zstd\.h"), ("codec",)),
     (re.compile(r"urcu(\.h|/|-)"), ("conc",)),
     (re.compile(r"jemalloc/"), ("base",)),
@@ -290,6 +290,8 @@ class Tidy:
             return "src", parts[1]
         if parts[0] == "tests" and len(parts) == 4:
             return "tests", parts[2]
+        if parts[0] == "bench" and len(parts) == 3:
+            return "bench", "bench/" + parts[1]
         return parts[0], None
 
     def check_includes(self, source):

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_BENCH_BOOKED_H
+#define WEIR_BENCH_BOOKED_H
+
+#include "weir/bytes.h"
+#include "weir/status.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What a receiver has of each numbered point, and the comparison with what a sender was promised.
+ *
+ *   count[number]   how often it came with a batch that was booked, saturating at 65,535
+ *   again[number]   of these, how often it came again after an answer for it had been lost: a
+ *                   repetition that nobody could avoid
+ *
+ *   verdict of a point that was accepted `a` times, and perhaps `u` times more (its sender never
+ *   had an answer), and arrived r times, l of them after a lost answer:
+ *       r < a           missing
+ *       r > a + u + l   duplicated
+ *       else            exactly as promised
+ *
+ * Booking a batch is all or nothing and is done by one thread at a time (the sink's lock).
+ */
+struct weir_booked_counts {
+    uint64_t points;   /* booked, repetitions among them */
+    uint64_t distinct; /* numbers that came at all */
+    uint64_t repeated; /* came again after a lost answer */
+    uint64_t wrong;    /* of no number of this world, or not the bytes that belong to it */
+};
+
+/* What a sender says of the numbers [first, first + count). */
+struct weir_booked_range {
+    uint64_t first;
+    uint64_t count;
+    uint32_t accepted; /* times answered 200 */
+    uint32_t unsure;   /* times sent without ever having an answer */
+};
+
+enum { WEIR_BOOKED_EXAMPLES_MAX = 20 };
+
+struct weir_booked_verdict {
+    uint64_t expected;   /* arrivals that the sender was promised */
+    uint64_t missing;    /* points that came less often */
+    uint64_t duplicated; /* points that came more often */
+    uint64_t repeated;
+    uint64_t wrong;
+    uint64_t unpromised; /* arrivals of points that no range names */
+    uint32_t examples;   /* numbers of points that are missing, duplicated or unpromised */
+    uint64_t example[WEIR_BOOKED_EXAMPLES_MAX];
+};
+
+struct weir_booked;
+
+/* Empty accounts for numbers below `limit` (address space is reserved, memory used as needed).
+ * WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_booked_new(uint64_t limit, struct weir_booked **ret);
+/* NULL is nothing. */
+void weir_booked_free(struct weir_booked *booked);
+
+/* Books one arrival of `number` (UINT64_MAX, or above the limit: wrong). `answer_is_lost`: the
+ * sender will not know, so that the next arrival of this number is a repetition. */
+void weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost);
+
+/* Totals so far. */
+struct weir_booked_counts weir_booked_counts(const struct weir_booked *booked);
+
+/* Compares with what the sender says; ranges may overlap, which adds them up. WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_booked_verdict(const struct weir_booked *booked,
+                                                   const struct weir_booked_range *ranges,
+                                                   size_t count, struct weir_booked_verdict *ret);
+
+#endif
