@@ -12,10 +12,12 @@
  *
  *   points ─► record, record, ...    as CloudWatch cuts them: one resource and one request each
  *          ─► {"requestId":"...","timestamp":...,"records":[{"data":"<base64>"},...]}  ─► gzip
+ *
+ * (Weir's own weir/body.h has weir_body_options; both headers go together in one file.)
  */
 enum weir_body_format { WEIR_BODY_JSON, WEIR_BODY_OTLP07, WEIR_BODY_OTLP10, WEIR_BODY_MIXED };
 
-struct weir_body_options {
+struct weir_body_shape {
     enum weir_body_format format; /* mixed: record by record in turn */
     uint32_t points_per_record;   /* at least 1 */
     int gzip_level;               /* 0: not compressed, 1 .. 12 */
@@ -35,14 +37,13 @@ enum { WEIR_BODY_ID_SIZE = 36 };
 
 /* Bytes that the points [first, first + count) take as records, in Firehose's count. O(count). */
 size_t weir_body_record_bytes(const struct weir_traffic *traffic,
-                              const struct weir_body_options *options, uint64_t first,
-                              uint32_t count);
+                              const struct weir_body_shape *shape, uint64_t first, uint32_t count);
 
 /* Appends the body of the points [first, first + count), all of one stream, under `request_id`
- * (terminated, WEIR_BODY_ID_SIZE characters), compressed as the options say. The timestamp is that
+ * (terminated, WEIR_BODY_ID_SIZE characters), compressed as the shape says. The timestamp is that
  * of the points. WEIR_ENOMEM (the buffer's own error is checked). One thread a buffer. */
 WEIR_MUST_USE enum weir_status weir_body_build(const struct weir_traffic *traffic,
-                                               const struct weir_body_options *options,
+                                               const struct weir_body_shape *shape,
                                                const char *request_id, struct weir_body *body,
                                                struct weir_buf *out);
 

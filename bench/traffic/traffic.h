@@ -20,8 +20,8 @@
  *                                                in which its stream sends them
  *
  * Positions [stream x per_stream, (stream + 1) x per_stream) are those of one stream: it sends each
- * of its series once a minute, entities mixed as CloudWatch mixes them, so metrics of one name
- * stand apart. Each point has at least one dimension, whose value names the entity and cannot be
+ * of its series once a minute, in turns of up to 500 of one resource, entities mixed as CloudWatch
+ * mixes them, so metrics of one name stand apart. Each point has at least one dimension, whose value names the entity and cannot be
  * guessed from its neighbours; a number is found again from a point's namespace, metric name, first
  * dimension and time.
  *
@@ -32,10 +32,10 @@
 struct weir_traffic_options {
     uint64_t seed;
     int64_t start_ms;     /* minute 0, wall clock; a multiple of 60,000 */
-    uint32_t streams;     /* metric streams, at least 1, each with its own delivery stream */
-    uint32_t resources;   /* accounts and regions for each stream, at least 1 */
-    uint32_t namespaces;  /* 1 .. 1000 */
-    uint32_t per_stream;  /* series for each stream, at least 1 */
+    uint32_t streams;     /* metric streams, each with its own delivery stream; 1 .. 65,536 */
+    uint32_t resources;   /* accounts and regions for each stream; 1 .. 65,536 */
+    uint32_t namespaces;  /* 1 .. 1,000 */
+    uint32_t per_stream;  /* series for each stream; 1 .. 16,777,216 */
     uint32_t hot_percent; /* of all series, those of the first namespace; 0: its fair share */
     bool without_percentiles;
 };
@@ -55,8 +55,9 @@ enum { WEIR_TRAFFIC_DIMENSIONS_MAX = 4, WEIR_TRAFFIC_QUANTILES_MAX = 8 };
 
 struct weir_traffic_point {
     uint64_t number;
-    struct weir_bytes stream; /* the metric stream's name; views into the world or into `text` */
-    struct weir_bytes account;
+    struct weir_bytes stream;  /* the metric stream's name; views into the world or into `text` */
+    struct weir_bytes owner;   /* the account that the stream is in (its ARN's) */
+    struct weir_bytes account; /* the account that the metric is of */
     struct weir_bytes region;
     struct weir_bytes name; /* the namespace */
     struct weir_bytes metric;
@@ -82,6 +83,9 @@ void weir_traffic_point(const struct weir_traffic *traffic, uint64_t number,
  * `point` (nothing else of it is read). False when this world has no such point. */
 bool weir_traffic_find(const struct weir_traffic *traffic, const struct weir_traffic_point *point,
                        uint64_t *ret);
+
+/* Room for what the functions below write, and that they insist on. */
+enum { WEIR_TRAFFIC_ARN_SIZE = 128, WEIR_TRAFFIC_PRINT_SIZE = 384 };
 
 /* The delivery stream's ARN, terminated (X-Amz-Firehose-Source-Arn); `stream` counts from 0. */
 void weir_traffic_arn(const struct weir_traffic *traffic, uint32_t stream, char *ret, size_t size);
