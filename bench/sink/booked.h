@@ -13,10 +13,12 @@
  *   count[number]   how often it came with a batch that was booked, saturating at 65,535
  *   again[number]   of these, how often it came again after an answer for it had been lost: a
  *                   repetition that nobody could avoid
+ *   refused[number] how often it was refused for good (partial success, 400): not booked, and not
+ *                   to be sent again, so that its absence is the receiver's own doing
  *
  *   verdict of a point that was accepted `a` times, and perhaps `u` times more (its sender never
- *   had an answer), and arrived r times, l of them after a lost answer:
- *       r < a           missing
+ *   had an answer), and arrived r times, l of them after a lost answer, and was refused f times:
+ *       r < a           refused where r + f >= a, else missing
  *       r > a + u + l   duplicated
  *       else            exactly as promised
  *
@@ -27,6 +29,7 @@ struct weir_booked_counts {
     uint64_t distinct; /* numbers that came at all */
     uint64_t repeated; /* came again after a lost answer */
     uint64_t wrong;    /* of no number of this world, or not the bytes that belong to it */
+    uint64_t refused;  /* refused for good, a point each time */
 };
 
 /* What a sender says of the numbers [first, first + count). */
@@ -42,6 +45,7 @@ enum { WEIR_BOOKED_EXAMPLES_MAX = 20 };
 struct weir_booked_verdict {
     uint64_t expected;   /* arrivals that the sender was promised */
     uint64_t missing;    /* points that came less often */
+    uint64_t refused;    /* points that came less often, because they were refused for good */
     uint64_t duplicated; /* points that came more often */
     uint64_t repeated;
     uint64_t wrong;
@@ -62,10 +66,14 @@ void weir_booked_free(struct weir_booked *booked);
  * sender will not know, so that the next arrival of this number is a repetition. */
 void weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost);
 
+/* Books that `number` was refused for good. One that is unknown is no more than counted. */
+void weir_booked_refuse(struct weir_booked *booked, uint64_t number);
+
 /* Totals so far. */
 struct weir_booked_counts weir_booked_counts(const struct weir_booked *booked);
 
-/* Compares with what the sender says; ranges may overlap, which adds them up. WEIR_ENOMEM. */
+/* Compares with what the sender says; ranges may overlap, which adds them up. O(numbers
+ * that came). WEIR_ENOMEM; WEIR_EINVAL for a range that passes the last 64-bit number. */
 WEIR_MUST_USE enum weir_status weir_booked_verdict(const struct weir_booked *booked,
                                                    const struct weir_booked_range *ranges,
                                                    size_t count, struct weir_booked_verdict *ret);
