@@ -10,13 +10,14 @@ set -euo pipefail
 
 build_packages=(
     gcc libc6-dev cmake ninja-build pkg-config git ca-certificates
-    libh2o-evloop-dev libssl-dev libdeflate-dev libnanopb-dev nanopb protobuf-compiler
+    libh2o-evloop-dev libssl-dev libdeflate-dev libzstd-dev libnanopb-dev nanopb protobuf-compiler
     libjemalloc-dev liburcu-dev libcurl4-openssl-dev libyaml-dev
     libcmocka-dev python3 # CMake configures the tests together with the program
 )
 test_packages=(
     curl prometheus gcovr clang clang-format llvm libclang-rt-14-dev zlib1g-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    zstd # the second opinion on zstd bodies
     e2fsprogs # a small file system to fill
 )
 
