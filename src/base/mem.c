@@ -12,10 +12,12 @@
  * jemalloc reads this at its start; MALLOC_CONF in the environment still wins. By default it keeps
  * freed pages for ten seconds, which under load above memory_limit's is a seventh of the limit on
  * top of it; 200 ms and a thread that gives pages back cost no measurable processor time (0 ms:
- * twice the kernel's). Measured: memory_limit 64MiB, a dead backend, 32 connections pushing.
+ * twice the kernel's). Measured: memory_limit 64MiB, a dead backend, 32 connections pushing. Four
+ * arenas instead of four a core: the data plane allocates nothing, and each arena that a thread
+ * wakes up keeps a hundred KiB and more (idle, 2 cores: 16,084 instead of 16,528 KiB resident).
  */
 __attribute__((visibility("default"))) const char *malloc_conf =
-    "background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0";
+    "background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0,narenas:4";
 #endif
 
 /* One shared counter costs nothing that matters: the data plane makes no calls once it is warm. */
