@@ -22,6 +22,7 @@ enum weir_transport_failure {
 
 struct weir_transport_target {
     const char *url;
+    const char *method;         /* NULL: POST */
     const char *ca_file;        /* NULL: the system's */
     const char *proxy;          /* NULL: none, whatever the environment says */
     const char *const *headers; /* "Name: value", NULL-terminated, or NULL */

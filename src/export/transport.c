@@ -45,7 +45,7 @@ enum {
     PROXY_AUTHENTICATION = 407,
     CONNECT_TIMEOUT_MS = 10000,
     IDLE_MAX_S = 50,
-    CONNECTIONS_MAX = 128
+    CONNECTIONS_MAX = 1024 /* kept; past that a connection is closed as soon as it is idle */
 };
 
 enum { EXCHANGE_STEP_MS = 200 };
@@ -225,6 +225,7 @@ static CURLcode set_request(struct flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
     worst |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, flight->headers);
     worst |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    worst |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, target->method); /* NULL: as it is */
     /* Not NULL even when empty, or libcurl would read the body from standard input. */
     worst |= curl_easy_setopt(
         easy, CURLOPT_POSTFIELDS,
