@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weir/base64.h"
 #include "base64_simd.h"
+#include "weir/panic.h"
 
 #define KNOWN(value) (WEIR_BASE64_KNOWN | (value))
 
@@ -62,16 +63,19 @@ static size_t decode_last(const uint8_t *chars, uint8_t *out)
  * Decodes from character `in` on (a multiple of 4), whose bytes go to in * 3/4. A group of four is
  * read before its three bytes are written, and those never reach the next group: out + 3 <= in + 4.
  */
-static enum weir_status decode_from(uint8_t *text, size_t size, size_t in, size_t *ret_size)
+enum weir_status weir_base64_decode_rest(uint8_t *text, size_t size, size_t taken, size_t *ret_size)
 {
+    WEIR_ASSERT(taken <= size);
+    WEIR_ASSERT(taken % 4 == 0);
     if (size % 4 != 0) {
         return WEIR_EMALFORMED;
     }
-    if (size == 0) {
-        *ret_size = 0;
+    size_t in = taken;
+    size_t out = in / 4 * 3;
+    if (in == size) {
+        *ret_size = out;
         return WEIR_OK;
     }
-    size_t out = in / 4 * 3;
     while (in < size - 4) {
         uint8_t known;
         uint32_t bits = quad_bits(text + in, &known);
@@ -94,22 +98,28 @@ static enum weir_status decode_from(uint8_t *text, size_t size, size_t in, size_
 
 enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size, size_t *ret_size)
 {
-    return decode_from(text, size, 0, ret_size);
+    return weir_base64_decode_rest(text, size, 0, ret_size);
+}
+
+size_t weir_base64_decode_blocks(uint8_t *text, size_t size)
+{
+#if defined(__x86_64__)
+    /* a load and a test: the answer is kept by libgcc */
+    return __builtin_cpu_supports("avx2") ? weir_base64_avx2(text, size) : 0;
+#elif defined(__aarch64__)
+    return weir_base64_neon(text, size);
+#else
+    (void)text;
+    (void)size;
+    return 0;
+#endif
 }
 
 enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size, size_t *ret_size)
 {
-    size_t in = 0;
-    if (size > 4) { /* the last group stays with the scalar code: it may be padded */
-#if defined(__x86_64__)
-        if (__builtin_cpu_supports("avx2")) { /* a load and a test: the answer is kept by libgcc */
-            in = weir_base64_avx2(text, size - 4);
-        }
-#elif defined(__aarch64__)
-        in = weir_base64_neon(text, size - 4);
-#endif
-    }
-    return decode_from(text, size, in, ret_size);
+    /* a padded last group is no part of a block, so the scalar code has it */
+    size_t taken = weir_base64_decode_blocks(text, size);
+    return weir_base64_decode_rest(text, size, taken, ret_size);
 }
 
 size_t weir_base64_encoded_size(size_t size)

@@ -27,6 +27,7 @@
  */
 #include "weir/json.h"
 #include "json_string.h"
+#include "weir/base64.h"
 #include "weir/panic.h"
 
 static const char too_deep[] = "nested too deep";
@@ -158,24 +159,28 @@ static bool advance(struct weir_json *json, uint8_t close, const char *expected)
     return true;
 }
 
-/* A string, unescaped in place or only looked at. */
-static struct weir_bytes take_string(struct weir_json *json, bool unescape)
+/* The rest of a string from `text` on, inside it; unescaped in place or only looked at. */
+static struct weir_bytes take_inside(struct weir_json *json, uint8_t *text, bool unescape)
 {
-    const struct weir_bytes nothing = {NULL, 0};
-    if (!next_is(json, '"')) {
-        fail(json, "expected a string");
-        return nothing;
-    }
-    uint8_t *text = json->position + 1;
     struct weir_json_span span = weir_json_scan(text, json->end);
     if (span.close == NULL) {
         fail(json, span.error);
-        return nothing;
+        return (struct weir_bytes){NULL, 0};
     }
     size_t size = (size_t)(span.close - text);
     json->position = text + size + 1;
     json->fresh = false;
     return weir_bytes_of(text, span.escaped && unescape ? weir_json_unescape(text, size) : size);
+}
+
+/* A string, unescaped in place or only looked at. */
+static struct weir_bytes take_string(struct weir_json *json, bool unescape)
+{
+    if (!next_is(json, '"')) {
+        fail(json, "expected a string");
+        return (struct weir_bytes){NULL, 0};
+    }
+    return take_inside(json, json->position + 1, unescape);
 }
 
 static bool take_member(struct weir_json *json, struct weir_bytes *ret_key, bool unescape)
@@ -218,13 +223,9 @@ struct weir_bytes weir_json_string(struct weir_json *json)
     return take_string(json, true);
 }
 
-struct weir_bytes weir_json_base64(struct weir_json *json)
+/* The rest of a base64 string, of which nothing is written to but escapes. */
+static struct weir_bytes take_base64(struct weir_json *json, uint8_t *text)
 {
-    if (!next_is(json, '"')) {
-        fail(json, "expected a string");
-        return (struct weir_bytes){NULL, 0};
-    }
-    uint8_t *text = json->position + 1;
     uint8_t *close = memchr(text, '"', (size_t)(json->end - text));
     if (close == NULL) {
         fail(json, "a string without its closing quote");
@@ -232,11 +233,37 @@ struct weir_bytes weir_json_base64(struct weir_json *json)
     }
     size_t size = (size_t)(close - text);
     if (memchr(text, '\\', size) != NULL) {
-        return take_string(json, true); /* writers may escape '/', which base64 uses */
+        return take_inside(json, text, true); /* writers may escape '/', which base64 uses */
     }
     json->position = close + 1;
     json->fresh = false;
     return weir_bytes_of(text, size);
+}
+
+struct weir_bytes weir_json_base64(struct weir_json *json)
+{
+    if (!next_is(json, '"')) {
+        fail(json, "expected a string");
+        return (struct weir_bytes){NULL, 0};
+    }
+    return take_base64(json, json->position + 1);
+}
+
+struct weir_bytes weir_json_base64_begun(struct weir_json *json, size_t *ret_taken)
+{
+    *ret_taken = 0;
+    if (!next_is(json, '"')) {
+        fail(json, "expected a string");
+        return (struct weir_bytes){NULL, 0};
+    }
+    uint8_t *text = json->position + 1;
+    size_t taken = weir_base64_decode_blocks(text, (size_t)(json->end - text));
+    struct weir_bytes rest = take_base64(json, text + taken);
+    if (json->error != NULL) {
+        return (struct weir_bytes){NULL, 0};
+    }
+    *ret_taken = taken;
+    return weir_bytes_of(text, taken + rest.size);
 }
 
 /* The characters that numbers are made of; whether they make one is for the parser to say. */

@@ -17,9 +17,10 @@
  *   I1  record_count is the number of records given out
  *   I2  a key of ours is accepted once (`seen` has its bit)
  *
- * Base64 is decoded in place behind the reader's position, where nothing is read again. Damage may
- * stand in the last byte, so the caller publishes nothing before END. Limits are checked before
- * anything is decoded.
+ * Base64 is decoded in place behind the reader's position, where nothing is read again; on the way
+ * to the closing quote, so that a body is gone through once. Damage may stand in the last byte, so
+ * the caller publishes nothing before END. A record over the limit is refused as that, whatever else
+ * is wrong with it.
  */
 #include "weir/envelope.h"
 #include "weir/base64.h"
@@ -133,7 +134,8 @@ static enum weir_status read_top(struct weir_envelope *envelope)
     return WEIR_OK;
 }
 
-static enum weir_status decode(struct weir_envelope *envelope, struct weir_bytes text,
+/* Undoes the base64 of `text`, `taken` characters of which are undone already. */
+static enum weir_status decode(struct weir_envelope *envelope, struct weir_bytes text, size_t taken,
                                struct weir_bytes *ret_record)
 {
     /* the reader gives a read-only view of the buffer that we own */
@@ -142,7 +144,7 @@ static enum weir_status decode(struct weir_envelope *envelope, struct weir_bytes
     if (text.size / 4 * 3 > envelope->limits.record_bytes + 2) {
         return fail(envelope, WEIR_ELIMIT, "larger than the limit for a record");
     }
-    if (weir_base64_decode_in_place(start, text.size, &size) != WEIR_OK) {
+    if (weir_base64_decode_rest(start, text.size, taken, &size) != WEIR_OK) {
         return fail(envelope, WEIR_EMALFORMED, "data is not base64");
     }
     if (size > envelope->limits.record_bytes) {
@@ -157,6 +159,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
     struct weir_json *json = &envelope->json;
     struct weir_bytes key;
     struct weir_bytes text = {NULL, 0};
+    size_t taken = 0;
     bool has_data = false;
     weir_json_object_begin(json);
     while (weir_json_member(json, &key)) {
@@ -168,7 +171,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
             return fail(envelope, WEIR_EMALFORMED, "data stands there twice");
         }
         has_data = true;
-        text = weir_json_base64(json);
+        text = weir_json_base64_begun(json, &taken);
     }
     if (json->error != NULL) {
         return fail_json(envelope);
@@ -176,7 +179,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
     if (!has_data) {
         return fail(envelope, WEIR_EMALFORMED, "no data");
     }
-    return decode(envelope, text, ret_record);
+    return decode(envelope, text, taken, ret_record);
 }
 
 /* The next record (WEIR_OK), or WEIR_EAGAIN at the array's end. */
