@@ -23,6 +23,17 @@ static inline size_t weir_pbw_bytes_size(uint32_t number, size_t size)
     return weir_pbw_varint_size((uint64_t)number << 3) + weir_pbw_varint_size(size) + size;
 }
 
+/* Writes `value` as a varint at `at`, where there is room for it, and returns what comes after. */
+static inline uint8_t *weir_pbw_put_varint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 /* A bare varint. */
 void weir_pbw_varint(struct weir_buf *buf, uint64_t value);
 

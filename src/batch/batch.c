@@ -2,24 +2,27 @@
 /*
  * The inside of an open batch: see batch_internal.h for its layout.
  *
- * Adding a point finds the nodes of its resource, scope and metric (those that are not there yet
- * are only described), works out what the request's encoding would grow by, asks the buffer whether
- * that fits, makes sure of memory, and only then changes anything. The growth is exact because it
- * is carried up level by level: a longer metric may need a longer length varint, which makes its
- * scope longer, and so on.
+ * Adding a span, which is points of one metric in a row, finds the nodes of its resource, scope and
+ * metric (those that are not there yet are only described), works out what the request's encoding
+ * would grow by, asks whether that fits, makes sure of memory, and only then changes anything. The
+ * growth is exact because it is carried up level by level: a longer metric may need a longer length
+ * varint, which makes its scope longer, and so on.
  *
- *   point +34 ─► metric's data +34 ─► metric +34 or +35 ─► scope ... ─► resource ... ─► request
+ *   span +340 ─► metric's data +340 ─► metric +340 or +341 ─► scope ... ─► resource ... ─► request
+ *
+ * A span that does not fit is halved until its beginning does; so a batch takes exactly the points
+ * that it would have taken one by one.
  *
  *   I1  buffer.bytes = the sum of all resources' sizes = what the encoder will write
  *   I2  no two nodes are equal in level, parent and content
- *   I3  a node's index is greater than its parent's and its elder sibling's; a point's than that of
- *       the point before it in its metric
- *   I4  what a node or point views lies in an arena of `refs` or in `copies`
+ *   I3  a node's index is greater than its parent's and its elder sibling's; a span's than that of
+ *       the span before it in its metric
+ *   I4  what a node or span views lies in an arena of `refs` or in `copies`
  *   I5  the manifest, where there is one, names each point of the batch that has a ticket once
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
- * arena each time. While one run is added the last pointers are remembered, so points of one metric
- * in a row cost no look-up; not longer, for the next run's arena may lie where this one's lay.
+ * arena each time. While one run is added the last pointers are remembered, so another metric of
+ *   span +340 ─► data +340 ─► metric +340 or +341 ─► scope ... ─► resource ... ─► request
  *
  * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
  * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
@@ -40,7 +43,7 @@ struct path {
     const struct weir_metric *metric;      /* NULL: nowhere yet */
     uint32_t nodes[LEVELS];                /* NONE: not there yet ... */
     struct weir_batch_node wanted[LEVELS]; /* ... but it would be this */
-    size_t growth[LEVELS];                 /* of `children` by the point in hand */
+    size_t growth[LEVELS];                 /* of `children` by the span in hand */
 };
 
 size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children)
@@ -73,6 +76,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
     batch->stream[0] = '\0';
     batch->node_count = 0;
     batch->point_count = 0;
+    batch->span_count = 0;
     batch->ref_count = 0;
     batch->first_resource = WEIR_BATCH_NONE;
     batch->last_resource = WEIR_BATCH_NONE;
@@ -80,7 +84,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
     weir_batch_index_open(batch, budget);
 }
 
-/* -- points -------------------------------------------------------------------------------- */
+/* -- spans --------------------------------------------------------------------------------- */
 
 static struct weir_batch_node describe(const struct weir_metric *metric, uint32_t level,
                                        uint32_t parent)
@@ -124,10 +128,10 @@ static void find_path(const struct weir_batch *batch, struct path *path,
     path->metric = metric;
 }
 
-/* What each level, and in the end the request, grows by when a point of `size` bytes is added. */
-static size_t work_out_growth(const struct weir_batch *batch, struct path *path, uint32_t size)
+/* What each level, and in the end the request, grows by when points of `growth` encoded bytes are
+ * added. */
+static size_t work_out_growth(const struct weir_batch *batch, struct path *path, size_t growth)
 {
-    size_t growth = weir_point_encoded_size(size);
     for (uint32_t up = 0; up < LEVELS; up++) {
         uint32_t level = WEIR_BATCH_METRIC - up;
         uint32_t index = path->nodes[level];
@@ -159,25 +163,34 @@ static void create_node(struct weir_batch *batch, struct path *path, uint32_t le
     weir_batch_insert(batch, index);
 }
 
-static void append_point(struct weir_batch *batch, uint32_t metric, const struct weir_point *point)
+static void append_span(struct weir_batch *batch, uint32_t metric, struct weir_batch_span span)
 {
     struct weir_batch_node *node = &batch->nodes[metric];
-    uint32_t index = batch->point_count++;
-    batch->points[index] = (struct weir_batch_point){point->data, point->size, WEIR_BATCH_NONE};
+    uint32_t index = batch->span_count++;
+    span.next = WEIR_BATCH_NONE;
+    batch->spans[index] = span;
     if (node->first == WEIR_BATCH_NONE) {
         node->first = index;
     } else {
-        batch->points[node->last].next = index;
+        batch->spans[node->last].next = index;
     }
     node->last = index;
+    batch->point_count += span.count;
 }
 
-static enum weir_status add_point(struct weir_batch *batch, struct path *path,
-                                  const struct weir_point *point, int64_t now_ns)
+/* Whether the batch may become so large. Any one point fits into an empty one, but no more than
+ * that. */
+static bool fits(const struct weir_buffer *buffer, size_t bytes, uint32_t points)
 {
-    find_path(batch, path, point->metric);
-    size_t bytes = batch->buffer.bytes + work_out_growth(batch, path, point->size);
-    if (!weir_buffer_fits(&batch->buffer, bytes, batch->point_count + 1)) {
+    return points == 1 || (bytes <= buffer->hints.size && points <= buffer->hints.points_max);
+}
+
+/* All of a span, or nothing: WEIR_EFULL, WEIR_ENOMEM. */
+static enum weir_status add_span(struct weir_batch *batch, struct path *path,
+                                 struct weir_batch_span span, int64_t now_ns)
+{
+    size_t bytes = batch->buffer.bytes + work_out_growth(batch, path, span.bytes);
+    if (!fits(&batch->buffer, bytes, batch->point_count + span.count)) {
         return WEIR_EFULL;
     }
     WEIR_TRY(weir_batch_make_room(batch));
@@ -187,9 +200,60 @@ static enum weir_status add_point(struct weir_batch *batch, struct path *path,
         }
         batch->nodes[path->nodes[level]].children += path->growth[level];
     }
-    append_point(batch, path->nodes[WEIR_BATCH_METRIC], point);
+    append_span(batch, path->nodes[WEIR_BATCH_METRIC], span);
     weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
     return WEIR_OK;
+}
+
+/* Encoded bytes of points in a row. */
+static size_t encoded_bytes(const struct weir_point *points, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += weir_pbw_bytes_size(1, points[i].size);
+    }
+    return bytes;
+}
+
+/* The points from `points` on, `most` at most, that have the metric of the first one. */
+static struct weir_batch_span span_of(const struct weir_point *points, uint32_t most)
+{
+    const struct weir_metric *metric = points->metric;
+    struct weir_batch_span span = {.points = points};
+    while (span.count < most && points[span.count].metric == metric) {
+        span.bytes += weir_pbw_bytes_size(1, points[span.count].size);
+        span.count++;
+    }
+    return span;
+}
+
+/* Adds of a span as many points as fit: all, or half of them as long as that is too many, and then
+ * of the rest. So it ends with the one point that does not fit. */
+static enum weir_status add_most(struct weir_batch *batch, struct path *path,
+                                 struct weir_batch_span span, int64_t now_ns,
+                                 struct weir_batch_span *ret_added)
+{
+    struct weir_batch_span added = {.points = span.points};
+    uint32_t all = span.count;
+    enum weir_status status = WEIR_OK;
+    find_path(batch, path, span.points->metric);
+    while (added.count < all) {
+        status = add_span(batch, path, span, now_ns);
+        if (status != WEIR_OK && span.count == 1) {
+            break;
+        }
+        if (status == WEIR_OK) {
+            added.count += span.count;
+            added.bytes += span.bytes;
+            span.points += span.count;
+            span.count = all - added.count;
+        } else {
+            span.count /= 2;
+        }
+        span.bytes = encoded_bytes(span.points, span.count);
+    }
+    *ret_added = added;
+    return status;
 }
 
 /* -- runs ---------------------------------------------------------------------------------- */
@@ -227,15 +291,15 @@ static void copy_view(const uint8_t **view, size_t size, uint8_t **to)
     }
 }
 
-/* Bytes that a reference's points and nodes view in its arena. */
+/* Bytes that a reference's spans and nodes view in its arena, as a copy of them has. */
 static size_t viewed_bytes(const struct weir_batch *batch, const struct weir_batch_ref *ref)
 {
     size_t size = 0;
     for (uint32_t i = ref->nodes_begin; i < ref->nodes_end; i++) {
         size += batch->nodes[i].head.size + batch->nodes[i].data_head.size;
     }
-    for (uint32_t i = ref->points_begin; i < ref->points_end; i++) {
-        size += batch->points[i].size;
+    for (uint32_t i = ref->spans_begin; i < ref->spans_end; i++) {
+        size += batch->spans[i].bytes;
     }
     return size;
 }
@@ -272,8 +336,12 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
         copy_view(&batch->nodes[i].head.data, batch->nodes[i].head.size, &to);
         copy_view(&batch->nodes[i].data_head.data, batch->nodes[i].data_head.size, &to);
     }
-    for (uint32_t i = ref.points_begin; i < ref.points_end; i++) {
-        copy_view(&batch->points[i].data, batch->points[i].size, &to);
+    for (uint32_t i = ref.spans_begin; i < ref.spans_end; i++) {
+        struct weir_batch_span *span = &batch->spans[i];
+        uint8_t *end = weir_batch_put_span(to, span);
+        span->points = NULL;
+        span->encoded = to;
+        to = end;
     }
     batch->refs[index] = batch->refs[--batch->ref_count];
     weir_arena_unref(ref.arena, ref.live);
@@ -306,7 +374,7 @@ static void add_ref(struct weir_batch *batch, const struct weir_run *run, struct
                     bool is_last)
 {
     ref.arena = run->arena;
-    ref.points_end = batch->point_count;
+    ref.spans_end = batch->span_count;
     ref.nodes_end = batch->node_count;
     batch->refs[batch->ref_count++] = ref;
     note_origin(batch, run->origin);
@@ -327,17 +395,16 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
     struct path path = {.metric = NULL};
-    struct weir_batch_ref ref = {.points_begin = batch->point_count,
+    struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     enum weir_status status = WEIR_OK;
     uint32_t next = *offset;
-    while (next < run->count) {
-        status = add_point(batch, &path, &run->points[next], now_ns);
-        if (status != WEIR_OK) {
-            break;
-        }
-        ref.live += weir_point_encoded_size(run->points[next].size);
-        next++;
+    while (next < run->count && status == WEIR_OK) {
+        struct weir_batch_span added;
+        struct weir_batch_span span = span_of(&run->points[next], run->count - next);
+        status = add_most(batch, &path, span, now_ns, &added);
+        ref.live += added.bytes;
+        next += added.count;
     }
     if (next > *offset) {
         note_points(batch, run, *offset, next); /* before the run's arena may go */

@@ -6,7 +6,7 @@
  *                  |<- INDEX_FREE ->|<------------- index_charged, to the budget ------->|
  *
  * An index can be many times larger than what it is an index of: a point of 14 bytes that brings a
- * metric of its own costs 16 bytes as a point, 72 as a node, 8 in the table, and all of it up to
+ * metric of its own costs 32 bytes as a span, 104 as a node, 8 in the table, and all of it up to
  * twice while an array grows. So it is paid for like the points themselves.
  *
  *   I1  index_bytes = what the four arrays take; while one grows, the old and the new one
@@ -26,10 +26,10 @@
 #include "weir/mem.h"
 #include "weir/panic.h"
 
-enum { NODES_INITIAL = 64, POINTS_INITIAL = 1024, REFS_INITIAL = 64, SLOTS_INITIAL = 256 };
+enum { NODES_INITIAL = 64, SPANS_INITIAL = 256, REFS_INITIAL = 64, SLOTS_INITIAL = 256 };
 
 _Static_assert(NODES_INITIAL * sizeof(struct weir_batch_node) +
-                       POINTS_INITIAL * sizeof(struct weir_batch_point) +
+                       SPANS_INITIAL * sizeof(struct weir_batch_span) +
                        REFS_INITIAL * sizeof(struct weir_batch_ref) +
                        SLOTS_INITIAL * sizeof(uint32_t) <=
                    WEIR_BATCH_INDEX_FREE,
@@ -79,15 +79,15 @@ void weir_batch_index_done(struct weir_batch *batch)
 {
     end_charge(batch);
     weir_mem_free(batch->nodes);
-    weir_mem_free(batch->points);
+    weir_mem_free(batch->spans);
     weir_mem_free(batch->refs);
     weir_mem_free(batch->slots);
     batch->nodes = NULL;
-    batch->points = NULL;
+    batch->spans = NULL;
     batch->refs = NULL;
     batch->slots = NULL;
     batch->node_capacity = 0;
-    batch->point_capacity = 0;
+    batch->span_capacity = 0;
     batch->ref_capacity = 0;
     batch->slot_count = 0;
     batch->index_bytes = 0;
@@ -179,13 +179,12 @@ static enum weir_status no_room(const struct weir_batch *batch)
 
 enum weir_status weir_batch_make_room(struct weir_batch *batch)
 {
-    uint32_t needed = at_least(batch->point_count + 1, POINTS_INITIAL);
-    void *points =
-        grown(batch, batch->points, &batch->point_capacity, needed, sizeof(*batch->points));
-    if (points == NULL) {
+    uint32_t needed = at_least(batch->span_count + 1, SPANS_INITIAL);
+    void *spans = grown(batch, batch->spans, &batch->span_capacity, needed, sizeof(*batch->spans));
+    if (spans == NULL) {
         return no_room(batch);
     }
-    batch->points = points;
+    batch->spans = spans;
     needed = at_least(batch->node_count + WEIR_BATCH_LEVELS, NODES_INITIAL);
     void *nodes = grown(batch, batch->nodes, &batch->node_capacity, needed, sizeof(*batch->nodes));
     if (nodes == NULL) {
@@ -209,7 +208,7 @@ enum weir_status weir_batch_make_ref_room(struct weir_batch *batch)
 bool weir_batch_index_validate(const struct weir_batch *batch)
 {
     size_t bytes = batch->node_capacity * sizeof(*batch->nodes) +
-                   batch->point_capacity * sizeof(*batch->points) +
+                   batch->span_capacity * sizeof(*batch->spans) +
                    batch->ref_capacity * sizeof(*batch->refs) +
                    batch->slot_count * sizeof(*batch->slots);
     return batch->index_bytes == bytes && batch->index_charged == charge_for(bytes) &&

@@ -9,10 +9,13 @@
  * unless they are large (batch_index.c).
  *
  *   nodes  [ R1 | S1 | M1 | M2 | S2 | M3 | R2 | ... ]  resources, scopes, metrics as they came
- *            R1 ─first─► S1 ─next─► S2   S1 ─first─► M1 ─next─► M2   M1 ─first─► points
- *   points [ p | p | p | p | ... ]                     as they came; `next` is its metric's next
- *   refs   [ arena, its points, its nodes | ... ]      one for each run viewed and not copied
+ *            R1 ─first─► S1 ─next─► S2   S1 ─first─► M1 ─next─► M2   M1 ─first─► spans
+ *   spans  [ s | s | s | s | ... ]                     as they came; `next` is its metric's next
+ *   refs   [ arena, its spans, its nodes | ... ]       one for each run viewed and not copied
  *   slots  [ 0 | 3 | 0 | 1 | ... ]                     hash table of nodes: index + 1, 0 is empty
+ *
+ * A span is points of one metric that lie in a row in their run. What is worked out for a batch is
+ * worked out once a span, and the encoder walks the run's own descriptors from front to back.
  *
  * Links are indices; NONE ends a list.
  */
@@ -36,7 +39,7 @@ struct weir_batch_node {
     enum weir_batch_level level;
     uint32_t field;  /* of the metric's data: enum weir_metric_data */
     uint32_t parent; /* NONE for a resource */
-    uint32_t first;  /* child: node, or point of a metric */
+    uint32_t first;  /* child: node, or span of a metric */
     uint32_t last;
     uint32_t next; /* sibling */
     uint64_t hash;
@@ -45,18 +48,21 @@ struct weir_batch_node {
     size_t children;             /* encoded bytes of the children, with their tags and lengths */
 };
 
-struct weir_batch_point {
-    const uint8_t *data;
-    uint32_t size;
+/* Points of one metric: where they stand in their run, or once they were copied their encoding. */
+struct weir_batch_span {
+    const struct weir_point *points; /* NULL: copied */
+    const uint8_t *encoded;          /* of the copy: the points' fields, `bytes` of them */
+    size_t bytes;                    /* encoded, with tags and lengths */
+    uint32_t count;
     uint32_t next;
 };
 
-/* One run (or a part of one) whose arena is referenced. Its points and the nodes that it brought
+/* One run (or a part of one) whose arena is referenced. Its spans and the nodes that it brought
  * are contiguous. */
 struct weir_batch_ref {
     struct weir_arena *arena;
     size_t live;
-    uint32_t points_begin, points_end;
+    uint32_t spans_begin, spans_end;
     uint32_t nodes_begin, nodes_end;
 };
 
@@ -73,14 +79,15 @@ struct weir_batch {
     const struct weir_manifests *accounts; /* where it goes back to */
 
     struct weir_batch_node *nodes;
-    struct weir_batch_point *points;
+    struct weir_batch_span *spans;
     struct weir_batch_ref *refs;
     uint32_t *slots;
     uint32_t node_count, node_capacity;
-    uint32_t point_count, point_capacity;
+    uint32_t span_count, span_capacity;
     uint32_t ref_count, ref_capacity;
     uint32_t slot_count; /* a power of two, or 0; more than twice node_count */
     uint32_t first_resource, last_resource;
+    uint32_t point_count;
 
     struct weir_arena_budget
         budget;           /* who pays for the arrays while the batch is out of its pool */
@@ -103,6 +110,11 @@ WEIR_MUST_USE enum weir_status weir_batch_add(struct weir_batch *batch,
 /* See weir_batcher_compact. */
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options);
 
+/* encode.c */
+
+/* Writes a span's points as fields, `bytes` of them, and returns what comes after. */
+uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span);
+
 /* batch_index.c */
 
 /* An empty index, its arrays charged to `budget`; where that says no they are given up. */
@@ -114,7 +126,7 @@ void weir_batch_index_close(struct weir_batch *batch);
 /* Gives up the arrays. */
 void weir_batch_index_done(struct weir_batch *batch);
 
-/* Room for one more point and all nodes it may bring, or for one more reference. WEIR_EFULL: there
+/* Room for one more span and all nodes it may bring, or for one more reference. WEIR_EFULL: there
  * is no memory, but the batch has points and can be closed; WEIR_ENOMEM: it has none. */
 WEIR_MUST_USE enum weir_status weir_batch_make_room(struct weir_batch *batch);
 WEIR_MUST_USE enum weir_status weir_batch_make_ref_room(struct weir_batch *batch);

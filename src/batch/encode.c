@@ -20,6 +20,8 @@
 #include "weir/panic.h"
 #include "weir/pbw.h"
 
+enum { PIECE = 32 };
+
 struct weir_batch_info weir_batch_info(const struct weir_batch *batch)
 {
     struct weir_batch_info info = {
@@ -43,47 +45,94 @@ struct weir_manifest *weir_batch_manifest(struct weir_batch *batch)
     return manifest;
 }
 
-static void encode_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
-                          struct weir_buf *out)
+static uint8_t *put_bytes(uint8_t *at, struct weir_bytes bytes)
 {
-    weir_pbw_begin(out, 2, weir_batch_node_content(metric, metric->children));
-    weir_buf_put(out, metric->head);
-    weir_pbw_begin(out, metric->field, metric->data_head.size + metric->children);
-    weir_buf_put(out, metric->data_head);
-    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->points[i].next) {
-        const struct weir_batch_point *point = &batch->points[i];
-        weir_pbw_bytes(out, 1, weir_bytes_of(point->data, point->size));
+    if (bytes.size > 0) {
+        memcpy(at, bytes.data, bytes.size);
     }
+    return at + bytes.size;
 }
 
-static void encode_scope(const struct weir_batch *batch, const struct weir_batch_node *scope,
-                         struct weir_buf *out)
+/* Tag and length of a field with content of `size` bytes. */
+static uint8_t *put_begin(uint8_t *at, uint32_t number, size_t size)
 {
-    weir_pbw_begin(out, 2, weir_batch_node_content(scope, scope->children));
-    weir_buf_put(out, scope->head);
+    return weir_pbw_put_varint(weir_pbw_put_varint(at, (uint64_t)number << 3 | WEIR_PB_BYTES),
+                               size);
+}
+
+/* Copies a point of usual size in pieces whose sizes the compiler knows; the last one overlaps. */
+static uint8_t *put_content(uint8_t *at, const uint8_t *from, size_t size)
+{
+    if (size < PIECE) {
+        return put_bytes(at, weir_bytes_of(from, size));
+    }
+    for (size_t done = 0; done + PIECE < size; done += PIECE) {
+        memcpy(at + done, from + done, PIECE);
+    }
+    memcpy(at + size - PIECE, from + size - PIECE, PIECE);
+    return at + size;
+}
+
+uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span)
+{
+    if (span->points == NULL) {
+        return put_bytes(at, weir_bytes_of(span->encoded, span->bytes));
+    }
+    const uint8_t *end = at + span->bytes;
+    for (uint32_t i = 0; i < span->count; i++) {
+        const struct weir_point *point = &span->points[i];
+        at = put_begin(at, 1, point->size);
+        at = put_content(at, point->data, point->size);
+    }
+    WEIR_ASSERT(at == end);
+    return at;
+}
+
+static uint8_t *put_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
+                           uint8_t *at)
+{
+    at = put_begin(at, 2, weir_batch_node_content(metric, metric->children));
+    at = put_bytes(at, metric->head);
+    at = put_begin(at, metric->field, metric->data_head.size + metric->children);
+    at = put_bytes(at, metric->data_head);
+    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->spans[i].next) {
+        at = weir_batch_put_span(at, &batch->spans[i]);
+    }
+    return at;
+}
+
+static uint8_t *put_scope(const struct weir_batch *batch, const struct weir_batch_node *scope,
+                          uint8_t *at)
+{
+    at = put_begin(at, 2, weir_batch_node_content(scope, scope->children));
+    at = put_bytes(at, scope->head);
     for (uint32_t i = scope->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
-        encode_metric(batch, &batch->nodes[i], out);
+        at = put_metric(batch, &batch->nodes[i], at);
     }
+    return at;
 }
 
-static void encode_resource(const struct weir_batch *batch, const struct weir_batch_node *resource,
-                            struct weir_buf *out)
+static uint8_t *put_resource(const struct weir_batch *batch, const struct weir_batch_node *resource,
+                             uint8_t *at)
 {
-    weir_pbw_begin(out, 1, weir_batch_node_content(resource, resource->children));
-    weir_buf_put(out, resource->head);
+    at = put_begin(at, 1, weir_batch_node_content(resource, resource->children));
+    at = put_bytes(at, resource->head);
     for (uint32_t i = resource->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
-        encode_scope(batch, &batch->nodes[i], out);
+        at = put_scope(batch, &batch->nodes[i], at);
     }
+    return at;
 }
 
 void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out)
 {
-    size_t before = out->size;
+    uint8_t *at = weir_buf_reserve(out, batch->buffer.bytes);
+    WEIR_ASSERT(at != NULL);
+    const uint8_t *end = at + batch->buffer.bytes;
     for (uint32_t i = batch->first_resource; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
-        encode_resource(batch, &batch->nodes[i], out);
+        at = put_resource(batch, &batch->nodes[i], at);
     }
-    WEIR_ASSERT(!out->failed);
-    WEIR_ASSERT(out->size - before == batch->buffer.bytes);
+    WEIR_ASSERT(at == end);
+    out->size += batch->buffer.bytes;
 }
 
 void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)
@@ -117,23 +166,36 @@ void weir_batch_done(void *batch)
 
 struct tally {
     uint32_t points;
+    uint32_t spans;
     uint32_t nodes;
     bool is_valid;
 };
 
-/* Encoded bytes of a metric's points; each index is above the one before, so the walk ends. */
-static size_t check_points(const struct weir_batch *batch, const struct weir_batch_node *metric,
-                           struct tally *tally)
+/* Whether a span's bytes are those of its points; of a copy, that they are there. */
+static bool span_is_valid(const struct weir_batch_span *span)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; span->points != NULL && i < span->count; i++) {
+        bytes += weir_point_encoded_size(span->points[i].size);
+    }
+    return span->count > 0 && (span->points == NULL ? span->encoded != NULL : bytes == span->bytes);
+}
+
+/* Encoded bytes of a metric's spans; each index is above the one before, so the walk ends. */
+static size_t check_spans(const struct weir_batch *batch, const struct weir_batch_node *metric,
+                          struct tally *tally)
 {
     size_t bytes = 0;
     uint32_t last = WEIR_BATCH_NONE;
-    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->points[i].next) {
-        if (i >= batch->point_count || (last != WEIR_BATCH_NONE && i <= last)) {
+    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->spans[i].next) {
+        if (i >= batch->span_count || (last != WEIR_BATCH_NONE && i <= last) ||
+            !span_is_valid(&batch->spans[i])) {
             tally->is_valid = false;
             return 0;
         }
-        bytes += weir_point_encoded_size(batch->points[i].size);
-        tally->points++;
+        bytes += batch->spans[i].bytes;
+        tally->points += batch->spans[i].count;
+        tally->spans++;
         last = i;
     }
     tally->is_valid = tally->is_valid && last == metric->last && last != WEIR_BATCH_NONE;
@@ -162,7 +224,7 @@ static size_t check_nodes(const struct weir_batch *batch, uint32_t first, uint32
         }
         const struct weir_batch_node *node = &batch->nodes[i];
         size_t children = node->level == WEIR_BATCH_METRIC
-                              ? check_points(batch, node, tally)
+                              ? check_spans(batch, node, tally)
                               : check_nodes(batch, node->first, i, tally);
         tally->is_valid = tally->is_valid && children == node->children;
         tally->nodes++;
@@ -176,8 +238,8 @@ static bool refs_are_valid(const struct weir_batch *batch)
 {
     for (uint32_t i = 0; i < batch->ref_count; i++) {
         const struct weir_batch_ref *ref = &batch->refs[i];
-        if (ref->arena == NULL || ref->points_begin >= ref->points_end ||
-            ref->points_end > batch->point_count || ref->nodes_begin > ref->nodes_end ||
+        if (ref->arena == NULL || ref->spans_begin >= ref->spans_end ||
+            ref->spans_end > batch->span_count || ref->nodes_begin > ref->nodes_end ||
             ref->nodes_end > batch->node_count) {
             return false;
         }
@@ -193,7 +255,7 @@ bool weir_batch_validate(const struct weir_batch *batch)
     bool is_bounded = batch->point_count <= 1 || (buffer->bytes <= buffer->hints.size &&
                                                   batch->point_count <= buffer->hints.points_max);
     return tally.is_valid && is_bounded && tally.points == batch->point_count &&
-           tally.nodes == batch->node_count && bytes == buffer->bytes &&
-           buffer->points == batch->point_count && refs_are_valid(batch) &&
-           weir_batch_index_validate(batch);
+           tally.spans == batch->span_count && tally.nodes == batch->node_count &&
+           bytes == buffer->bytes && buffer->points == batch->point_count &&
+           refs_are_valid(batch) && weir_batch_index_validate(batch);
 }

@@ -8,11 +8,7 @@ void weir_pbw_varint(struct weir_buf *buf, uint64_t value)
     if (at == NULL) {
         return;
     }
-    for (size_t i = 0; i + 1 < size; i++) {
-        at[i] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    at[size - 1] = (uint8_t)value;
+    (void)weir_pbw_put_varint(at, value);
     buf->size += size;
 }
 
