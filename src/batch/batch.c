@@ -22,7 +22,8 @@
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
  * arena each time. While one run is added the last pointers are remembered, so another metric of
- *   span +340 ─► data +340 ─► metric +340 or +341 ─► scope ... ─► resource ... ─► request
+ * the same scope costs one look-up; not longer, for the next run's arena may lie where this one's
+ * lay.
  *
  * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
  * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
