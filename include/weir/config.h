@@ -134,6 +134,7 @@ struct weir_config_destination {
     const char *metrics_endpoint;
     const char *path;
     unsigned compression;       /* enum weir_compression */
+    uint32_t compression_level;
     const char *const *headers; /* "Name: value" */
     int64_t timeout_ns;
     struct weir_config_namespaces namespaces;

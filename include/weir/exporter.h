@@ -24,7 +24,7 @@ enum weir_destination_type {
     WEIR_DESTINATION_STDOUT,
     WEIR_DESTINATION_FILE
 };
-enum weir_compression { WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE };
+enum weir_compression { WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE, WEIR_COMPRESSION_ZSTD };
 
 struct weir_destination_options {
     const char *name;
@@ -35,6 +35,7 @@ struct weir_destination_options {
     const char *ca_file;
     const char *proxy;
     enum weir_compression compression;
+    int compression_level; /* gzip 1..12, zstd 1..19; 0: the default, 1 */
     int64_t timeout_ns;
     struct weir_buffer_hints buffer;
     struct weir_retry_options retry;

@@ -19,6 +19,7 @@ void weir_schema_destination_defaults(const struct weir_config *config, void *el
 {
     struct weir_config_destination *destination = element;
     *destination = (struct weir_config_destination){
+        .compression_level = 1,
         .headers = nothing,
         .timeout_ns = 30 * WEIR_NS_PER_S,
         .namespaces = {.include = everything, .exclude = nothing},

@@ -123,6 +123,23 @@ static void check_target(struct check *check)
     }
 }
 
+/* zstd has more levels than gzip. */
+static void check_level(struct check *check)
+{
+    static const uint32_t gzip_max = 12;
+    const struct weir_config_destination *destination = check->destination;
+    if (!written(check, "compression_level")) {
+        return;
+    }
+    struct weir_config_place place = place_of(check, "compression_level");
+    const char *path = path_of(check, "compression_level");
+    if (destination->compression == WEIR_COMPRESSION_GZIP &&
+        destination->compression_level > gzip_max) {
+        weir_config_error(check->report, place, path, "%" PRIu32 " is not within gzip's 1 to 12",
+                          destination->compression_level);
+    }
+}
+
 static void check_ca_file(struct check *check, bool offline)
 {
     const char *ca_file = check->destination->tls.ca_file;
@@ -259,6 +276,7 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
         }
         check_name(&check);
         check_target(&check);
+        check_level(&check);
         check_ca_file(&check, offline);
         check_file(&check, offline);
         check_retry(report, &destinations[i].retry, path_of(&check, "retry"));

@@ -51,7 +51,6 @@ struct weir_schema {
     size_t offset;
     int64_t min, max;           /* of a number, and of a list's length */
     const char *const *choices; /* NULL-terminated */
-    const char *const *later;   /* choices that a later version will have, or NULL */
     bool (*valid)(const char *text, struct weir_buf *why);
     const struct weir_schema *keys;
     size_t element_size;

@@ -243,14 +243,6 @@ static void read_choice(struct weir_config_reader *reader, const yaml_node_t *no
     }
     struct words words;
     words_init(&words);
-    for (size_t i = 0; row->later != NULL && row->later[i] != NULL; i++) {
-        if (strcmp(row->later[i], text) == 0) {
-            weir_buf_printf(&words.buf, "%s is not supported by this version (write %s)", text,
-                            row->choices[0]);
-            words_tell(&words, reader, node);
-            return;
-        }
-    }
     weir_buf_put(&words.buf, WEIR_BYTES("not one of "));
     for (size_t i = 0; row->choices[i] != NULL; i++) {
         weir_buf_printf(&words.buf, "%s%s", i == 0 ? "" : ", ", row->choices[i]);

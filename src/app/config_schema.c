@@ -22,6 +22,7 @@
 #include "weir/frame.h"
 #include "weir/keys.h"
 #include "weir/route.h"
+#include "weir/zstd.h"
 
 #define KIB ((int64_t)1 << 10)
 #define MIB ((int64_t)1 << 20)
@@ -41,8 +42,7 @@ static const char *const durabilities[] = {"disk", "delivered", "memory", NULL};
 static const char *const when_full[] = {"reject", "evict", NULL};
 static const char *const outages[] = {"hold", "dead_letter", NULL};
 static const char *const types[] = {"otlp", "stdout", "file", NULL};
-static const char *const compressions[] = {"gzip", "none", NULL};
-static const char *const compressions_later[] = {"zstd", NULL};
+static const char *const compressions[] = {"gzip", "none", "zstd", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
 
@@ -50,6 +50,13 @@ static bool is_otlp(const void *mapping)
 {
     const struct weir_config_destination *destination = mapping;
     return destination->type == WEIR_DESTINATION_OTLP_HTTP;
+}
+
+/* `compression` stands before what asks this. */
+static bool is_compressed(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return is_otlp(mapping) && destination->compression != WEIR_COMPRESSION_NONE;
 }
 
 static bool is_file(const void *mapping)
@@ -222,7 +229,10 @@ const struct weir_schema weir_schema_destination[] = {
     {"path", WEIR_SCHEMA_TEXT, AT(destination, path), .valid = weir_config_valid_file,
      .applies = is_file, .help = "the file that a destination of type file appends to"},
     {"compression", WEIR_SCHEMA_CHOICE, AT(destination, compression), .choices = compressions,
-     .later = compressions_later, .applies = is_otlp, .help = "of request bodies"},
+     .applies = is_otlp, .help = "of request bodies"},
+    {"compression_level", WEIR_SCHEMA_COUNT, AT(destination, compression_level), .min = 1,
+     .max = WEIR_ZSTD_LEVEL_MAX, .applies = is_compressed,
+     .help = "1 fastest; smallest is 12 of gzip and 19 of zstd"},
     {"headers", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET, AT(destination, headers), .max = 64,
      .applies = is_otlp, .help = "headers of each request, such as Authorization"},
     {"timeout", WEIR_SCHEMA_DURATION, AT(destination, timeout_ns), .min = 100 * MS, .max = 600 * S,

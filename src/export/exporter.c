@@ -4,7 +4,7 @@
  *
  *   new ──► start ──► drain ──► free        new ──► free        start fails ──► free
  *
- *   exporter ─► threads[K]        bell, inbox, transport, deflater, scratch
+ *   exporter ─► threads[K]        bell, inbox, transport, coders, scratch
  *            ─► destinations[D]   batchers, queue, state, credit; d belongs to threads[d mod K]
  *            ─► pools             batches, parcels and manifests, shared by all threads
  *
@@ -23,15 +23,7 @@
 #include "weir/panic.h"
 #include <poll.h>
 
-/* Level 1: metrics as protobuf shrink to about a tenth already, and every further level costs more
- * processor time than the bytes are worth on a network near enough to export to. */
-enum {
-    DEFLATE_LEVEL = 1,
-    THREADS_MAX = 64,
-    BATCHES_IDLE = 256,
-    PARCELS_IDLE = 1024,
-    JSON_BATCH_MIN = 65536
-};
+enum { THREADS_MAX = 64, BATCHES_IDLE = 256, PARCELS_IDLE = 1024, JSON_BATCH_MIN = 65536 };
 
 static enum weir_status thread_init(struct weir_exporter *exporter, uint32_t index)
 {
@@ -40,8 +32,7 @@ static enum weir_status thread_init(struct weir_exporter *exporter, uint32_t ind
     thread->index = index;
     WEIR_TRY(weir_wake_open(&thread->bell));
     WEIR_TRY(weir_ring_new(WEIR_EXPORT_INBOX_SLOTS, &thread->inbox));
-    WEIR_TRY(weir_deflater_new(DEFLATE_LEVEL, &thread->deflater));
-    return weir_inflater_new(&thread->inflater);
+    return weir_coding_init(&thread->coders, &exporter->options);
 }
 
 static void thread_done(struct weir_exporter *exporter, uint32_t index)
@@ -52,8 +43,7 @@ static void thread_done(struct weir_exporter *exporter, uint32_t index)
         thread->transport.free(thread->transport.self);
     }
     weir_region_give(exporter->options.regions, &thread->scratch);
-    weir_inflater_free(thread->inflater);
-    weir_deflater_free(thread->deflater);
+    weir_coding_done(&thread->coders);
     weir_ring_free(thread->inbox);
     WEIR_ASSERT(thread->letters == NULL);
     (void)pthread_mutex_destroy(&thread->letters_lock);

@@ -11,6 +11,7 @@
 #include "weir/rand.h"
 #include "weir/ring.h"
 #include "weir/thread.h"
+#include "weir/zstd.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
  *   exporter_thread.c  a thread's turn
  *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
  *   otlp_http.c        a batch to a request body; halves of a body; headers
+ *   coding.c           gzip or zstd, by the destination
  *   parcel.c           sending, and what an answer means for a parcel
  *   loss.c             parcels that nobody will take: letters, and what is left at a shutdown
  *   export_metrics.c   series, counts, state logs
@@ -30,6 +32,7 @@ enum {
     WEIR_EXPORT_IN_FLIGHT_MAX = 4, /* requests to one destination at a time */
     WEIR_EXPORT_ENCODING_MAX = 8,  /* batches of one destination out to be encoded */
     WEIR_EXPORT_WAITING_MAX = 4096,
+    WEIR_EXPORT_GZIP_LEVELS = 13,
     WEIR_EXPORT_INBOX_SLOTS = 1024 /* >= WEIR_DESTINATIONS_MAX * ENCODING_MAX */
 };
 
@@ -138,6 +141,14 @@ struct weir_export_destination {
     struct weir_export_published published;
 };
 
+/* Compressors of each level that some destination has, and what undoes them. A thread's own. */
+struct weir_export_coders {
+    struct weir_deflater *gzip[WEIR_EXPORT_GZIP_LEVELS];
+    struct weir_zstd_deflater *zstd[WEIR_ZSTD_LEVEL_MAX + 1];
+    struct weir_inflater *gunzip;
+    struct weir_zstd_inflater *unzstd;
+};
+
 struct weir_exporter_thread {
     struct weir_exporter *exporter;
     uint32_t index;
@@ -148,8 +159,7 @@ struct weir_exporter_thread {
     pthread_mutex_t letters_lock;
     struct weir_parcel *letters;     /* parcels whose letters are done; behind the lock */
     struct weir_transport transport; /* free is NULL when there is none */
-    struct weir_deflater *deflater;
-    struct weir_inflater *inflater;
+    struct weir_export_coders coders;
     struct weir_region scratch;
     struct weir_rand rand;
     int64_t compact_ns; /* when to look for sparse arenas next */
@@ -194,6 +204,28 @@ bool weir_gather_is_empty(const struct weir_export_destination *destination);
 int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
 /* Gives up all that is in rings, batcher and queue, as left over at shutdown. The owner. */
 void weir_gather_discard(struct weir_export_destination *destination);
+
+/* coding.c: how a destination's bodies are compressed */
+
+/* Makes what the exporter's destinations take. What was made before a failure is given back by
+ * weir_coding_done. WEIR_ENOMEM, WEIR_EINVAL. */
+WEIR_MUST_USE enum weir_status weir_coding_init(struct weir_export_coders *coders,
+                                                const struct weir_exporter_options *options);
+void weir_coding_done(struct weir_export_coders *coders);
+/* The header that names it, or NULL: bodies are sent as they are. */
+const char *weir_coding_header(const struct weir_destination_options *options);
+/* The most that `size` bytes can become. */
+size_t weir_coding_bound(const struct weir_export_coders *coders,
+                         const struct weir_destination_options *options, size_t size);
+/* Compresses `plain` to out->data, which has room for the bound, and sets out->size.
+ * WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_coding_compress(const struct weir_export_coders *coders,
+                                                    const struct weir_destination_options *options,
+                                                    struct weir_bytes plain, struct weir_buf *out);
+/* Undoes it. WEIR_EFULL, WEIR_EMALFORMED, WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_coding_expand(const struct weir_export_coders *coders,
+                                                  const struct weir_destination_options *options,
+                                                  struct weir_bytes body, struct weir_buf *out);
 
 /* otlp_http.c */
 

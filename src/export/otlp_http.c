@@ -3,11 +3,11 @@
  * OTLP/HTTP requests: from a closed batch to a body, from a body to two halves, and the headers
  * around it.
  *
- *   gzip           batch ─► scratch [ OTLP | gzip ............ ] ─copy─► a region of just that size
+ *   gzip, zstd     batch ─► scratch [ OTLP | coded ........... ] ─copy─► a region of just that size
  *   none           batch ─► the region
  *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size
  *                                      (with a letterbox: [ line | OTLP ], for letters)
- *   split (413)    body ─► scratch [ OTLP | first | second | gzip ] ─copy─► two regions
+ *   split (413)    body ─► scratch [ OTLP | first | second | coded ] ─copy─► two regions
  *
  * Compressing into the parcel's region directly would save a copy of the small result, but the
  * region would have to be as large as the worst case, and parcels are what waits through an
@@ -42,9 +42,9 @@ static bool is_http(const struct weir_export_destination *destination)
     return destination->options->type == WEIR_DESTINATION_OTLP_HTTP;
 }
 
-static bool is_gzip(const struct weir_export_destination *destination)
+static bool is_coded(const struct weir_export_destination *destination)
 {
-    return is_http(destination) && destination->options->compression == WEIR_COMPRESSION_GZIP;
+    return weir_coding_header(destination->options) != NULL;
 }
 
 enum weir_status weir_otlp_http_target(struct weir_export_destination *destination)
@@ -62,9 +62,7 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
         headers[i] = options->headers[i];
     }
     headers[count++] = "Content-Type: application/x-protobuf";
-    if (is_gzip(destination)) {
-        headers[count] = "Content-Encoding: gzip";
-    }
+    headers[count] = weir_coding_header(options);
     destination->headers = headers;
     destination->target = (struct weir_transport_target){
         .url = options->url,
@@ -78,8 +76,8 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
 
 size_t weir_otlp_http_bound(const struct weir_export_destination *destination, size_t bytes)
 {
-    if (is_gzip(destination)) {
-        return weir_gzip_bound(destination->owner->deflater, bytes);
+    if (is_coded(destination)) {
+        return weir_coding_bound(&destination->owner->coders, destination->options, bytes);
     }
     if (is_http(destination)) {
         return bytes;
@@ -131,26 +129,26 @@ static enum weir_status encode_plain(struct weir_exporter_thread *thread,
 }
 
 /* Compresses `plain`, which lies in the scratch, into the scratch at `at`, and keeps the result. */
-static enum weir_status keep_gzip(struct weir_exporter_thread *thread,
-                                  struct weir_export_parcel *parcel, struct weir_bytes plain,
-                                  size_t at)
+static enum weir_status keep_coded(struct weir_exporter_thread *thread,
+                                   struct weir_export_parcel *parcel, struct weir_bytes plain,
+                                   size_t at)
 {
-    size_t size = 0;
-    enum weir_status status = weir_gzip_deflate(thread->deflater, plain, thread->scratch.data + at,
-                                                thread->scratch.capacity - at, &size);
-    WEIR_ASSERT(status == WEIR_OK); /* there is room for the bound */
-    return keep_body(thread, parcel, weir_bytes_of(thread->scratch.data + at, size));
+    struct weir_buf coded =
+        weir_buf_fixed(thread->scratch.data + at, thread->scratch.capacity - at);
+    WEIR_TRY(weir_coding_compress(&thread->coders, parcel->to->options, plain, &coded));
+    return keep_body(thread, parcel, weir_buf_view(&coded));
 }
 
-static enum weir_status encode_gzip(struct weir_exporter_thread *thread,
-                                    struct weir_export_parcel *parcel)
+static enum weir_status encode_coded(struct weir_exporter_thread *thread,
+                                     struct weir_export_parcel *parcel)
 {
     size_t plain_size = parcel->info.bytes;
-    WEIR_TRY(need_scratch(thread, plain_size + weir_gzip_bound(thread->deflater, plain_size)));
+    size_t bound = weir_coding_bound(&thread->coders, parcel->to->options, plain_size);
+    WEIR_TRY(need_scratch(thread, plain_size + bound));
     struct weir_buf buf = weir_buf_fixed(thread->scratch.data, plain_size);
     weir_batch_encode(parcel->batch, &buf);
     WEIR_ASSERT(buf.size == plain_size);
-    return keep_gzip(thread, parcel, weir_buf_view(&buf), plain_size);
+    return keep_coded(thread, parcel, weir_buf_view(&buf), plain_size);
 }
 
 /* Keeps a line, and after it what it was made of where that may be needed. */
@@ -199,7 +197,7 @@ enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
 {
     WEIR_ASSERT(parcel->batch != NULL);
     WEIR_ASSERT(parcel->info.bytes > 0);
-    enum weir_status status = is_gzip(parcel->to)   ? encode_gzip(thread, parcel)
+    enum weir_status status = is_coded(parcel->to)  ? encode_coded(thread, parcel)
                               : is_http(parcel->to) ? encode_plain(thread, parcel)
                                                     : encode_json(thread, parcel);
     relax_scratch(thread);
@@ -215,15 +213,14 @@ static enum weir_status plain_of(struct weir_exporter_thread *thread,
                                  const struct weir_export_parcel *parcel,
                                  struct weir_bytes *ret_plain)
 {
-    if (!is_gzip(parcel->to)) {
+    if (!is_coded(parcel->to)) {
         *ret_plain = parcel->body;
         return WEIR_OK;
     }
-    size_t size = 0;
-    WEIR_TRY(weir_gzip_inflate(thread->inflater, parcel->body, thread->scratch.data,
-                               parcel->identity_bytes, &size));
-    WEIR_ASSERT(size == parcel->identity_bytes);
-    *ret_plain = weir_bytes_of(thread->scratch.data, size);
+    struct weir_buf plain = weir_buf_fixed(thread->scratch.data, parcel->identity_bytes);
+    WEIR_TRY(weir_coding_expand(&thread->coders, parcel->to->options, parcel->body, &plain));
+    WEIR_ASSERT(plain.size == parcel->identity_bytes);
+    *ret_plain = weir_buf_view(&plain);
     return WEIR_OK;
 }
 
@@ -242,16 +239,16 @@ static enum weir_status inflate_body(struct weir_exporter_thread *thread,
     struct weir_regions *regions = thread->exporter->options.regions;
     struct weir_region region;
     WEIR_TRY(weir_region_take(regions, parcel->identity_bytes, &region));
-    size_t size = 0;
-    enum weir_status status = weir_gzip_inflate(thread->inflater, parcel->body, region.data,
-                                                parcel->identity_bytes, &size);
+    struct weir_buf plain = weir_buf_fixed(region.data, parcel->identity_bytes);
+    enum weir_status status =
+        weir_coding_expand(&thread->coders, parcel->to->options, parcel->body, &plain);
     if (status != WEIR_OK) {
         weir_region_give(regions, &region);
         return status;
     }
     weir_region_give(regions, &parcel->region);
     parcel->region = region;
-    parcel->body = weir_bytes_of(region.data, size);
+    parcel->body = weir_buf_view(&plain);
     return WEIR_OK;
 }
 
@@ -264,7 +261,7 @@ enum weir_status weir_otlp_http_identity(struct weir_exporter_thread *thread,
     }
     if (parcel->batch != NULL) {
         WEIR_TRY(identity_of_batch(thread, parcel));
-    } else if (is_gzip(parcel->to)) {
+    } else if (is_coded(parcel->to)) {
         WEIR_TRY(inflate_body(thread, parcel));
     }
     *ret = parcel->body;
@@ -285,7 +282,7 @@ static enum weir_status half_of(struct weir_exporter_thread *thread,
     half->identity_bytes = plain.size;
     half->charge = 0;
     enum weir_status status =
-        is_gzip(whole->to) ? keep_gzip(thread, half, plain, at) : keep_body(thread, half, plain);
+        is_coded(whole->to) ? keep_coded(thread, half, plain, at) : keep_body(thread, half, plain);
     if (status != WEIR_OK) {
         weir_pool_give(thread->exporter->parcels, half);
         return status;
@@ -300,7 +297,9 @@ static enum weir_status split(struct weir_exporter_thread *thread,
 {
     size_t size = whole->identity_bytes;
     uint32_t middle = whole->info.points / 2;
-    WEIR_TRY(need_scratch(thread, 3 * size + weir_gzip_bound(thread->deflater, size)));
+    size_t bound =
+        is_coded(whole->to) ? weir_coding_bound(&thread->coders, whole->to->options, size) : 0;
+    WEIR_TRY(need_scratch(thread, 3 * size + bound));
     struct weir_bytes plain;
     WEIR_TRY(plain_of(thread, whole, &plain));
     struct weir_buf first = weir_buf_fixed(thread->scratch.data + size, size);

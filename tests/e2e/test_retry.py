@@ -238,6 +238,29 @@ class Several(WeirCase):
         weir.kill()
         weir.process.returncode = 0  # what the dead destination held is not this test's matter
 
+    def test_compressions(self):
+        """The same points, whatever their coding."""
+        ways = [{"compression": "gzip"}, {"compression": "gzip", "compression_level": 9},
+                {"compression": "none"}, {"compression": "zstd"},
+                {"compression": "zstd", "compression_level": 12}]
+        receivers = [self.receiver() for _ in ways]
+        weir = self.weir(receivers[0], destinations=[
+            {"name": f"d{i}", "endpoint": receivers[i].url} | way for i, way in enumerate(ways)])
+        sent = points.series(300)
+        self.deliver(weir, [points.as_json(sent)])
+        for way, receiver in zip(ways, receivers):
+            self.assert_arrived(receiver, sent)
+            self.assertEqual({b.headers.get("Content-Encoding", "none") for b in receiver.batches},
+                             {way["compression"]})
+
+    def test_zstd_split(self):
+        receiver = self.receiver(lambda b: Answer(413) if len(b.body) > 5000 else None)
+        weir = self.weir(receiver, destinations=[
+            {"name": "backend", "endpoint": "", "compression": "zstd"}])
+        sent = points.series(100)
+        self.deliver(weir, [points.as_json(sent)])
+        self.assert_arrived(receiver, sent)
+
     def test_namespaces(self):
         aws, rest = self.receiver(), self.receiver()
         weir = self.weir(aws, destinations=[

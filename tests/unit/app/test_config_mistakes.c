@@ -126,9 +126,26 @@ static void keys_of_later_versions(void **state)
         {"ingest: {access_keys: none, tls: {certificates: []}}\n",
          "w.yaml:1:34: ingest.tls: HTTPS on the listener itself is not supported by this version "
          "(put a load balancer with TLS in front)"},
-        {OPEN "destinations:\n- {name: a, endpoint: 'http://x', compression: zstd}\n",
-         "w.yaml:3:48: destinations[0].compression: zstd is not supported by this version (write "
-         "gzip)"},
+    };
+    CHECK_ALL(mistakes);
+}
+
+static void levels_of_compression(void **state)
+{
+    (void)state;
+    static const struct mistake mistakes[] = {
+        {OPEN "destinations:\n- {name: a, endpoint: 'http://x', compression_level: 13}\n",
+         "w.yaml:3:54: destinations[0].compression_level: 13 is not within gzip's 1 to 12"},
+        {OPEN "destinations:\n- {name: a, endpoint: 'http://x', compression: none, "
+              "compression_level: 1}\n",
+         "w.yaml:3:73: destinations[0].compression_level: is of no use to a destination of this "
+         "type (leave it out)"},
+        {OPEN "destinations:\n- {name: a, endpoint: 'http://x', compression: zstd, "
+              "compression_level: 20}\n",
+         "w.yaml:3:73: destinations[0].compression_level: 20 is not within 1 to 19"},
+        {OPEN "destinations:\n- {name: a, endpoint: 'http://x', compression: zst}\n",
+         "w.yaml:3:48: destinations[0].compression: not one of gzip, none, zstd: \"zst\" (did you "
+         "mean zstd?)"},
     };
     CHECK_ALL(mistakes);
 }
@@ -466,6 +483,7 @@ int main(void)
         cmocka_unit_test(text_that_is_no_yaml),
         cmocka_unit_test(keys_that_are_not_there),
         cmocka_unit_test(keys_of_later_versions),
+        cmocka_unit_test(levels_of_compression),
         cmocka_unit_test(values_of_the_wrong_kind),
         cmocka_unit_test(addresses),
         cmocka_unit_test(urls),

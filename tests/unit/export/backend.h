@@ -15,6 +15,7 @@
 #include "weir/exporter.h"
 #include "weir/gzip.h"
 #include "weir/mem.h"
+#include "weir/zstd.h"
 #include <poll.h>
 #include <pthread.h>
 
@@ -41,6 +42,7 @@ struct backend {
 struct played { /* one thread's transport */
     struct backend *backend;
     struct weir_inflater *inflater;
+    struct weir_zstd_inflater *unzstd;
     uint8_t *plain;
     struct weir_transport_reply replies[REPLIES_MAX];
     uint32_t count;
@@ -75,6 +77,13 @@ static inline void read_request(struct played *played, const struct weir_transpo
     for (size_t i = 0; request->target->headers[i] != NULL; i++) {
         const char *header = request->target->headers[i];
         has_type |= strcmp(header, "Content-Type: application/x-protobuf") == 0;
+        if (strcmp(header, "Content-Encoding: zstd") == 0) {
+            size_t size;
+            assert_int_equal(
+                weir_zstd_inflate(played->unzstd, body, played->plain, BACKEND_PLAIN_MAX, &size),
+                WEIR_OK);
+            body = weir_bytes_of(played->plain, size);
+        }
         if (strcmp(header, "Content-Encoding: gzip") == 0) {
             size_t size;
             assert_int_equal(
@@ -140,6 +149,7 @@ static inline void played_free(void *self)
 {
     struct played *played = self;
     weir_inflater_free(played->inflater);
+    weir_zstd_inflater_free(played->unzstd);
     weir_mem_free(played->plain);
     weir_mem_free(played);
 }
@@ -152,6 +162,7 @@ static inline enum weir_status played_new(void *argument, struct weir_transport 
     played->plain = weir_mem_alloc(BACKEND_PLAIN_MAX);
     assert_non_null(played->plain);
     assert_int_equal(weir_inflater_new(&played->inflater), WEIR_OK);
+    assert_int_equal(weir_zstd_inflater_new(&played->unzstd), WEIR_OK);
     *ret = (struct weir_transport){played_send, played_wait, played_reply, played_free, played};
     return WEIR_OK;
 }

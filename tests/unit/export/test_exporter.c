@@ -33,12 +33,14 @@ static int always_200(const struct arrival *arrival)
 static void every_point_arrives_once(void **state)
 {
     (void)state;
-    for (int round = 0; round < 2; round++) {
+    static const enum weir_compression compressions[] = {
+        WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE, WEIR_COMPRESSION_ZSTD};
+    for (size_t round = 0; round < 2 * sizeof compressions / sizeof *compressions; round++) {
         struct scene scene;
         scene_set(&scene, always_200);
         scene.threads = 3;
-        scene.destinations[0].compression =
-            round == 0 ? WEIR_COMPRESSION_GZIP : WEIR_COMPRESSION_NONE;
+        scene.destinations[0].compression = compressions[round / 2];
+        scene.destinations[0].compression_level = round % 2 == 0 ? 0 : 5;
         scene.destinations[0].buffer.points_max = 100;
         scene_start(&scene);
         for (uint64_t i = 0; i < 2000; i += 50) {
@@ -205,11 +207,12 @@ static int at_most_three_points(const struct arrival *arrival)
 static void too_large_is_split_down_to_a_point(void **state)
 {
     (void)state;
-    for (int round = 0; round < 2; round++) {
+    static const enum weir_compression compressions[] = {
+        WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE, WEIR_COMPRESSION_ZSTD};
+    for (int round = 0; round < 3; round++) {
         struct scene scene;
         scene_set(&scene, at_most_three_points);
-        scene.destinations[0].compression =
-            round == 0 ? WEIR_COMPRESSION_GZIP : WEIR_COMPRESSION_NONE;
+        scene.destinations[0].compression = compressions[round];
         scene.destinations[0].buffer.points_max = 50;
         scene.destinations[0].buffer.interval_ns = 3600 * WEIR_NS_PER_S;
         scene_start(&scene);
