@@ -14,7 +14,7 @@
  *   I1  slots is 0 or a power of two, and at least twice `count`
  *   I2  items are never taken out; growing leaves the old slots behind in the arena
  *
- * The hashes come from weir_hash, which is keyed, so nobody outside can make them collide. One
+ * The hashes come from weir_hash_quick, which is keyed, so nobody outside can make them collide. One
  * thread.
  */
 struct weir_intern_slot {
@@ -28,10 +28,29 @@ struct weir_intern {
     uint32_t count;
 };
 
-/* The first and each next item of this hash; NULL when there is none. `*at` carries the position
- * between the calls. */
-void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
-void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at);
+/* The next item of this hash after the one that weir_intern_first or _next gave; NULL when there is
+ * none. `*at` carries the position between the calls. */
+static inline void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
+{
+    uint32_t mask = intern->slots - 1;
+    for (;;) {
+        const struct weir_intern_slot *slot = &intern->table[*at & mask];
+        (*at)++;
+        if (slot->item == NULL || slot->hash == hash) {
+            return slot->item;
+        }
+    }
+}
+
+/* The first item of this hash; NULL when there is none. */
+static inline void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
+{
+    if (intern->slots == 0) {
+        return NULL;
+    }
+    *at = (uint32_t)hash & (intern->slots - 1);
+    return weir_intern_next(intern, hash, at);
+}
 
 /* Adds an item (not NULL), equal ones too. WEIR_EFULL when the arena is full: nothing added. */
 WEIR_MUST_USE enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,

@@ -69,7 +69,8 @@ struct weir_origin {
     int64_t used_ns; /* of the retry window, before a restart; 0 for what comes in live */
 };
 
-/* The points of one request that share resource and namespace, in the order they came. */
+/* The points of one request that share resource and namespace, those of one metric together: metrics
+ * in the order of their first points, and a metric's points in the order they came. */
 struct weir_run {
     struct weir_arena
         *arena; /* holds all of it; a run in a ring holds one reference with `bytes` live */
@@ -78,7 +79,7 @@ struct weir_run {
     struct weir_bytes name; /* the namespace ("AWS/EC2"); empty where a point names none */
     const struct weir_point *points;
     uint32_t count;
-    uint32_t first;        /* number of its first point among all of the request, in decode order */
+    uint32_t first; /* number of its first point among all of the request (weir/manifest.h) */
     uint32_t namespace_id; /* weir/namespace.h; set by the router */
     size_t bytes;          /* sum of the points' encoded sizes, tags and lengths included */
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
@@ -98,9 +99,13 @@ struct weir_runs {
  * O(points); tests, fuzzers and debug builds. */
 bool weir_runs_validate(const struct weir_runs *runs);
 
-/* Bytes that a point of `size` content bytes takes inside its data message: tag,
- * length, content. */
-size_t weir_point_encoded_size(uint32_t size);
+/* Bytes that a point of `size` content bytes takes inside its data message: a tag of one byte, the
+ * length, seven bits a byte, and the content. */
+static inline size_t weir_point_encoded_size(uint32_t size)
+{
+    size_t bits = 32 - (size_t)__builtin_clz(size | 1);
+    return 1 + (bits * 9 + 64) / 64 + size;
+}
 
 /* The hashes above, from the parts. */
 uint64_t weir_resource_hash(struct weir_bytes head);

@@ -4,59 +4,85 @@
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
- *          ─► recent[]                     metric ─► place: a point costs one compare, not one hash
- *          ─► block ⇄ block ⇄ block        512 points each, and their times beside them
+ *          ─► groups                       the same for (metric, namespace): what stands together
+ *                                          in a run
+ *          ─► block ⇄ block ⇄ block        512 points each: where, how long, which group, when
  *
- *   finish:  count each place's points ─► offsets ─► copy every point to its place's next slot
+ *   metric ─► memo ─► its latest group     a metric's name holds the namespace, so its points
+ *                                          nearly always share one: a compare, and no hash
  *
- *            [ place 0: p0 p3 p4 | place 1: p1 | place 2: p2 p5 ]   one array; the order within a
- *                                                                   run is that of arrival
+ *   finish:  count each group's points ─► offsets ─► copy every point to its group's next slot
+ *
+ *            place 0                        place 1
+ *            [ group 0: p0 p4 | group 2: p3 | group 1: p1 p2 ]     one array
  *
  *   I1  points in [0, collect->points) stand in blocks first .. current; blocks after `current`
  *       are spare
- *   I2  point->run is an index of a place while collecting, and of a run after finish
+ *   I2  points of a group keep the order in which they came; groups within a place, and places,
+ *       stand in the order of their first points
  *   I3  equal heads under one parent are one struct, so comparing pointers compares metrics
  *   I4  once `full` is set, nothing is added and what was interned stays readable
  *
- * Taking back a message moves `points` only. The heads that it brought stay interned (nobody can
- * see them), and a place that is left without points makes no run.
+ * Taking back a message moves `points` only. The heads and groups that it brought stay (nobody can
+ * see them): I2's order is found in finish, among the points that remain, so that a message that
+ * was taken back leaves no trace in it.
  *
- * A run's bytes and newest time are summed in finish and not on the way, because a rollback could
- * not take a maximum back. The one thread of the request calls all of it. It does not look into the
- * points.
+ * Counts, bytes and the newest time are summed in finish and not on the way, because a rollback
+ * could not take a maximum back. The one thread of the request calls all of it. It does not look
+ * into the points.
  */
 #include "weir/collect.h"
 #include "weir/hash.h"
 #include "weir/intern.h"
 #include "weir/panic.h"
 
-/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
+/* A block (12 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
  * few regions each. */
 #define BLOCK_POINTS 512
-#define RECENT       256
+
+/* A point while it is collected. */
+struct slot {
+    const uint8_t *data;
+    int64_t time_ns;
+    uint32_t size;
+    uint32_t group;
+};
 
 struct block {
     struct block *next;
     struct block *previous;
-    struct weir_point points[BLOCK_POINTS];
-    int64_t times[BLOCK_POINTS];
+    struct slot slots[BLOCK_POINTS];
 };
 
+/* What becomes a run. */
 struct place {
     const struct weir_resource *resource;
     struct weir_bytes name;
-    struct place *next; /* in order of arrival */
+    struct place *next;  /* of those with points, in their order; set by finish */
+    struct group *first; /* its groups with points; set by finish */
+    struct group *last;
+};
+
+/* Points of one metric in one place. All below `place` is finish's. */
+struct group {
+    const struct weir_metric *metric;
+    struct place *place;
+    struct group *next; /* in its place */
     uint32_t index;
-    uint32_t count;  /* points, counted by finish */
-    uint32_t run;    /* where finish put it */
+    uint32_t count;
     uint32_t offset; /* of its next point in the sorted array */
+    uint32_t run;
     size_t bytes;
     int64_t newest_ns;
 };
 
-struct recent {
-    const struct weir_metric *metric;
-    struct place *place;
+/* The metric that everybody sees, and the group that its latest point was in. */
+struct memo {
+    struct group *group; /* NULL: no point yet */
+};
+struct known_metric {
+    struct weir_metric metric;
+    struct memo *memo;
 };
 
 struct weir_collect_tables {
@@ -64,12 +90,9 @@ struct weir_collect_tables {
     struct weir_intern scopes;
     struct weir_intern metrics;
     struct weir_intern places;
-    struct place *first_place;
-    struct place *last_place;
-    uint32_t place_count;
+    struct weir_intern groups;
     struct block *first;
     struct block *current;
-    struct recent recent[RECENT];
 };
 
 static const struct weir_resource no_resource;
@@ -160,55 +183,65 @@ const struct weir_metric *weir_collect_metric(struct weir_collect *collect, stru
             return known;
         }
     }
-    const struct weir_metric *added =
-        keep(collect, intern, key.hash, weir_bytes_of(&key, sizeof(key)));
-    return added == NULL ? &no_metric : added;
+    struct memo *memo = weir_arena_alloc(collect->arena, sizeof(*memo), _Alignof(struct memo));
+    if (memo == NULL) {
+        collect->full = true;
+        return &no_metric;
+    }
+    memo->group = NULL;
+    const struct known_metric fresh = {key, memo};
+    const struct known_metric *added =
+        keep(collect, intern, key.hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    return added == NULL ? &no_metric : &added->metric;
 }
 
-static struct place *add_place(struct weir_collect *collect, uint64_t hash,
-                               const struct weir_resource *resource, struct weir_bytes name)
-{
-    struct weir_collect_tables *tables = collect->tables;
-    struct place fresh = {.resource = resource, .name = name, .index = tables->place_count};
-    struct place *place =
-        keep(collect, &tables->places, hash, weir_bytes_of(&fresh, sizeof(fresh)));
-    if (place == NULL) {
-        return NULL;
-    }
-    if (tables->last_place == NULL) {
-        tables->first_place = place;
-    } else {
-        tables->last_place->next = place;
-    }
-    tables->last_place = place;
-    tables->place_count++;
-    return place;
-}
-
-/* The place of a point of `metric` in the namespace `name`. A metric's points nearly always share
- * one namespace, since its name holds it. */
-static struct place *find_place(struct weir_collect *collect, const struct weir_metric *metric,
+static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
                                 struct weir_bytes name)
 {
-    struct weir_collect_tables *tables = collect->tables;
-    struct recent *recent = &tables->recent[metric->hash % RECENT];
-    if (recent->metric == metric && weir_bytes_eq(recent->place->name, name)) {
-        return recent->place;
-    }
-    const struct weir_resource *resource = metric->scope->resource;
-    uint64_t hash = weir_hash_mix(resource->hash, weir_hash(name));
+    struct weir_intern *intern = &collect->tables->places;
+    uint64_t hash = weir_hash_mix(resource->hash, weir_hash_quick(name));
     uint32_t at = 0;
-    struct place *place = weir_intern_first(&tables->places, hash, &at);
-    while (place != NULL && !(place->resource == resource && weir_bytes_eq(place->name, name))) {
-        place = weir_intern_next(&tables->places, hash, &at);
+    for (struct place *place = weir_intern_first(intern, hash, &at); place != NULL;
+         place = weir_intern_next(intern, hash, &at)) {
+        if (place->resource == resource && weir_bytes_eq(place->name, name)) {
+            return place;
+        }
     }
-    if (place == NULL) {
-        place = add_place(collect, hash, resource, name);
+    const struct place fresh = {.resource = resource, .name = name};
+    return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+}
+
+/* The group of a point of `metric` in the namespace `name`; NULL when full. */
+static struct group *find_group(struct weir_collect *collect, const struct weir_metric *metric,
+                                struct weir_bytes name)
+{
+    struct weir_intern *intern = &collect->tables->groups;
+    uint64_t hash = weir_hash_mix(metric->hash, weir_hash_quick(name));
+    uint32_t at = 0;
+    for (struct group *group = weir_intern_first(intern, hash, &at); group != NULL;
+         group = weir_intern_next(intern, hash, &at)) {
+        if (group->metric == metric && weir_bytes_eq(group->place->name, name)) {
+            return group;
+        }
     }
-    if (place != NULL) {
-        *recent = (struct recent){metric, place};
+    struct place *place = find_place(collect, metric->scope->resource, name);
+    const struct group fresh = {.metric = metric, .place = place, .index = intern->count};
+    return place == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+}
+
+/* As above, by the metric's memo where that is right. */
+static const struct group *remember_group(struct weir_collect *collect,
+                                          const struct weir_metric *metric, struct weir_bytes name)
+{
+    struct memo *memo = ((const struct known_metric *)metric)->memo;
+    if (memo->group == NULL || !weir_bytes_eq(memo->group->place->name, name)) {
+        struct group *group = find_group(collect, metric, name);
+        if (group == NULL) {
+            return NULL;
+        }
+        memo->group = group;
     }
-    return place;
+    return memo->group;
 }
 
 /* Makes `current` the block after itself. */
@@ -239,14 +272,13 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
 {
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    const struct place *place = collect->full ? NULL : find_place(collect, metric, name);
+    const struct group *group = collect->full ? NULL : remember_group(collect, metric, name);
     uint32_t at = collect->points % BLOCK_POINTS;
-    if (place == NULL || (at == 0 && !next_block(collect))) {
+    if (group == NULL || (at == 0 && !next_block(collect))) {
         return;
     }
-    struct block *block = collect->tables->current;
-    block->points[at] = (struct weir_point){data.data, (uint32_t)data.size, place->index, metric};
-    block->times[at] = time_ns;
+    collect->tables->current->slots[at] =
+        (struct slot){data.data, time_ns, (uint32_t)data.size, group->index};
     collect->points++;
 }
 
@@ -264,69 +296,109 @@ void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mar
     collect->points = mark.points;
 }
 
-/* Counts every place's points; places[i] is the place of index i. */
-static void count_points(const struct weir_collect *collect, struct place **places)
+/* The groups by their index, and the places that have points. */
+struct sorting {
+    struct group **groups;
+    struct place *first;
+    struct place *last;
+    uint32_t places;
+};
+
+/* Puts a group that has got its first point at the end of its place, and the place, if it is its
+ * first too, at the end of all. */
+static void link_group(struct sorting *sorting, struct group *group)
 {
-    const struct block *block = collect->tables->first;
-    for (uint32_t i = 0; i < collect->points; i++) {
-        uint32_t at = i % BLOCK_POINTS;
-        if (i > 0 && at == 0) {
-            block = block->next;
+    struct place *place = group->place;
+    if (place->last != NULL) {
+        place->last->next = group;
+        place->last = group;
+        return;
+    }
+    place->first = group;
+    place->last = group;
+    if (sorting->last == NULL) {
+        sorting->first = place;
+    } else {
+        sorting->last->next = place;
+    }
+    sorting->last = place;
+    sorting->places++;
+}
+
+static void count_slots(struct sorting *sorting, const struct slot *slots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct group *group = sorting->groups[slots[i].group];
+        if (group->count++ == 0) {
+            link_group(sorting, group);
         }
-        struct place *place = places[block->points[at].run];
-        place->count++;
-        place->bytes += weir_point_encoded_size(block->points[at].size);
-        place->newest_ns =
-            block->times[at] > place->newest_ns ? block->times[at] : place->newest_ns;
+        group->bytes += weir_point_encoded_size(slots[i].size);
+        group->newest_ns =
+            slots[i].time_ns > group->newest_ns ? slots[i].time_ns : group->newest_ns;
     }
 }
 
-/* One run for each place that has points, its part of `points` laid out. */
-static struct weir_runs lay_out(const struct weir_collect *collect, struct weir_run *runs,
-                                const struct weir_point *points)
+/* One run for each place that has points, its part of `points` laid out group by group. */
+static struct weir_runs lay_out(const struct weir_collect *collect, const struct sorting *sorting,
+                                struct weir_run *runs, const struct weir_point *points)
 {
     struct weir_runs all = {.runs = runs, .points = collect->points};
     uint32_t offset = 0;
-    for (struct place *place = collect->tables->first_place; place != NULL; place = place->next) {
-        if (place->count == 0) {
-            continue;
+    for (const struct place *place = sorting->first; place != NULL; place = place->next) {
+        struct weir_run run = {.arena = collect->arena,
+                               .resource = place->resource,
+                               .name = place->name,
+                               .points = points + offset};
+        for (struct group *group = place->first; group != NULL; group = group->next) {
+            group->run = all.count;
+            group->offset = offset;
+            offset += group->count;
+            run.count += group->count;
+            run.bytes += group->bytes;
+            run.newest_ns = group->newest_ns > run.newest_ns ? group->newest_ns : run.newest_ns;
         }
-        place->run = all.count;
-        place->offset = offset;
-        runs[all.count++] = (struct weir_run){.arena = collect->arena,
-                                              .resource = place->resource,
-                                              .name = place->name,
-                                              .points = points + offset,
-                                              .count = place->count,
-                                              .bytes = place->bytes,
-                                              .newest_ns = place->newest_ns};
-        offset += place->count;
-        all.bytes += place->bytes;
+        all.bytes += run.bytes;
+        runs[all.count++] = run;
     }
     WEIR_ASSERT(offset == collect->points);
     return all;
 }
 
-static void copy_points(const struct weir_collect *collect, struct place **places,
-                        struct weir_point *points)
+static void copy_slots(const struct sorting *sorting, const struct slot *slots, uint32_t count,
+                       struct weir_point *points)
 {
-    const struct block *block = collect->tables->first;
-    for (uint32_t i = 0; i < collect->points; i++) {
-        uint32_t at = i % BLOCK_POINTS;
-        if (i > 0 && at == 0) {
-            block = block->next;
-        }
-        struct place *place = places[block->points[at].run];
-        struct weir_point *point = &points[place->offset++];
-        *point = block->points[at];
-        point->run = place->run;
+    for (uint32_t i = 0; i < count; i++) {
+        struct group *group = sorting->groups[slots[i].group];
+        points[group->offset++] =
+            (struct weir_point){slots[i].data, slots[i].size, group->run, group->metric};
     }
+}
+
+/* How many points of a block are taken, when `before` stand in the blocks before it. */
+static uint32_t taken_of_block(const struct weir_collect *collect, uint32_t before)
+{
+    uint32_t left = collect->points - before;
+    return left < BLOCK_POINTS ? left : BLOCK_POINTS;
+}
+
+/* Every group by its index; NULL, with `full` set, where there is no room. */
+static struct group **list_groups(struct weir_collect *collect)
+{
+    const struct weir_intern *intern = &collect->tables->groups;
+    struct group **groups = weir_arena_alloc(collect->arena, intern->count * sizeof(*groups), 8);
+    for (uint32_t i = 0; groups != NULL && i < intern->slots; i++) {
+        struct group *group = intern->table[i].item;
+        if (group != NULL) {
+            groups[group->index] = group;
+        }
+    }
+    collect->full = collect->full || groups == NULL;
+    return groups;
 }
 
 enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_runs *ret)
 {
     struct weir_arena *arena = collect->arena;
-    uint32_t count = collect->tables->place_count;
     if (collect->full) {
         return WEIR_EFULL;
     }
@@ -334,19 +406,25 @@ enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_r
         *ret = (struct weir_runs){0};
         return WEIR_OK;
     }
-    struct place **places = weir_arena_alloc(arena, count * sizeof(*places), 8);
-    struct weir_run *runs = weir_arena_alloc(arena, count * sizeof(*runs), 8);
+    struct sorting sorting = {.groups = list_groups(collect)};
+    if (sorting.groups == NULL) {
+        return WEIR_EFULL;
+    }
+    const struct block *block = collect->tables->first;
+    for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
+        count_slots(&sorting, block->slots, taken_of_block(collect, i));
+    }
+    struct weir_run *runs = weir_arena_alloc(arena, sorting.places * sizeof(*runs), 8);
     struct weir_point *points = weir_arena_alloc(arena, collect->points * sizeof(*points), 8);
-    if (places == NULL || runs == NULL || points == NULL) {
+    if (runs == NULL || points == NULL) {
         collect->full = true;
         return WEIR_EFULL;
     }
-    for (struct place *place = collect->tables->first_place; place != NULL; place = place->next) {
-        places[place->index] = place;
+    *ret = lay_out(collect, &sorting, runs, points);
+    block = collect->tables->first;
+    for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
+        copy_slots(&sorting, block->slots, taken_of_block(collect, i), points);
     }
-    count_points(collect, places);
-    *ret = lay_out(collect, runs, points);
-    copy_points(collect, places, points);
     WEIR_DCHECK(weir_runs_validate(ret));
     return WEIR_OK;
 }

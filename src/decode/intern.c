@@ -36,27 +36,6 @@ static enum weir_status grow(struct weir_intern *intern, struct weir_arena *aren
     return WEIR_OK;
 }
 
-void *weir_intern_next(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
-{
-    uint32_t mask = intern->slots - 1;
-    for (;;) {
-        const struct weir_intern_slot *slot = &intern->table[*at & mask];
-        (*at)++;
-        if (slot->item == NULL || slot->hash == hash) {
-            return slot->item;
-        }
-    }
-}
-
-void *weir_intern_first(const struct weir_intern *intern, uint64_t hash, uint32_t *at)
-{
-    if (intern->slots == 0) {
-        return NULL;
-    }
-    *at = (uint32_t)hash & (intern->slots - 1);
-    return weir_intern_next(intern, hash, at);
-}
-
 enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,
                                  uint64_t hash, void *item)
 {

@@ -6,36 +6,21 @@
 /* Every ring entry and every sort moves points by value: three words, and no more. */
 _Static_assert(sizeof(void *) != 8 || sizeof(struct weir_point) == 24, "a point is three words");
 
-static size_t varint_size(uint64_t value)
-{
-    size_t size = 1;
-    while (value >= 0x80) {
-        value >>= 7;
-        size++;
-    }
-    return size;
-}
-
-size_t weir_point_encoded_size(uint32_t size)
-{
-    return 1 + varint_size(size) + size; /* the tag of field 1 is one byte */
-}
-
 uint64_t weir_resource_hash(struct weir_bytes head)
 {
-    return weir_hash(head);
+    return weir_hash_quick(head);
 }
 
 uint64_t weir_scope_hash(const struct weir_scope *scope)
 {
-    return weir_hash_mix(scope->resource->hash, weir_hash(scope->head));
+    return weir_hash_mix(scope->resource->hash, weir_hash_quick(scope->head));
 }
 
 uint64_t weir_metric_hash(const struct weir_metric *metric)
 {
-    uint64_t hash = weir_hash_mix(metric->scope->hash, weir_hash(metric->head));
+    uint64_t hash = weir_hash_mix(metric->scope->hash, weir_hash_quick(metric->head));
     if (metric->data_head.size > 0) {
-        hash = weir_hash_mix(hash, weir_hash(metric->data_head));
+        hash = weir_hash_mix(hash, weir_hash_quick(metric->data_head));
     }
     return weir_hash_mix(hash, metric->data);
 }

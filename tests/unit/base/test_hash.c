@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "guard.h"
 #include "weir/hash.h"
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <setjmp.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -61,6 +62,59 @@ static void test_another_key_gives_other_hashes(void **state)
     assert_true(weir_hash(WEIR_BYTES("AWS/EC2")) == before);
 }
 
+/* At every length around its words, as a view that ends where reading must end. */
+static void test_quick_minds_every_bit_and_the_length(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 70; size++) {
+        uint8_t zeros[71] = {0};
+        struct guard guard = guard_copy(weir_bytes_of(zeros, size));
+        uint64_t plain = weir_hash_quick(guard_view(&guard));
+        assert_true(plain != weir_hash_quick(weir_bytes_of(zeros, size + 1)));
+        assert_true(plain == weir_hash_quick(weir_bytes_of(zeros + 1, size)));
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            guard.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+            assert_true(weir_hash_quick(guard_view(&guard)) != plain);
+            guard.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        }
+        guard_free(&guard);
+    }
+}
+
+static void test_quick_is_keyed(void **state)
+{
+    (void)state;
+    const uint64_t key[2] = {1, 2};
+    use_reference_key();
+    uint64_t before = weir_hash_quick(WEIR_BYTES("AWS/EC2"));
+    weir_hash_set_key(key);
+    assert_true(weir_hash_quick(WEIR_BYTES("AWS/EC2")) != before);
+    use_reference_key();
+    assert_true(weir_hash_quick(WEIR_BYTES("AWS/EC2")) == before);
+}
+
+/* Numbered names fill a table about as evenly as chance would: no slot of 1024 has far more than
+ * its 8, in the lowest bits nor in the highest. */
+static void test_quick_spreads_numbered_names(void **state)
+{
+    (void)state;
+    use_reference_key();
+    for (unsigned shift = 0; shift <= 54; shift += 54) {
+        unsigned slots[1024] = {0};
+        unsigned empty = 0;
+        for (unsigned i = 0; i < 8192; i++) {
+            char name[40];
+            int size = snprintf(name, sizeof(name), "amazonaws.com/AWS/EC2/Metric%u", i);
+            slots[weir_hash_quick(weir_bytes_of(name, (size_t)size)) >> shift & 1023]++;
+        }
+        for (unsigned i = 0; i < 1024; i++) {
+            assert_in_range(slots[i], 0, 32);
+            empty += slots[i] == 0;
+        }
+        assert_in_range(empty, 0, 8);
+    }
+}
+
 static void test_mixing_minds_the_order(void **state)
 {
     (void)state;
@@ -93,6 +147,9 @@ int main(void)
         cmocka_unit_test(test_wide_gives_published_values),
         cmocka_unit_test(test_every_byte_and_the_length_count),
         cmocka_unit_test(test_another_key_gives_other_hashes),
+        cmocka_unit_test(test_quick_minds_every_bit_and_the_length),
+        cmocka_unit_test(test_quick_is_keyed),
+        cmocka_unit_test(test_quick_spreads_numbered_names),
         cmocka_unit_test(test_mixing_minds_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

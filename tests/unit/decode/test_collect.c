@@ -91,6 +91,65 @@ static void test_runs_by_resource_and_namespace_in_order(void **state)
     assert_ptr_equal(runs.runs[0].arena, fixture->arena);
 }
 
+/* The sizes of a run's points, which name them in the tests below. */
+static void check_sizes(const struct weir_run *run, const uint32_t *sizes, uint32_t count)
+{
+    assert_int_equal(run->count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(run->points[i].size, sizes[i]);
+    }
+}
+
+/* Metrics in the order of their first points, a metric's points in the order they came. */
+static void test_points_of_a_metric_stand_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    static const uint8_t content[16];
+    static const char order[] = "bacabbca";
+    struct weir_runs runs;
+    for (uint32_t i = 0; order[i] != '\0'; i++) {
+        const char name[2] = {order[i], '\0'};
+        char *head = weir_arena_alloc(fixture->arena, 2, 1);
+        memcpy(head, name, 2);
+        weir_collect_point(collect, metric_of(collect, "r", head), WEIR_BYTES("EC2"),
+                           weir_bytes_of(content, i), (int64_t)(100 - i));
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_true(weir_runs_validate(&runs));
+    assert_int_equal(runs.count, 1);
+    assert_true(runs.runs[0].newest_ns == 100);
+    const uint32_t sizes[] = {0, 4, 5, 1, 3, 7, 2, 6};
+    check_sizes(&runs.runs[0], sizes, 8);
+}
+
+/* What was taken back does not decide who is first: neither among runs nor among metrics. */
+static void test_a_rollback_leaves_no_trace_in_the_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    static const uint8_t content[16];
+    struct weir_runs runs;
+    const struct weir_metric *a = metric_of(collect, "r", "a");
+    const struct weir_metric *b = metric_of(collect, "r", "b");
+    weir_collect_point(collect, a, WEIR_BYTES("EBS"), weir_bytes_of(content, 9), 99);
+    weir_collect_point(collect, a, WEIR_BYTES("EC2"), weir_bytes_of(content, 9), 99);
+    weir_collect_rollback(collect, (struct weir_collect_mark){0});
+    weir_collect_point(collect, b, WEIR_BYTES("EC2"), weir_bytes_of(content, 1), 1);
+    weir_collect_point(collect, a, WEIR_BYTES("EC2"), weir_bytes_of(content, 2), 2);
+    weir_collect_point(collect, a, WEIR_BYTES("EBS"), weir_bytes_of(content, 3), 3);
+    weir_collect_point(collect, b, WEIR_BYTES("EC2"), weir_bytes_of(content, 4), 4);
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_true(weir_runs_validate(&runs));
+    assert_int_equal(runs.count, 2);
+    support_assert_bytes(runs.runs[0].name, WEIR_BYTES("EC2"));
+    const uint32_t sizes[] = {1, 4, 2};
+    check_sizes(&runs.runs[0], sizes, 3);
+    assert_true(runs.runs[0].newest_ns == 4);
+    const uint32_t other[] = {3};
+    check_sizes(&runs.runs[1], other, 1);
+}
+
 /* One metric whose points change namespace each time: the metric alone is no shortcut. */
 static void test_one_metric_in_two_namespaces(void **state)
 {
@@ -216,6 +275,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_part_of_a_metric_counts, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_points_of_a_metric_stand_together, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_a_rollback_leaves_no_trace_in_the_order, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_one_metric_in_two_namespaces, open_fixture,
                                         close_fixture),

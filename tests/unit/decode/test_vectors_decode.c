@@ -2,8 +2,7 @@
 /*
  * Every captured payload decodes to exactly its expected.ndjson, and each damaged or foreign one to
  * the answer that its README names. Points are compared as a sorted list of texts: a request leaves
- * sorted into runs, the file is in the order of the body, and within one run the order is checked
- * against the file's.
+ * sorted into runs and metrics, the file is in the order of the body.
  *
  * Skipped where the vectors are not there (a fresh clone).
  */
