@@ -14,9 +14,9 @@
  *   batch ──► manifest: [ticket 7: points 0..400) [ticket 7: 900..1000) [ticket 9: 0..1200) ...
  *
  * Points of a request are numbered in the order of its runs (weir/collect.h); decoding the same
- * bytes again numbers them the same, in this process and in every later one. A batch cut in halves (413) leaves both halves with the one
- * manifest; it is settled when the last one ends. One outcome for all of it: KEPT when any half was
- * kept.
+ * bytes again numbers them the same, in this process and in every later one. A batch cut in halves
+ * (413) leaves both halves with the one manifest; it is settled when the last one ends. One outcome
+ * for all of it: KEPT when any half was kept.
  *
  *   I1  a manifest is settled exactly once, by whoever drops its last reference
  *   I2  parts of one ticket that follow each other without a gap are one part

@@ -69,8 +69,8 @@ struct weir_origin {
     int64_t used_ns; /* of the retry window, before a restart; 0 for what comes in live */
 };
 
-/* The points of one request that share resource and namespace, those of one metric together: metrics
- * in the order of their first points, and a metric's points in the order they came. */
+/* The points of one request that share resource and namespace, those of one metric together:
+ * metrics in the order of their first points, and a metric's points in the order they came. */
 struct weir_run {
     struct weir_arena
         *arena; /* holds all of it; a run in a ring holds one reference with `bytes` live */
