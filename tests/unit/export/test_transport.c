@@ -185,6 +185,37 @@ static void a_request_is_what_otlp_wants_and_connections_are_kept(void **state)
     strike(&scene);
 }
 
+/* Handles are used again as they are, so what one target wants must not stay for the next. */
+static void a_requests_options_end_with_it(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {OK_EMPTY, OK_EMPTY};
+    struct scene scene;
+    set(&scene, answers, 2);
+    static const char *const headers[] = {"X-Token: a", NULL};
+    const struct weir_transport_target plain = scene.target;
+    scene.target.headers = headers;
+    scene.target.method = "PUT";
+    assert_int_equal(post(&scene, WEIR_BYTES("long")).status, 200);
+    char url[64];
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/", (unsigned)scene.server.port);
+    scene.target = plain;
+    scene.target.url = url;
+    scene.target.timeout_ns = WEIR_NS_PER_S / 5;
+    scene.target.ca_file = "/nobody/has/this.pem";
+    assert_int_equal(post(&scene, WEIR_BYTES("x")).failure, WEIR_TRANSPORT_UNTRUSTED);
+    scene.target.ca_file = NULL; /* now the handshake is begun, with somebody who has no TLS */
+    assert_int_equal(post(&scene, WEIR_BYTES("x")).failure, WEIR_TRANSPORT_UNREACHED);
+    scene.target = plain;
+    assert_int_equal(post(&scene, WEIR_BYTES("x")).status, 200);
+    assert_non_null(strstr(scene.server.heads[0], "PUT /v1/metrics"));
+    assert_non_null(strstr(scene.server.heads[0], "X-Token: a"));
+    assert_non_null(strstr(scene.server.heads[1], "POST /v1/metrics"));
+    assert_null(strstr(scene.server.heads[1], "X-Token"));
+    assert_int_equal(scene.server.body_sizes[1], 1);
+    strike(&scene);
+}
+
 static void retry_after_is_read_in_seconds_and_as_a_date(void **state)
 {
     (void)state;
@@ -355,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_what_otlp_wants_and_connections_are_kept),
+        cmocka_unit_test(a_requests_options_end_with_it),
         cmocka_unit_test(retry_after_is_read_in_seconds_and_as_a_date),
         cmocka_unit_test(redirects_are_answers),
         cmocka_unit_test(a_long_body_is_cut_without_harm),
