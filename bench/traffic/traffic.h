@@ -28,6 +28,8 @@
  * Namespaces are AWS's with their real metric names, dimensions and units; beyond those the world
  * knows, "Custom/..." ones. Values: many zeros (a quiet queue), many samples of one value, some
  * negative (AWS/RDS), percentiles for some latencies. Pure; any thread.
+ *
+ * tidy: allow header-functions -- one world: what it holds, and how it is named
  */
 struct weir_traffic_options {
     uint64_t seed;
@@ -45,11 +47,22 @@ struct weir_traffic_options weir_traffic_defaults(void);
 
 struct weir_traffic;
 
+enum {
+    WEIR_TRAFFIC_STREAMS_MAX = 65536,
+    WEIR_TRAFFIC_RESOURCES_MAX = 65536,
+    WEIR_TRAFFIC_NAMESPACES_MAX = 1000,
+    WEIR_TRAFFIC_PER_STREAM_MAX = 16777216
+};
+
 /* A world. WEIR_EINVAL for options out of their bounds, WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_traffic_new(const struct weir_traffic_options *options,
                                                 struct weir_traffic **ret);
 /* NULL is nothing. */
 void weir_traffic_free(struct weir_traffic *traffic);
+
+/* Series in the world, that is points a minute; and the options it was made with. */
+uint64_t weir_traffic_series(const struct weir_traffic *traffic);
+const struct weir_traffic_options *weir_traffic_options(const struct weir_traffic *traffic);
 
 enum { WEIR_TRAFFIC_DIMENSIONS_MAX = 4, WEIR_TRAFFIC_QUANTILES_MAX = 8 };
 
@@ -75,9 +88,14 @@ struct weir_traffic_point {
     char text[256];
 };
 
-/* The point `number`. Its views end with *ret or the world. */
+/* The point `number`, in the first 2^26 minutes (asserted). Its views end with *ret (do not copy
+ * it) or the world. */
 void weir_traffic_point(const struct weir_traffic *traffic, uint64_t number,
                         struct weir_traffic_point *ret);
+
+/* How many points from `number` on, it included, come in a row from one resource in one minute:
+ * CloudWatch puts no others into the same record. */
+uint32_t weir_traffic_run(const struct weir_traffic *traffic, uint64_t number);
 
 /* The number of the point whose namespace, metric, first dimension's value and start are those of
  * `point` (nothing else of it is read). False when this world has no such point. */
