@@ -93,13 +93,13 @@ static struct entry *entry_of(struct weir_booked *booked, uint64_t number)
     return &booked->entries[number];
 }
 
-void weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost)
+uint32_t weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost)
 {
     struct entry *entry = entry_of(booked, number);
     booked->counts.points++;
     if (entry == NULL) {
         booked->counts.wrong++;
-        return;
+        return 0;
     }
     booked->counts.distinct += entry->count == 0 ? 1 : 0;
     count_up(&entry->count);
@@ -109,6 +109,21 @@ void weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is
         booked->counts.repeated++;
     }
     if (answer_is_lost) {
+        count_up(&entry->lost);
+    }
+    return entry->count;
+}
+
+void weir_booked_lose(struct weir_booked *booked, uint64_t number, uint32_t ordinal)
+{
+    struct entry *entry = entry_of(booked, number);
+    if (entry == NULL || ordinal == 0) {
+        return;
+    }
+    if (entry->count > ordinal) {
+        count_up(&entry->again);
+        booked->counts.repeated++;
+    } else {
         count_up(&entry->lost);
     }
 }

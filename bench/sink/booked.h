@@ -63,8 +63,13 @@ WEIR_MUST_USE enum weir_status weir_booked_new(uint64_t limit, struct weir_booke
 void weir_booked_free(struct weir_booked *booked);
 
 /* Books one arrival of `number` (UINT64_MAX, or above the limit: wrong). `answer_is_lost`: the
- * sender will not know, so that the next arrival of this number is a repetition. */
-void weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost);
+ * sender will not know, so that the next arrival of this number is a repetition. Returns which
+ * arrival of the number it was, from 1 (0: wrong). */
+uint32_t weir_booked_add(struct weir_booked *booked, uint64_t number, bool answer_is_lost);
+
+/* Books that the answer to the arrival `ordinal` of `number` was lost after all: whoever waited for
+ * it had gone. The next arrival, or the one that came since, is a repetition. */
+void weir_booked_lose(struct weir_booked *booked, uint64_t number, uint32_t ordinal);
 
 /* Books that `number` was refused for good. One that is unknown is no more than counted. */
 void weir_booked_refuse(struct weir_booked *booked, uint64_t number);
