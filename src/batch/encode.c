@@ -20,7 +20,7 @@
 #include "weir/panic.h"
 #include "weir/pbw.h"
 
-enum { PIECE = 32 };
+enum { AHEAD = 8, CACHE_LINE = 64 };
 
 struct weir_batch_info weir_batch_info(const struct weir_batch *batch)
 {
@@ -60,17 +60,13 @@ static uint8_t *put_begin(uint8_t *at, uint32_t number, size_t size)
                                size);
 }
 
-/* Copies a point of usual size in pieces whose sizes the compiler knows; the last one overlaps. */
-static uint8_t *put_content(uint8_t *at, const uint8_t *from, size_t size)
+/* Asks for a point's bytes before they are needed: points of one metric lie apart in their body, so
+ * the processor does not guess where the next one is. */
+static void fetch(const struct weir_point *point)
 {
-    if (size < PIECE) {
-        return put_bytes(at, weir_bytes_of(from, size));
+    for (uint32_t i = 0; i < point->size; i += CACHE_LINE) {
+        __builtin_prefetch(point->data + i);
     }
-    for (size_t done = 0; done + PIECE < size; done += PIECE) {
-        memcpy(at + done, from + done, PIECE);
-    }
-    memcpy(at + size - PIECE, from + size - PIECE, PIECE);
-    return at + size;
 }
 
 uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span)
@@ -81,8 +77,9 @@ uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span)
     const uint8_t *end = at + span->bytes;
     for (uint32_t i = 0; i < span->count; i++) {
         const struct weir_point *point = &span->points[i];
+        fetch(i + AHEAD < span->count ? point + AHEAD : point);
         at = put_begin(at, 1, point->size);
-        at = put_content(at, point->data, point->size);
+        at = put_bytes(at, weir_bytes_of(point->data, point->size));
     }
     WEIR_ASSERT(at == end);
     return at;
