@@ -40,9 +40,10 @@ size_t weir_body_record_bytes(const struct weir_traffic *traffic,
                               const struct weir_body_shape *shape, uint64_t first, uint32_t count);
 
 /* Appends the body of the points that `first` and `points` of *body name, all of one stream, and
- * fills in its other fields. It is sent under `request_id`
- * (terminated, WEIR_BODY_ID_SIZE characters), compressed as the shape says. The timestamp is that
- * of the points. WEIR_ENOMEM (the buffer's own error is checked). One thread a buffer. */
+ * fills in its other fields. It has the id `request_id` (terminated, WEIR_BODY_ID_SIZE characters),
+ * the timestamp of its first point, and is compressed as the shape says. WEIR_ENOMEM (the buffer's
+ * own error is checked), WEIR_EINVAL (no such level); *body is untouched then. One thread a buffer.
+ */
 WEIR_MUST_USE enum weir_status weir_body_build(const struct weir_traffic *traffic,
                                                const struct weir_body_shape *shape,
                                                const char *request_id, struct weir_body *body,
