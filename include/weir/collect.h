@@ -44,9 +44,8 @@ struct weir_collect_mark {
  * arena is full. */
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
-/* Interned heads. The bytes must be in the arena already. Never NULL: after `full`
- * a static dummy. A resource is known by its head alone: what the first one gave as account and
- * region stays. */
+/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy. A
+ * resource is known by its head alone: what the first one gave as account and region stays. */
 const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
                                                   struct weir_bytes head, struct weir_bytes account,
                                                   struct weir_bytes region);

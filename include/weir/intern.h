@@ -14,8 +14,8 @@
  *   I1  slots is 0 or a power of two, and at least twice `count`
  *   I2  items are never taken out; growing leaves the old slots behind in the arena
  *
- * The hashes come from weir_hash_quick, which is keyed, so nobody outside can make them collide. One
- * thread.
+ * The hashes come from weir_hash_quick, which is keyed, so nobody outside can make them collide.
+ * One thread.
  */
 struct weir_intern_slot {
     uint64_t hash;

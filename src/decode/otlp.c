@@ -1,307 +1,150 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk through delimited ExportMetricsServiceRequests.
+ * Delimited ExportMetricsServiceRequests, the quick way first.
  *
  *   record    [len|message][len|message]...
- *   message   ResourceMetrics ─► ScopeMetrics ─► Metric ─► data ─► data point
- *                │ head            │ head         │ head   │ data_head  │ kept as it is (1.0),
- *                                                                       │ or rewritten (0.7)
+ *   message   ResourceMetrics ─► ScopeMetrics ─► Metric ─► Summary ─► data point
+ *                head first,       head first,     as AWS lays them out (otlp_aws.h),
+ *                then children     then children   or each the plain way (otlp_plain.h)
  *
- * A level's head is every field that does not lead down, joined in order: a view of the message
- * where those fields stand together (AWS writes them so), else a copy in the arena. Each level is
- * read twice, once for its head and once for its children, because the head is the key that the
- * children's metric is interned under.
+ * The quick walk reads each level once: the fields before the first child are the head, and
+ * behind it there must be nothing but children. A Metric or data point of another layout goes the
+ * plain way by itself. Anything else that is unusual, and all that is wrong, ends the quick walk:
+ * what it collected is taken back, and the plain walk of the whole message decides, so that every
+ * refusal and its reason is the plain walk's.
  *
  *   I1  nothing is handed to the collector as a view that was not checked before, all of its fields
  *   I2  a message that fails is rolled back whole: its points are gone, and only its heads stay
  *       interned, unseen
- *   I3  the walk is 4 levels of loops, no recursion; attributes nest at most WEIR_OTLP_DEPTH_MAX
- *       deep
+ *   I3  where the quick walk succeeds, the plain one would have collected the same, point by point
+ *       (prop_otlp_plain, fuzz_otlp_plain)
  *
- * Which version it is is asked of each data point: field 1 is 0.7's labels, reserved since 0.9. An
- * exponential histogram, which 0.7 does not have, uses 1 for its attributes. A point with neither
- * is 1.0.
- *
- * Fields that nobody knows are kept in heads and points. Only those of the outermost message are
- * left: what leaves is another message. A Metric without data points leaves nothing.
+ * A message is walked twice at most, so nobody can make one cost more than double. The request's
+ * thread; a full arena shows in the collector.
  */
 #include "weir/otlp.h"
-#include "otlp_point.h"
-#include "weir/otlp_check.h"
+#include "otlp_aws.h"
+#include "otlp_plain.h"
 #include "weir/panic.h"
 
-struct walk {
-    struct weir_collect *collect;
-    enum weir_record_format format;
-    enum weir_quarantine reason; /* why a walk_ function returned false */
-    const struct weir_scope *scope;
-};
-
-/* What one Metric's data member says about its points. */
-struct data_kind {
-    enum weir_metric_data data;
-    enum weir_otlp_shape shape; /* of the data message */
-    enum weir_otlp_shape point; /* of a data point */
-};
-
-static const struct data_kind data_kinds[] = {
-    {WEIR_METRIC_SUMMARY, WEIR_OTLP_DATA_PLAIN, WEIR_OTLP_SUMMARY_POINT},
-    {WEIR_METRIC_GAUGE, WEIR_OTLP_DATA_PLAIN, WEIR_OTLP_NUMBER_POINT},
-    {WEIR_METRIC_SUM, WEIR_OTLP_DATA_SUM, WEIR_OTLP_NUMBER_POINT},
-    {WEIR_METRIC_HISTOGRAM, WEIR_OTLP_DATA_HISTOGRAM, WEIR_OTLP_HISTOGRAM_POINT},
-    {WEIR_METRIC_EXPONENTIAL_HISTOGRAM, WEIR_OTLP_DATA_HISTOGRAM, WEIR_OTLP_EXPONENTIAL_POINT},
-};
-
-static const struct data_kind *find_data_kind(uint32_t number)
+/* A 0.7 point, rewritten; false where it is not just as AWS writes it. */
+static bool walk_labels(struct weir_otlp_walk *walk, const struct weir_metric *metric,
+                        struct weir_bytes data)
 {
-    for (size_t i = 0; i < sizeof(data_kinds) / sizeof(data_kinds[0]); i++) {
-        if ((uint32_t)data_kinds[i].data == number) {
-            return &data_kinds[i];
-        }
-    }
-    return NULL;
-}
-
-static bool refuse(struct walk *walk, enum weir_quarantine reason)
-{
-    walk->reason = reason;
-    return false;
-}
-
-/* Joins the fields of `message` for which is_child is `children`, in the arena. The message is
- * well-formed. */
-static struct weir_bytes join(struct weir_collect *collect, enum weir_otlp_shape shape,
-                              struct weir_bytes message, size_t size)
-{
-    uint8_t *copy = weir_arena_alloc(collect->arena, size, 1);
-    if (copy == NULL) {
-        collect->full = true;
-        return (struct weir_bytes){NULL, 0};
-    }
-    struct weir_cursor cursor = weir_cursor_of(message);
-    struct weir_pb_field field;
-    size_t at = 0;
-    while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_check_is_child(shape, field.number)) {
-            memcpy(copy + at, field.whole.data, field.whole.size);
-            at += field.whole.size;
-        }
-    }
-    WEIR_ASSERT(at == size);
-    return weir_bytes_of(copy, size);
-}
-
-/* Checks every field of `message`, and gives those that do not lead down as one view. */
-static bool take_head(struct walk *walk, enum weir_otlp_shape shape, struct weir_bytes message,
-                      struct weir_bytes *ret_head)
-{
-    struct weir_cursor cursor = weir_cursor_of(message);
-    struct weir_pb_field field;
-    struct weir_bytes head = {NULL, 0};
-    bool together = true;
-    while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_check_field(shape, &field)) {
-            return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-        }
-        if (weir_otlp_check_is_child(shape, field.number)) {
-            continue;
-        }
-        if (head.size == 0) {
-            head.data = field.whole.data;
-        } else if (field.whole.data != head.data + head.size) {
-            together = false;
-        }
-        head.size += field.whole.size;
-    }
-    if (cursor.failed) {
-        return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-    }
-    *ret_head = together ? head : join(walk->collect, shape, message, head.size);
-    return true;
-}
-
-static bool walk_point(struct walk *walk, const struct weir_metric *metric,
-                       enum weir_otlp_shape shape, struct weir_bytes data)
-{
-    struct weir_otlp_point point;
-    if (!weir_otlp_point_check(shape, data, &point)) {
-        return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-    }
-    if (point.has_labels) {
-        walk->format = WEIR_RECORD_OTLP_07;
-        if (metric->data != WEIR_METRIC_SUMMARY) {
-            return refuse(walk, WEIR_QUARANTINE_OTLP_TYPE);
-        }
-        if (!weir_otlp_point_rewrite(walk->collect, &point)) {
-            return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-        }
-    }
-    weir_collect_point(walk->collect, metric, point.name, point.data, point.time_ns);
-    return true;
-}
-
-/* The points of one data message, and with the first of them the metric. */
-static bool walk_data(struct walk *walk, const struct data_kind *kind, struct weir_bytes head,
-                      struct weir_bytes data)
-{
-    struct weir_metric key = {.scope = walk->scope, .head = head, .data = kind->data};
-    const struct weir_metric *metric = NULL;
-    if (!take_head(walk, kind->shape, data, &key.data_head)) {
+    struct weir_cwpoint point;
+    if (data.size == 0 || data.data[0] != 0x0A || !weir_otlp_aws_labels(data, &point)) {
         return false;
     }
-    struct weir_cursor cursor = weir_cursor_of(data);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (!weir_otlp_check_is_child(kind->shape, field.number)) {
-            continue;
+    struct weir_bytes written = weir_cwpoint_summary(walk->collect->arena, &point, 0, NULL);
+    walk->collect->full = walk->collect->full || written.data == NULL;
+    walk->format = WEIR_RECORD_OTLP_07;
+    weir_collect_point(walk->collect, metric, point.name, written,
+                       point.time_ns <= INT64_MAX ? (int64_t)point.time_ns : 0);
+    return true;
+}
+
+static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
+{
+    struct weir_otlp_aws_metric parts;
+    if (!weir_otlp_aws_metric(message, &parts)) {
+        return weir_otlp_plain_metric(walk, message);
+    }
+    struct weir_metric key = {
+        .scope = walk->scope, .head = parts.head, .data = WEIR_METRIC_SUMMARY};
+    const struct weir_metric *metric = weir_collect_metric(walk->collect, key);
+    while (parts.points.size > 0) {
+        struct weir_bytes data;
+        struct weir_otlp_point point;
+        if (!weir_otlp_aws_next(&parts.points, &data)) {
+            return false;
         }
-        if (metric == NULL) {
-            metric = weir_collect_metric(walk->collect, key);
-        }
-        if (!walk_point(walk, metric, kind->point, field.bytes)) {
+        if (weir_otlp_aws_point(data, &point)) {
+            weir_collect_point(walk->collect, metric, point.name, data, point.time_ns);
+        } else if (!walk_labels(walk, metric, data) &&
+                   !weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data)) {
             return false;
         }
     }
     return true;
 }
 
-/* Joins the members of a metric's data field `number`, `size` bytes in all, in the arena. */
-static struct weir_bytes join_data(struct weir_collect *collect, struct weir_bytes metric,
-                                   uint32_t number, size_t size)
+/* Takes the fields before the first child, checked, as the head. */
+static bool take_head(struct weir_cursor *cursor, enum weir_otlp_shape shape,
+                      struct weir_bytes *ret_head)
 {
-    uint8_t *joined = weir_arena_alloc(collect->arena, size, 1);
-    if (joined == NULL) {
-        collect->full = true;
-        return (struct weir_bytes){NULL, 0};
-    }
-    struct weir_cursor cursor = weir_cursor_of(metric);
+    const uint8_t *start = cursor->position;
+    struct weir_cursor next = *cursor;
     struct weir_pb_field field;
-    size_t at = 0;
-    while (weir_pb_next(&cursor, &field)) {
-        if (field.number == number && field.bytes.size > 0) {
-            memcpy(joined + at, field.bytes.data, field.bytes.size);
-            at += field.bytes.size;
+    while (weir_pb_next(&next, &field) && !weir_otlp_check_is_child(shape, field.number)) {
+        if (!weir_otlp_check_field(shape, &field)) {
+            return false;
         }
+        *cursor = next;
     }
-    WEIR_ASSERT(at == size);
-    return weir_bytes_of(joined, size);
+    size_t size = start == NULL ? 0 : (size_t)(cursor->position - start);
+    *ret_head = size == 0 ? (struct weir_bytes){NULL, 0} : weir_bytes_of(start, size);
+    return !next.failed;
 }
 
-/* A data member that comes twice is one message in two parts: joined, as protobuf merges it. */
-static bool walk_metric(struct walk *walk, struct weir_bytes metric)
+/* Takes the next child, if that is what comes next. */
+static bool take_child(struct weir_cursor *cursor, enum weir_otlp_shape shape,
+                       struct weir_bytes *ret_child)
 {
-    struct weir_bytes head;
-    struct weir_bytes data = {NULL, 0};
-    size_t size = 0; /* of all members together */
-    const struct data_kind *kind = NULL;
-    if (!take_head(walk, WEIR_OTLP_METRIC, metric, &head)) {
+    struct weir_pb_field field;
+    if (!weir_pb_next(cursor, &field) || !weir_otlp_check_is_child(shape, field.number) ||
+        field.type != WEIR_PB_BYTES) {
         return false;
     }
-    struct weir_cursor cursor = weir_cursor_of(metric);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (field.number == 4 || field.number == 6 || field.number == 8) {
-            walk->format = WEIR_RECORD_OTLP_07; /* int_gauge, int_sum, int_histogram */
-            return refuse(walk, WEIR_QUARANTINE_OTLP_TYPE);
-        }
-        if (!weir_otlp_check_is_child(WEIR_OTLP_METRIC, field.number)) {
-            continue;
-        }
-        if (kind != NULL && (uint32_t)kind->data != field.number) {
-            return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-        }
-        kind = find_data_kind(field.number);
-        data = field.bytes.size > 0 ? field.bytes : data;
-        size += field.bytes.size;
-    }
-    if (data.size < size) {
-        data = join_data(walk->collect, metric, (uint32_t)kind->data, size);
-    }
-    return kind == NULL || walk_data(walk, kind, head, data);
+    *ret_child = field.bytes;
+    return true;
 }
 
-static bool walk_scope(struct walk *walk, const struct weir_resource *resource,
+static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *resource,
                        struct weir_bytes scope_metrics)
 {
+    struct weir_cursor cursor = weir_cursor_of(scope_metrics);
     struct weir_bytes head;
-    if (!take_head(walk, WEIR_OTLP_SCOPE_METRICS, scope_metrics, &head)) {
+    if (!take_head(&cursor, WEIR_OTLP_SCOPE_METRICS, &head)) {
         return false;
     }
     walk->scope = weir_collect_scope(walk->collect, resource, head);
-    struct weir_cursor cursor = weir_cursor_of(scope_metrics);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (weir_otlp_check_is_child(WEIR_OTLP_SCOPE_METRICS, field.number) &&
-            !walk_metric(walk, field.bytes)) {
+    while (weir_cursor_left(&cursor) > 0) {
+        struct weir_bytes metric;
+        if (!take_child(&cursor, WEIR_OTLP_SCOPE_METRICS, &metric) || !walk_metric(walk, metric)) {
             return false;
         }
     }
     return true;
 }
 
-/* Account and region among a Resource's attributes. */
-static void find_account(struct weir_bytes resource, struct weir_bytes *ret_account,
-                         struct weir_bytes *ret_region)
+static bool walk_resource(struct weir_otlp_walk *walk, struct weir_bytes resource_metrics)
 {
-    struct weir_cursor cursor = weir_cursor_of(resource);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (field.number == 1) {
-            (void)weir_otlp_check_attribute(field.bytes, WEIR_BYTES("cloud.account.id"),
-                                            ret_account);
-            (void)weir_otlp_check_attribute(field.bytes, WEIR_BYTES("cloud.region"), ret_region);
-        }
-    }
-}
-
-static const struct weir_resource *intern_resource(struct walk *walk, struct weir_bytes head)
-{
-    struct weir_bytes account = {NULL, 0};
-    struct weir_bytes region = {NULL, 0};
-    struct weir_cursor cursor = weir_cursor_of(head);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (field.number == 1) {
-            find_account(field.bytes, &account, &region);
-        }
-    }
-    return weir_collect_resource(walk->collect, head, account, region);
-}
-
-static bool walk_resource(struct walk *walk, struct weir_bytes resource_metrics)
-{
+    struct weir_cursor cursor = weir_cursor_of(resource_metrics);
     struct weir_bytes head;
-    if (!take_head(walk, WEIR_OTLP_RESOURCE_METRICS, resource_metrics, &head)) {
+    if (!take_head(&cursor, WEIR_OTLP_RESOURCE_METRICS, &head)) {
         return false;
     }
-    const struct weir_resource *resource = intern_resource(walk, head);
-    struct weir_cursor cursor = weir_cursor_of(resource_metrics);
-    struct weir_pb_field field;
-    while (weir_pb_next(&cursor, &field)) {
-        if (weir_otlp_check_is_child(WEIR_OTLP_RESOURCE_METRICS, field.number) &&
-            !walk_scope(walk, resource, field.bytes)) {
+    const struct weir_resource *resource = weir_otlp_plain_resource(walk, head);
+    while (weir_cursor_left(&cursor) > 0) {
+        struct weir_bytes scope_metrics;
+        if (!take_child(&cursor, WEIR_OTLP_RESOURCE_METRICS, &scope_metrics) ||
+            !walk_scope(walk, resource, scope_metrics)) {
             return false;
         }
     }
     return true;
 }
 
-static bool walk_message(struct walk *walk, struct weir_bytes message)
+static bool walk_message(struct weir_otlp_walk *walk, struct weir_bytes message)
 {
     struct weir_cursor cursor = weir_cursor_of(message);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
-        if (field.number != 1) {
-            continue;
-        }
-        if (field.type != WEIR_PB_BYTES) {
-            return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
-        }
-        if (!walk_resource(walk, field.bytes)) {
+        if (field.number != 1 || field.type != WEIR_PB_BYTES || !walk_resource(walk, field.bytes)) {
             return false;
         }
     }
-    return !cursor.failed || refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
+    return !cursor.failed;
 }
 
 enum weir_status weir_otlp_message(struct weir_collect *collect, struct weir_bytes message,
@@ -309,11 +152,15 @@ enum weir_status weir_otlp_message(struct weir_collect *collect, struct weir_byt
                                    enum weir_quarantine *ret_reason)
 {
     struct weir_collect_mark mark = weir_collect_mark(collect);
-    struct walk walk = {.collect = collect, .format = WEIR_RECORD_OTLP_10};
+    struct weir_otlp_walk walk = {.collect = collect, .format = WEIR_RECORD_OTLP_10};
     if (!walk_message(&walk, message)) {
         weir_collect_rollback(collect, mark);
-        *ret_reason = walk.reason;
-        return WEIR_EMALFORMED;
+        walk = (struct weir_otlp_walk){.collect = collect, .format = WEIR_RECORD_OTLP_10};
+        if (!weir_otlp_plain_message(&walk, message)) {
+            weir_collect_rollback(collect, mark);
+            *ret_reason = walk.reason;
+            return WEIR_EMALFORMED;
+        }
     }
     if (collect->points == mark.points && message.size > 0 && !collect->full) {
         *ret_reason = WEIR_QUARANTINE_OTLP_NO_POINTS;

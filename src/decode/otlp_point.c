@@ -89,9 +89,15 @@ static struct weir_cwpoint_quantile read_quantile(struct weir_bytes message)
     return quantile;
 }
 
-static bool add_label(struct weir_cwpoint *point, struct weir_bytes message)
+void weir_otlp_point_clear(struct weir_cwpoint *point)
 {
-    struct weir_cwpoint_dimension label = read_label(message);
+    memset(point, 0, offsetof(struct weir_cwpoint, quantiles));
+    point->without_name = true;
+    point->without_metric_name = true;
+}
+
+bool weir_otlp_point_add_label(struct weir_cwpoint *point, struct weir_cwpoint_dimension label)
+{
     if (point->without_name && weir_bytes_eq(label.key, WEIR_BYTES("Namespace"))) {
         point->without_name = false;
         point->name = label.value;
@@ -132,7 +138,7 @@ static bool read_point(struct weir_bytes data, struct weir_cwpoint *point, size_
     bool fits = true;
     while (weir_pb_next(&cursor, &field)) {
         switch (field.number) {
-        case 1: fits = fits && add_label(point, field.bytes); break;
+        case 1: fits = fits && weir_otlp_point_add_label(point, read_label(field.bytes)); break;
         case 2: point->start_ns = field.value; break;
         case 3: point->time_ns = field.value; break;
         case 4: point->count = field.value; break;
@@ -148,9 +154,7 @@ static bool read_point(struct weir_bytes data, struct weir_cwpoint *point, size_
 bool weir_otlp_point_rewrite(struct weir_collect *collect, struct weir_otlp_point *point)
 {
     struct weir_cwpoint read;
-    memset(&read, 0, offsetof(struct weir_cwpoint, quantiles));
-    read.without_name = true;
-    read.without_metric_name = true;
+    weir_otlp_point_clear(&read);
     size_t extra_size = 0;
     if (!read_point(point->data, &read, &extra_size)) {
         return false;

@@ -3,6 +3,7 @@
 #define WEIR_OTLP_POINT_H
 
 #include "weir/collect.h"
+#include "weir/cwpoint.h"
 #include "weir/otlp_check.h"
 
 /* One OTLP data point, as weir/otlp.h's decoder sees it; a part of that module. */
@@ -21,5 +22,11 @@ bool weir_otlp_point_check(enum weir_otlp_shape shape, struct weir_bytes data,
  * False: more labels or quantiles than weir/cwpoint.h has room for. A full arena sets
  * collect->full. */
 bool weir_otlp_point_rewrite(struct weir_collect *collect, struct weir_otlp_point *point);
+
+/* Makes *point one without anything; its arrays stay as they are. */
+void weir_otlp_point_clear(struct weir_cwpoint *point);
+
+/* Adds a 0.7 label: namespace, metric name or a dimension. False: no room for it. */
+bool weir_otlp_point_add_label(struct weir_cwpoint *point, struct weir_cwpoint_dimension label);
 
 #endif

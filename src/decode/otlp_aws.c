@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one layout that nearly every OTLP data point of CloudWatch has, matched in a straight line.
+ *
+ *   Metric   0a name  1a unit  5a { 0a point ... }
+ *
+ *   point    [11 start] [19 time] [21 count] [29 sum]            a tag and eight bytes each
+ *            32 { [09 quantile] [11 value] } ...
+ *            3a { 0a "Namespace"   12 { 0a text } }
+ *            3a { 0a "MetricName"  12 { 0a text } }
+ *            3a { 0a "Dimensions"  12 { 32 { 0a { 0a key 12 { 0a text } } ... } } }
+ *
+ *   0.7      0a { 0a key [12 text] } ...  then start to quantiles as above
+ *
+ * The lengths decide everything: a message that must end where its parent ends has the one length
+ * that fits, so it is compared and not read. Lengths of one and two bytes are known, other ones
+ * (and any other order, number or type of fields) are not this layout.
+ *
+ * UTF-8 is not looked at string by string, because a loop that ends somewhere else each time costs
+ * a mispredicted branch a string. All matched bytes are swept once, sixteen at a time, and those
+ * with the high bit counted. Tags, one-byte lengths, second bytes and ASCII have none, and the
+ * first byte of each two-byte length has one:
+ *
+ *   I1  high bits in the swept bytes = two-byte lengths matched in them  =>  all strings are ASCII
+ *   I2  no read leaves the message: every length is compared with what is left before it is used,
+ *       and the sweep begins with its first sixteen bytes and ends exactly at the end
+ *   I3  what is accepted here, weir_otlp_point_check accepts, with the same name, time and values
+ *       (prop_otlp_plain, fuzz_otlp_plain)
+ *
+ * Strings beyond ASCII and whatever else is unusual go the plain way. Pure. Deliberately not a
+ * protobuf parser.
+ */
+#include "otlp_aws.h"
+#include "weir/panic.h"
+#include "weir/pb.h"
+
+/* What is left of a message. */
+struct span {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+static inline struct span span_of(struct weir_bytes bytes)
+{
+    return (struct span){bytes.data, bytes.data == NULL ? NULL : bytes.data + bytes.size};
+}
+
+static inline size_t left(const struct span *span)
+{
+    return (size_t)(span->end - span->at);
+}
+
+static inline struct weir_bytes view(const struct span *span)
+{
+    return weir_bytes_of(span->at, left(span));
+}
+
+/* Takes a length-delimited field. `*wide` counts two-byte lengths. */
+static inline bool take(struct span *span, uint8_t tag, struct span *ret, unsigned *wide)
+{
+    size_t most = left(span);
+    const uint8_t *at = span->at;
+    if (most < 2 || at[0] != tag) {
+        return false;
+    }
+    size_t size = at[1];
+    at += 2;
+    most -= 2;
+    if (size >= 0x80) {
+        if (most < 1 || at[0] >= 0x80) {
+            return false;
+        }
+        size = (size & 0x7F) | (size_t)at[0] << 7;
+        at++;
+        most--;
+        ++*wide;
+    }
+    if (size > most) {
+        return false;
+    }
+    *ret = (struct span){at, at + size};
+    span->at = at + size;
+    return true;
+}
+
+/* Enters a length-delimited field that ends where `span` does. */
+static inline bool enter(struct span *span, uint8_t tag, unsigned *wide)
+{
+    size_t size = left(span);
+    const uint8_t *at = span->at;
+    if (size < 2 || at[0] != tag) {
+        return false;
+    }
+    if (size < 0x82) {
+        span->at = at + 2;
+        return at[1] == size - 2;
+    }
+    size -= 3;
+    span->at = at + 3;
+    ++*wide;
+    return size < 0x4000 && at[1] == (uint8_t)(size | 0x80) && at[2] == size >> 7;
+}
+
+/* Compares `size` bytes, a constant of at least 8, and goes on behind them. */
+static inline bool match(struct span *span, const char *text, size_t size)
+{
+    if (left(span) < size || memcmp(span->at, text, size) != 0) {
+        return false;
+    }
+    span->at += size;
+    return true;
+}
+
+#define MATCH(span, literal) match(span, literal, sizeof(literal) - 1)
+
+/* Takes a fixed64 field, where it is there. */
+static inline uint64_t fixed64(struct span *span, uint8_t tag)
+{
+    uint64_t bits = 0;
+    if (left(span) >= 9 && span->at[0] == tag) {
+        memcpy(&bits, span->at + 1, sizeof(bits));
+        span->at += 9;
+    }
+    return bits;
+}
+
+/* Sixteen bytes at once, on every machine that GCC and Clang know. */
+typedef int8_t lanes __attribute__((vector_size(16)));
+
+static inline lanes load_lanes(const uint8_t *at)
+{
+    lanes loaded;
+    memcpy(&loaded, at, sizeof(loaded));
+    return loaded;
+}
+
+/* The sum of eight bytes. */
+static inline unsigned add_bytes(uint64_t bytes)
+{
+    const uint64_t every_other = UINT64_C(0x00FF00FF00FF00FF);
+    uint64_t pairs = (bytes & every_other) + (bytes >> 8 & every_other);
+    return (unsigned)(pairs * UINT64_C(0x0001000100010001) >> 48);
+}
+
+#define SWEEP_MIN 16
+#define SWEEP_MAX (SWEEP_MIN * 127) /* a lane counts to 127 */
+
+/* How many of the bytes from `at` to `end` have the high bit; at least SWEEP_MIN bytes, less than
+ * SWEEP_MAX. */
+static inline unsigned count_high(const uint8_t *at, const uint8_t *end)
+{
+    static const lanes numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    size_t odd = (size_t)(end - at) % SWEEP_MIN;
+    const lanes odds = (lanes){0} + (int8_t)odd;
+    lanes sum = (load_lanes(at) < 0) & (numbers < odds);
+    for (at += odd; at != end; at += SWEEP_MIN) {
+        sum += load_lanes(at) < 0; /* -1 for each */
+    }
+    sum = -sum;
+    uint64_t halves[2];
+    memcpy(halves, &sum, sizeof(halves));
+    return add_bytes(halves[0]) + add_bytes(halves[1]);
+}
+
+/* Whether I1 holds for the bytes from `at` to `end`. */
+static inline bool is_ascii_but(const uint8_t *at, const uint8_t *end, unsigned wide)
+{
+    size_t size = (size_t)(end - at);
+    return size >= SWEEP_MIN && size < SWEEP_MAX && count_high(at, end) == wide;
+}
+
+bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret)
+{
+    struct span span = span_of(metric);
+    struct span name;
+    struct span unit;
+    unsigned wide = 0;
+    unsigned outside = 0;
+    if (!take(&span, 0x0A, &name, &wide) || !take(&span, 0x1A, &unit, &wide)) {
+        return false;
+    }
+    const uint8_t *head_end = span.at;
+    if (!enter(&span, 0x5A, &outside) || !is_ascii_but(metric.data, head_end, wide)) {
+        return false;
+    }
+    ret->head = weir_bytes_of(metric.data, (size_t)(head_end - metric.data));
+    ret->points = view(&span);
+    return true;
+}
+
+bool weir_otlp_aws_next(struct weir_bytes *points, struct weir_bytes *ret_data)
+{
+    struct span span = span_of(*points);
+    struct span data;
+    unsigned wide = 0;
+    if (!take(&span, 0x0A, &data, &wide)) {
+        return false;
+    }
+    *points = view(&span);
+    *ret_data = view(&data);
+    return true;
+}
+
+/* One quantile: nothing, a value, a quantile, or both. */
+static inline bool take_quantile(struct span *span, struct weir_cwpoint_quantile *ret)
+{
+    size_t size = span->at[1];
+    if (size > 18 || left(span) < 2 + size) {
+        return false;
+    }
+    struct span inside = {span->at + 2, span->at + 2 + size};
+    ret->quantile = weir_pb_double(fixed64(&inside, 0x09));
+    ret->value = weir_pb_double(fixed64(&inside, 0x11));
+    span->at = inside.end;
+    return inside.at == inside.end;
+}
+
+/* The string attribute that follows its name: {12 {0a text}} to the end of `attribute`. */
+static inline bool take_value(struct span *attribute, struct weir_bytes *ret, unsigned *wide)
+{
+    if (!enter(attribute, 0x12, wide) || !enter(attribute, 0x0A, wide)) {
+        return false;
+    }
+    *ret = view(attribute);
+    return true;
+}
+
+/* The list of dimensions, to the end of the point. */
+static inline bool match_dimensions(struct span *span, unsigned *wide)
+{
+    if (!enter(span, 0x3A, wide) ||
+        !MATCH(span, "\x0A\x0A"
+                     "Dimensions") ||
+        !enter(span, 0x12, wide) || !enter(span, 0x32, wide)) {
+        return false;
+    }
+    while (left(span) > 0) {
+        struct span pair;
+        struct span key;
+        struct weir_bytes value;
+        if (!take(span, 0x0A, &pair, wide) || !take(&pair, 0x0A, &key, wide) ||
+            !take_value(&pair, &value, wide)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret)
+{
+    struct span span = span_of(data);
+    struct weir_otlp_point point = {.data = data};
+    unsigned wide = 0;
+    (void)fixed64(&span, 0x11);
+    uint64_t time_ns = fixed64(&span, 0x19);
+    (void)fixed64(&span, 0x21);
+    (void)fixed64(&span, 0x29);
+    while (left(&span) >= 2 && span.at[0] == 0x32) {
+        struct weir_cwpoint_quantile quantile;
+        if (!take_quantile(&span, &quantile)) {
+            return false;
+        }
+    }
+    const uint8_t *attributes = span.at;
+    struct span attribute;
+    struct weir_bytes metric_name;
+    if (!take(&span, 0x3A, &attribute, &wide) || !MATCH(&attribute, "\x0A\x09Namespace") ||
+        !take_value(&attribute, &point.name, &wide) || !take(&span, 0x3A, &attribute, &wide) ||
+        !MATCH(&attribute, "\x0A\x0AMetricName") || !take_value(&attribute, &metric_name, &wide) ||
+        !match_dimensions(&span, &wide) || !is_ascii_but(attributes, span.end, wide)) {
+        return false;
+    }
+    point.time_ns = time_ns <= INT64_MAX ? (int64_t)time_ns : 0;
+    *ret = point;
+    return true;
+}
+
+static inline bool take_label(struct span *span, struct weir_cwpoint_dimension *ret, unsigned *wide)
+{
+    struct span label;
+    struct span text;
+    if (!take(span, 0x0A, &label, wide) || !take(&label, 0x0A, &text, wide)) {
+        return false;
+    }
+    ret->key = view(&text);
+    ret->value = (struct weir_bytes){NULL, 0};
+    if (left(&label) > 0) {
+        if (!enter(&label, 0x12, wide)) {
+            return false;
+        }
+        ret->value = view(&label);
+    }
+    return true;
+}
+
+static bool take_labels(struct span *span, struct weir_cwpoint *point)
+{
+    const uint8_t *start = span->at;
+    unsigned wide = 0;
+    while (left(span) > 0 && span->at[0] == 0x0A) {
+        struct weir_cwpoint_dimension label;
+        if (!take_label(span, &label, &wide) || !weir_otlp_point_add_label(point, label)) {
+            return false;
+        }
+    }
+    return is_ascii_but(start, span->at, wide);
+}
+
+bool weir_otlp_aws_labels(struct weir_bytes data, struct weir_cwpoint *ret)
+{
+    struct span span = span_of(data);
+    weir_otlp_point_clear(ret);
+    if (!take_labels(&span, ret)) {
+        return false;
+    }
+    ret->start_ns = fixed64(&span, 0x11);
+    ret->time_ns = fixed64(&span, 0x19);
+    ret->count = fixed64(&span, 0x21);
+    ret->sum = weir_pb_double(fixed64(&span, 0x29));
+    while (left(&span) >= 2 && span.at[0] == 0x32) {
+        if (ret->quantile_count == WEIR_CWPOINT_QUANTILES_MAX ||
+            !take_quantile(&span, &ret->quantiles[ret->quantile_count])) {
+            return false;
+        }
+        ret->quantile_count++;
+    }
+    return left(&span) == 0;
+}
