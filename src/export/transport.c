@@ -51,8 +51,9 @@ enum {
 enum { EXCHANGE_STEP_MS = 200 };
 
 /* libcurl sends one buffer a turn. With 512 KiB instead of its 64 a body of 3 MiB takes 10 calls of
- * the kernel to send and 16 to wait instead of 69 and 105, and 0.7 of the processor time. The
- * buffers stay with their handles and are on nobody's account, so only so many are large. */
+ * the kernel to send and 16 to wait instead of 69 and 105, and 0.7 of the processor time. A buffer
+ * is libcurl's as long as its request is in flight and on nobody's account, so only so many are
+ * large. */
 enum { UPLOAD_LARGE = 512 << 10, UPLOAD_USUAL = 64 << 10, UPLOADS_LARGE_MAX = 8 };
 
 struct flight {
@@ -221,7 +222,7 @@ static CURLcode set_fixed(struct flight *flight)
 }
 
 /* A handle that has had a CA file of its own would go on with it; there is no way back to the
- * system's but a reset. That costs the upload buffer and everything that is fixed. */
+ * system's but a reset, after which everything has to be set again. */
 static CURLcode set_anew(struct flight *flight)
 {
     bool has_ca = flight->request.target->ca_file != NULL;
