@@ -9,7 +9,7 @@
  *   0.7   label ... label, start, end, count, [sum], quantiles
  *   1.0   start, end, count, [sum], quantiles, Namespace, MetricName, Dimensions
  *
- *   I1  zeros are left out, as proto3 does and AWS too: a sum of 0, a minimum of 0 (an empty message)
+ *   I1  zeros are left out, as proto3 has it: a sum of 0; a minimum of 0 is an empty message
  *   I2  each Metric has one data point, also where a name comes again
  *
  * Written from the formats' descriptions; shares nothing with the decoder that it is used to check.

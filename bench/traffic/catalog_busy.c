@@ -2,8 +2,8 @@
 /*
  * Rows of the catalog: what nearly every account has much of.
  *
- * Deliberately not all of AWS: what most accounts stream, and odd shapes that are real: metrics that
- * begin with a digit, hold a dot or end in a percent sign, blanks in dimension names.
+ * Deliberately not all of AWS: what most accounts stream, and odd shapes that are real:
+ * metrics that begin with a digit, hold a dot or end in a percent sign, blanks in dimension names.
  */
 #include "catalog_rows.h"
 

@@ -5,13 +5,16 @@
  *
  *   number ─► minute, position ─► stream, place in the stream
  *          ─► turn (up to 500 of one resource) ─► resource, place among the resource's own
- *          ─► shuffled: one of the resource's series, 0 .. its count
+ *          ─► shuffled among 512: one of the resource's series, 0 .. its count
  *          ─► namespace, which of its series there ─► entity, metric
  *          ─► id: (resource, entity) as 64 mixed bits in hexadecimal
  *
  *   I1  each arrow is one to one for a given seed, and its inverse stands beside it
- *   I2  a resource's series are dealt to the namespaces one by one (after those of a hot one), so
- *       none differs from another by more than one
+ *   I2  a resource's series are dealt to the namespaces one by one, so none but a hot one differs
+ *       from another by more than one
+ *
+ * Only neighbours are shuffled, since in captured streams the metrics of one entity come close
+ * together (every 24th to 46th point is of the same one): what deflate finds depends on that.
  *
  * A shuffle of n is a few invertible steps on the next power of two, repeated until the result is
  * below n (twice at most in the mean). Threads: a world does not change once it is made.
@@ -145,6 +148,13 @@ uint64_t weir_traffic_unscramble(const struct weir_traffic *traffic, uint64_t va
     return value ^ key;
 }
 
+/* A part of a resource's series. */
+struct window {
+    uint64_t start;
+    uint64_t size;
+    uint64_t key;
+};
+
 /* A number below `count` for each number below it, one to one. */
 static uint64_t shuffle(uint64_t count, uint64_t key, uint64_t value)
 {
@@ -179,12 +189,6 @@ static uint64_t unshuffle(const struct weir_traffic *traffic, uint64_t count, ui
     return value;
 }
 
-static uint64_t shuffle_key(const struct weir_traffic *traffic,
-                            const struct weir_traffic_place *place)
-{
-    return weir_traffic_mix(traffic->options.seed + place->global);
-}
-
 /* Fills in what follows from stream and resource. */
 static void complete(const struct weir_traffic *traffic, struct weir_traffic_place *place)
 {
@@ -197,8 +201,8 @@ static void complete(const struct weir_traffic *traffic, struct weir_traffic_pla
     place->global = (uint64_t)place->stream * options->resources + place->resource;
 }
 
-/* How a resource's series are dealt: those before `hot` to namespace 0, the others to `others`
- * namespaces from `base` on, beginning with number `skip` of these. */
+/* How a resource's series are dealt: `hot` of them to namespace 0, evenly spread; the others one by
+ * one to the `others` namespaces from `base` on, beginning with number `skip` of these. */
 struct deal {
     uint64_t hot;
     uint32_t base;
@@ -221,6 +225,51 @@ static struct deal deal_of(const struct weir_traffic *traffic,
     return deal;
 }
 
+/* Series `series` of a resource: which namespace's, and how many of that come before it. Of the
+ * first s series, s x hot / own are hot, rounded down. */
+static void deal_out(const struct deal *deal, uint64_t series, struct weir_traffic_place *place)
+{
+    uint64_t hot_before = series * deal->hot / place->own;
+    if ((series + 1) * deal->hot / place->own > hot_before) {
+        place->space = 0;
+        place->series = hot_before;
+        return;
+    }
+    uint64_t dealt = series - hot_before;
+    place->space = deal->base + (uint32_t)((dealt + deal->skip) % deal->others);
+    place->series = dealt / deal->others;
+}
+
+static bool collect_back(const struct deal *deal, const struct weir_traffic_place *place,
+                         uint64_t *ret)
+{
+    if (place->space < deal->base) {
+        if (place->series >= deal->hot) {
+            return false;
+        }
+        *ret = ((place->series + 1) * place->own + deal->hot - 1) / deal->hot - 1;
+        return true;
+    }
+    uint32_t turn = (place->space - deal->base + deal->others - deal->skip) % deal->others;
+    uint64_t dealt = place->series * deal->others + turn;
+    uint64_t cold = place->own - deal->hot;
+    if (dealt >= cold) {
+        return false;
+    }
+    *ret = dealt * place->own / cold;
+    return true;
+}
+
+/* The window around the resource's series `local`, which is shuffled by itself. */
+static struct window window_of(const struct weir_traffic *traffic,
+                               const struct weir_traffic_place *place, uint64_t local)
+{
+    uint64_t start = local - local % WEIR_TRAFFIC_WINDOW;
+    uint64_t left = place->own - start;
+    uint64_t key = weir_traffic_mix(traffic->options.seed + (place->global << 32) + start);
+    return (struct window){start, left < WEIR_TRAFFIC_WINDOW ? left : WEIR_TRAFFIC_WINDOW, key};
+}
+
 struct weir_traffic_place weir_traffic_place_at(const struct weir_traffic *traffic,
                                                 uint64_t position)
 {
@@ -233,16 +282,9 @@ struct weir_traffic_place weir_traffic_place_at(const struct weir_traffic *traff
     complete(traffic, &place);
     uint64_t local =
         (uint64_t)(turn / options->resources) * traffic->turn + in_stream % traffic->turn;
-    uint64_t series = shuffle(place.own, shuffle_key(traffic, &place), local);
+    struct window window = window_of(traffic, &place, local);
     struct deal deal = deal_of(traffic, &place);
-    if (series < deal.hot) {
-        place.space = 0;
-        place.series = series;
-        return place;
-    }
-    uint64_t dealt = series - deal.hot;
-    place.space = deal.base + (uint32_t)((dealt + deal.skip) % deal.others);
-    place.series = dealt / deal.others;
+    deal_out(&deal, window.start + shuffle(window.size, window.key, local - window.start), &place);
     return place;
 }
 
@@ -252,17 +294,13 @@ bool weir_traffic_find_position(const struct weir_traffic *traffic,
     const struct weir_traffic_options *options = &traffic->options;
     complete(traffic, place);
     struct deal deal = deal_of(traffic, place);
-    uint64_t series = place->series;
-    if (place->space >= deal.base) {
-        uint32_t turn = (place->space - deal.base + deal.others - deal.skip) % deal.others;
-        series = deal.hot + place->series * deal.others + turn;
-    } else if (series >= deal.hot) {
+    uint64_t series = 0;
+    if (!collect_back(&deal, place, &series)) {
         return false;
     }
-    if (series >= place->own) {
-        return false;
-    }
-    uint64_t local = unshuffle(traffic, place->own, shuffle_key(traffic, place), series);
+    struct window window = window_of(traffic, place, series);
+    uint64_t local =
+        window.start + unshuffle(traffic, window.size, window.key, series - window.start);
     uint64_t turn = local / traffic->turn * options->resources + place->resource;
     place->position = (uint64_t)place->stream * options->per_stream + turn * traffic->turn +
                       local % traffic->turn;

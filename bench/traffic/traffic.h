@@ -20,10 +20,10 @@
  *                                                in which its stream sends them
  *
  * Positions [stream x per_stream, (stream + 1) x per_stream) are those of one stream: it sends each
- * of its series once a minute, in turns of up to 500 of one resource, entities mixed as CloudWatch
- * mixes them, so metrics of one name stand apart. Each point has at least one dimension, whose value names the entity and cannot be
- * guessed from its neighbours; a number is found again from a point's namespace, metric name, first
- * dimension and time.
+ * of its series once a minute, in turns of up to 500 of one resource, entities mixed with some
+ * dozens of others as CloudWatch mixes them, so metrics of one name stand apart. Each point has at
+ * least one dimension, whose value names the entity and cannot be guessed from its neighbours; a
+ * number is found again from a point's namespace, metric name, first dimension and time.
  *
  * Namespaces are AWS's with their real metric names, dimensions and units; beyond those the world
  * knows, "Custom/..." ones. Values: many zeros (a quiet queue), many samples of one value, some
