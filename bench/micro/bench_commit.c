@@ -119,7 +119,7 @@ static void limit(void *state)
 static void remove_name(void *argument, const char *name)
 {
     struct committing *committing = argument;
-    char path[PATH_SIZE * 2]; /* tidy: allow banned -- of a folder that this case has made */
+    char path[PATH_SIZE * 2];
     (void)snprintf(path, sizeof path, "%s/%s", committing->path, name);
     if (remove(path) != 0) {
         (void)fprintf(stderr, "weir-bench: %s: %s\n", path, strerrordesc_np(errno));
@@ -163,7 +163,7 @@ static enum weir_status open_spool(struct committing *committing)
 
 static enum weir_status open_file(struct committing *committing)
 {
-    char path[PATH_SIZE * 2]; /* tidy: allow banned -- as above */
+    char path[PATH_SIZE * 2];
     (void)snprintf(path, sizeof path, "%s/limit", committing->path);
     committing->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (committing->file < 0) {

@@ -52,7 +52,7 @@ int weir_files_bodies(const struct weir_options *options)
 {
     const struct weir_input_options *as = &options->context.options;
     for (uint32_t i = 0; i < options->count; i++) {
-        char path[PATH_SIZE]; /* tidy: allow banned -- a path, checked below */
+        char path[PATH_SIZE];
         struct weir_input *input = NULL;
         int size = snprintf(path, sizeof path, "%s/body-%06" PRIu32 ".json%s", options->out, i,
                             as->gzip_level > 0 ? ".gz" : "");

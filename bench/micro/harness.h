@@ -29,7 +29,7 @@ struct weir_harness_work {
 
 struct weir_harness_options {
     double seconds;      /* of one case, subject and limit together */
-    uint32_t iterations; /* 0: as many as fit; else exactly so many, without a warm-up */
+    uint32_t iterations; /* 0: as many as fit; else exactly so many, after a warm-up */
 };
 
 enum { WEIR_HARNESS_ROUNDS_MAX = 4096, WEIR_HARNESS_ROUNDS_MIN = 5 };

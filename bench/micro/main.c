@@ -16,7 +16,7 @@ static const char help[] =
     "      --list           the cases, and what each measures\n"
     "      --json           one JSON document instead of a table\n"
     "      --seconds S      for each case (0.5)\n"
-    "      --once[=N]       each case once (N times), without a warm-up: for callgrind\n"
+    "      --once[=N]       each case once (N times) after a warm-up: for callgrind\n"
     "      --smoke          each case once with a small body: does it all run?\n"
     "      --directory DIR  where the commit case writes (/var/tmp)\n"
     "\n"
