@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracles: a record is its lines, whole or one by one; what is written passes the OTLP check. */
-#include "../../tests/support/guard.h"
+/* Oracles: a record is its lines; what is written passes the OTLP check; a line's two readers. */
+#include "../../tests/unit/decode/cwjson_twins.h"
 #include "../../tests/unit/decode/fixture.h"
 #include "weir/cwjson.h"
 #include "weir/otlp_check.h"
@@ -15,6 +15,7 @@ static void decode_lines(struct weir_collect *collect, struct weir_bytes rest)
     while (rest.size > 0) {
         const uint8_t *feed = memchr(rest.data, '\n', rest.size);
         size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
+        twins_check(weir_bytes_of(rest.data, size));
         decode_whole(collect, weir_bytes_of(rest.data, size));
         rest = weir_bytes_from(rest, size + (feed != NULL));
     }

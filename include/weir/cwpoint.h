@@ -34,6 +34,8 @@ struct weir_cwpoint {
     struct weir_bytes metric_name;
     bool without_name; /* 0.7 only: the label was not there, so the attribute is not */
     bool without_metric_name;
+    struct weir_bytes
+        names; /* those two attributes written before (weir_cwpoint_names), or empty */
     uint64_t start_ns;
     uint64_t time_ns;
     uint64_t count;
@@ -53,6 +55,10 @@ struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct we
  * it is a oneof. */
 struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir_cwpoint *point,
                                      double value);
+
+/* The attributes Namespace and MetricName as a point of the metric has them: for the next point of
+ * the same metric to be copied from. */
+struct weir_bytes weir_cwpoint_names(struct weir_arena *arena, const struct weir_cwpoint *point);
 
 /* A Metric's name and unit. `statistic`, unless empty, is appended to the name after a dot. */
 struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,

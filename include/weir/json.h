@@ -84,10 +84,10 @@ void weir_json_skip(struct weir_json *json);
  * hold a backslash (writers may escape '/') is read as weir_json_string reads it. */
 struct weir_bytes weir_json_base64(struct weir_json *json);
 
-/* The same, undone on the way: the decoder stops at the first byte that is none of its alphabet, and
- * that is where the quote is looked for, so the text is gone through once. *ret_taken of the view's
- * characters are decoded over its start already (weir_base64_decode_rest does the others); 0 after
- * an error. */
+/* The same, undone on the way: the decoder stops at the first byte that is none of its alphabet,
+ * and that is where the quote is looked for, so the text is gone through once. *ret_taken of the
+ * view's characters are decoded over its start already (weir_base64_decode_rest does the others);
+ * 0 after an error. */
 struct weir_bytes weir_json_base64_begun(struct weir_json *json, size_t *ret_taken);
 
 /* After the top value: WEIR_OK when only white space is left; WEIR_EMALFORMED, or WEIR_ELIMIT for
@@ -98,5 +98,10 @@ WEIR_MUST_USE enum weir_status weir_json_finish(struct weir_json *json);
  * WEIR_ELIMIT when it is longer than WEIR_JSON_NUMBER_MAX or beyond the range of a double (what is
  * too small becomes 0). Independent of the locale. */
 WEIR_MUST_USE enum weir_status weir_json_parse_double(struct weir_bytes text, double *ret);
+
+/* The same for the number that stands at the beginning of [at, end), as far as the grammar goes.
+ * What comes after it, or NULL where there is none. For the fast: what is beyond the range is
+ * infinite, and a text of any length is read if that is exact. */
+const uint8_t *weir_json_take_double(const uint8_t *at, const uint8_t *end, double *ret);
 
 #endif

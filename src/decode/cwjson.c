@@ -6,11 +6,18 @@
  *                                   └► a Gauge for each statistic that a Summary has no place for,
  *                                      right behind it
  *
+ * A line is given to the quick reader, which knows what AWS writes; what that does not take is read
+ * by the plain one. The plain one alone says that a line is no metric.
+ *
  * Building a resource's or a metric's head for every line would cost more than the point itself, so
  * both are remembered under the raw strings they are made of, for as long as the request lives:
  *
  *   streams   (metric_stream_name, account_id, region)     ─► scope    the last used is tried first
- *   metrics   (scope, namespace, metric_name, unit)        ─► metric
+ *   metrics   (scope, namespace, metric_name, unit)        ─► metric, its points' first attributes
+ *
+ * Both tables hash all of the strings, with a key. So before either the line is looked for where a
+ * few bytes of it point to (`recent`): one place, one compare. Bytes chosen so that metrics chase
+ * each other from there cost what a hash does, and no more.
  *
  *   I1  a remembered string is a view of the body, whose line is never written again once it has
  *       been read
@@ -38,12 +45,17 @@ struct named_metric {
     struct weir_bytes metric_name;
     struct weir_bytes unit;
     const struct weir_metric *metric;
+    struct weir_bytes names; /* weir_cwpoint_names */
 };
+
+#define RECENT_BITS 8
 
 struct weir_cwjson_cache {
     struct weir_intern streams;
     struct weir_intern metrics;
     const struct stream *last;
+    const struct stream *recent_streams[1 << RECENT_BITS];
+    const struct named_metric *recent_metrics[1 << RECENT_BITS];
     struct weir_cwjson_line line; /* one line's values, too large for the stack */
 };
 
@@ -107,15 +119,32 @@ static void *remember(struct weir_collect *collect, struct weir_intern *intern, 
     return kept;
 }
 
-/* The scope that the line's points hang on; NULL when the arena is full. */
-static const struct weir_scope *find_scope(struct weir_collect *collect,
+/* A few bytes of a text, as a number: its first and its last ones. */
+static uint64_t glance(struct weir_bytes text)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (text.size >= sizeof(first)) {
+        memcpy(&first, text.data, sizeof(first));
+        memcpy(&last, text.data + text.size - sizeof(last), sizeof(last));
+    } else if (text.size > 0) {
+        first = (uint64_t)text.data[0] << 8 | text.data[text.size / 2];
+        last = text.data[text.size - 1];
+    }
+    return weir_hash_mix(first + text.size, last);
+}
+
+/* An index of `recent`. */
+static size_t place_of(uint64_t glances)
+{
+    return (size_t)(glances * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RECENT_BITS));
+}
+
+static const struct stream *look_up_stream(struct weir_collect *collect,
                                            const struct weir_cwjson_context *context,
                                            const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
-    if (cache->last != NULL && stream_is(cache->last, line)) {
-        return cache->last->scope;
-    }
     uint64_t hash = weir_hash_mix(weir_hash_mix(weir_hash(line->stream), weir_hash(line->account)),
                                   weir_hash(line->region));
     uint32_t at = 0;
@@ -127,6 +156,24 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
         struct stream fresh = {line->stream, line->account, line->region,
                                build_scope(collect, context, line)};
         known = remember(collect, &cache->streams, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    }
+    return known;
+}
+
+/* The scope that the line's points hang on; NULL when the arena is full. */
+static const struct weir_scope *find_scope(struct weir_collect *collect,
+                                           const struct weir_cwjson_context *context,
+                                           const struct weir_cwjson_line *line)
+{
+    struct weir_cwjson_cache *cache = collect->cwjson;
+    if (cache->last != NULL && stream_is(cache->last, line)) {
+        return cache->last->scope;
+    }
+    size_t place = place_of(glance(line->account) ^ glance(line->region) << 1);
+    const struct stream *known = cache->recent_streams[place];
+    if (known == NULL || !stream_is(known, line)) {
+        known = look_up_stream(collect, context, line);
+        cache->recent_streams[place] = known;
     }
     cache->last = known;
     return known == NULL ? NULL : known->scope;
@@ -149,10 +196,16 @@ static const struct weir_metric *build_metric(struct weir_collect *collect, stru
     return metric;
 }
 
-/* The line's Summary metric; NULL when the arena is full. */
-static const struct weir_metric *find_metric(struct weir_collect *collect,
-                                             const struct weir_scope *scope,
-                                             const struct weir_cwjson_line *line)
+static bool metric_is(const struct named_metric *metric, const struct weir_scope *scope,
+                      const struct weir_cwjson_line *line)
+{
+    return metric->scope == scope && weir_bytes_eq(metric->metric_name, line->point.metric_name) &&
+           weir_bytes_eq(metric->name, line->point.name) && weir_bytes_eq(metric->unit, line->unit);
+}
+
+static const struct named_metric *look_up_metric(struct weir_collect *collect,
+                                                 const struct weir_scope *scope,
+                                                 const struct weir_cwjson_line *line)
 {
     struct weir_intern *intern = &collect->cwjson->metrics;
     const struct weir_cwpoint *point = &line->point;
@@ -161,19 +214,37 @@ static const struct weir_metric *find_metric(struct weir_collect *collect,
                       weir_hash_mix(weir_hash(point->metric_name), weir_hash(line->unit)));
     uint32_t at = 0;
     const struct named_metric *known = weir_intern_first(intern, hash, &at);
-    while (known != NULL &&
-           !(known->scope == scope && weir_bytes_eq(known->metric_name, point->metric_name) &&
-             weir_bytes_eq(known->name, point->name) && weir_bytes_eq(known->unit, line->unit))) {
+    while (known != NULL && !metric_is(known, scope, line)) {
         known = weir_intern_next(intern, hash, &at);
     }
     if (known == NULL) {
         struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
         struct named_metric fresh = {
-            scope, point->name, point->metric_name, line->unit,
-            build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit))};
+            scope,
+            point->name,
+            point->metric_name,
+            line->unit,
+            build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit)),
+            weir_cwpoint_names(collect->arena, point)};
+        collect->full = collect->full || fresh.names.data == NULL;
         known = remember(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
     }
-    return known == NULL ? NULL : known->metric;
+    return known;
+}
+
+/* The line's Summary metric; NULL when the arena is full. */
+static const struct named_metric *find_metric(struct weir_collect *collect,
+                                              const struct weir_scope *scope,
+                                              const struct weir_cwjson_line *line)
+{
+    struct weir_cwjson_cache *cache = collect->cwjson;
+    uint64_t glances = glance(line->point.metric_name) ^ glance(line->point.name) << 1 ^
+                       glance(line->unit) << 2 ^ scope->hash;
+    const struct named_metric **place = &cache->recent_metrics[place_of(glances)];
+    if (*place == NULL || !metric_is(*place, scope, line)) {
+        *place = look_up_metric(collect, scope, line);
+    }
+    return *place;
 }
 
 /* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */
@@ -210,20 +281,22 @@ static void put_point(struct weir_collect *collect, const struct weir_metric *me
 }
 
 static void put_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
-                     const struct weir_cwjson_line *line)
+                     struct weir_cwjson_line *line)
 {
-    const struct weir_cwpoint *point = &line->point;
+    struct weir_cwpoint *point = &line->point;
     const struct weir_scope *scope = find_scope(collect, context, line);
-    const struct weir_metric *metric = scope == NULL ? NULL : find_metric(collect, scope, line);
-    if (metric == NULL) {
+    const struct named_metric *named = scope == NULL ? NULL : find_metric(collect, scope, line);
+    if (named == NULL) {
         WEIR_ASSERT(collect->full);
         return;
     }
-    put_point(collect, metric, point, weir_cwpoint_summary(collect->arena, point, 0, NULL));
+    point->names = named->names;
+    put_point(collect, named->metric, point, weir_cwpoint_summary(collect->arena, point, 0, NULL));
     for (uint32_t i = 0; i < line->extra_count && !collect->full; i++) {
         struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
-        metric = build_metric(collect, key, point, line->extra[i].key,
-                              statistic_unit(line->extra[i].key, line->unit));
+        const struct weir_metric *metric =
+            build_metric(collect, key, point, line->extra[i].key,
+                         statistic_unit(line->extra[i].key, line->unit));
         put_point(collect, metric, point,
                   weir_cwpoint_gauge(collect->arena, point, line->extra[i].value));
     }
@@ -263,10 +336,18 @@ void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context
     if (open_cache(collect) == NULL) {
         return;
     }
+    struct weir_cwjson_line *line = &collect->cwjson->line;
     while (rest.size > 0 && !collect->full) {
-        const uint8_t *feed = memchr(rest.data, '\n', rest.size);
-        size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
-        decode_line(collect, &context, weir_bytes_of(rest.data, size), record_index);
-        rest = weir_bytes_from(rest, size + (feed != NULL));
+        const uint8_t *end = rest.data + rest.size;
+        const uint8_t *next = weir_cwjson_line_quick(rest.data, end, line);
+        if (next != NULL) {
+            put_line(collect, &context, line);
+        } else {
+            const uint8_t *feed = memchr(rest.data, '\n', rest.size);
+            size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
+            decode_line(collect, &context, weir_bytes_of(rest.data, size), record_index);
+            next = rest.data + size + (feed != NULL);
+        }
+        rest = weir_bytes_of(next, (size_t)(end - next));
     }
 }

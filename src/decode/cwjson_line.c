@@ -21,12 +21,13 @@
 #include "weir/json.h"
 #include "weir/panic.h"
 
-#define DEPTH_MAX          32
-#define PERCENTILE_MAX     32 /* characters of a percentile's name */
-#define NS_PER_MS          1000000.0
-#define PERIOD_NS          UINT64_C(60000000000)
-#define TIMESTAMP_MS_LIMIT 9.0e12 /* the year 2255; keeps every time in int64 nanoseconds */
-#define UINT64_LIMIT       18446744073709551616.0
+#define DEPTH_MAX      32
+#define PERCENTILE_MAX 32 /* characters of a percentile's name */
+#define NS_PER_MS      UINT64_C(1000000)
+#define PERIOD_NS      UINT64_C(60000000000)
+#define TIMESTAMP_MS_LIMIT                                                                         \
+    UINT64_C(9000000000000) /* the year 2255; keeps every time in int64 nanoseconds */
+#define UINT64_LIMIT 18446744073709551616.0
 
 enum seen {
     SEEN_STREAM = 1 << 0,
@@ -93,10 +94,20 @@ static double read_number(struct reader *reader, unsigned key)
     return 0.0;
 }
 
+bool weir_cwjson_line_set_time(struct weir_cwjson_line *line, uint64_t ms)
+{
+    if (ms > TIMESTAMP_MS_LIMIT) {
+        return false;
+    }
+    line->point.start_ns = ms * NS_PER_MS;
+    line->point.time_ns = line->point.start_ns + PERIOD_NS;
+    return true;
+}
+
 static void read_timestamp(struct reader *reader)
 {
     double ms = read_number(reader, SEEN_TIMESTAMP);
-    if (!(ms >= 0.0 && ms <= TIMESTAMP_MS_LIMIT)) {
+    if (!(ms >= 0.0 && ms <= (double)TIMESTAMP_MS_LIMIT)) {
         reader->bad = true;
         return;
     }
@@ -104,8 +115,9 @@ static void read_timestamp(struct reader *reader)
     if ((double)whole_ms < ms) {
         reader->bad = true; /* a fraction of a millisecond is nothing CloudWatch has */
     }
-    reader->line->point.start_ns = whole_ms * (uint64_t)NS_PER_MS;
-    reader->line->point.time_ns = reader->line->point.start_ns + PERIOD_NS;
+    if (!weir_cwjson_line_set_time(reader->line, whole_ms)) {
+        reader->bad = true;
+    }
 }
 
 static void read_dimension(struct reader *reader, struct weir_bytes key)
@@ -141,45 +153,49 @@ static void read_dimensions(struct reader *reader)
 
 /* Puts a percentile where it belongs among those so far. Equal ones ("p99" and "p99.0") are
  * impossible. */
-static void add_quantile(struct reader *reader, double quantile, double value)
+static bool add_quantile(struct weir_cwpoint *point, double quantile, double value)
 {
-    struct weir_cwpoint *point = &reader->line->point;
     uint32_t at = point->quantile_count;
-    if (reader->bad || at > WEIR_CWJSON_VALUES_MAX) {
-        reader->bad = true;
-        return;
+    if (at > WEIR_CWJSON_VALUES_MAX) {
+        return false;
     }
     while (at > 1 && point->quantiles[at - 1].quantile > quantile) {
         at--;
     }
     if (at > 1 && point->quantiles[at - 1].quantile >= quantile) {
-        reader->bad = true;
+        return false;
     }
     memmove(&point->quantiles[at + 1], &point->quantiles[at],
             (point->quantile_count - at) * sizeof(point->quantiles[0]));
     point->quantiles[at] = (struct weir_cwpoint_quantile){quantile, value};
     point->quantile_count++;
+    return true;
 }
 
-static void add_extra(struct reader *reader, struct weir_bytes key, double value)
+static bool add_extra(struct weir_cwjson_line *line, struct weir_bytes key, double value)
 {
-    struct weir_cwjson_line *line = reader->line;
-    if (reader->bad || line->extra_count == WEIR_CWJSON_VALUES_MAX) {
-        reader->bad = true;
-        return;
+    if (line->extra_count == WEIR_CWJSON_VALUES_MAX) {
+        return false;
     }
     for (uint32_t i = 0; i < line->extra_count; i++) {
         if (weir_bytes_eq(line->extra[i].key, key)) {
-            reader->bad = true;
+            return false;
         }
     }
     line->extra[line->extra_count++] = (struct weir_cwjson_value){key, value};
+    return true;
+}
+
+bool weir_cwjson_line_add(struct weir_cwjson_line *line, struct weir_bytes statistic, double value)
+{
+    double quantile = 0.0;
+    return weir_cwjson_quantile(statistic, &quantile) ? add_quantile(&line->point, quantile, value)
+                                                      : add_extra(line, statistic, value);
 }
 
 /* One member of "value". */
 static void read_statistic(struct reader *reader, struct weir_bytes key)
 {
-    double quantile = 0.0;
     if (weir_bytes_eq(key, WEIR_BYTES("max"))) {
         reader->max = read_number(reader, SEEN_MAX);
     } else if (weir_bytes_eq(key, WEIR_BYTES("min"))) {
@@ -190,10 +206,9 @@ static void read_statistic(struct reader *reader, struct weir_bytes key)
         reader->count = read_number(reader, SEEN_COUNT);
     } else if (weir_json_peek(&reader->json) != WEIR_JSON_NUMBER) {
         skip_bad(reader);
-    } else if (weir_cwjson_quantile(key, &quantile)) {
-        add_quantile(reader, quantile, weir_json_double(&reader->json));
     } else {
-        add_extra(reader, key, weir_json_double(&reader->json));
+        double value = weir_json_double(&reader->json);
+        reader->bad = reader->bad || !weir_cwjson_line_add(reader->line, key, value);
     }
 }
 
@@ -248,16 +263,32 @@ static bool round_count(double count, uint64_t *ret)
     return true;
 }
 
+void weir_cwjson_line_init(struct weir_cwjson_line *line)
+{
+    memset(line, 0, offsetof(struct weir_cwjson_line, point));
+    memset(&line->point, 0, offsetof(struct weir_cwpoint, quantiles));
+    line->unit = WEIR_BYTES("None");
+    line->point.quantile_count = 1; /* the minimum's place */
+}
+
+bool weir_cwjson_line_end(struct weir_cwjson_line *line, double count, double min, double max)
+{
+    struct weir_cwpoint *point = &line->point;
+    if (!round_count(count, &point->count)) {
+        return false;
+    }
+    point->quantiles[0] = (struct weir_cwpoint_quantile){0.0, min};
+    point->quantiles[point->quantile_count++] = (struct weir_cwpoint_quantile){1.0, max};
+    return true;
+}
+
 bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
                            enum weir_quarantine *ret_reason)
 {
     struct reader reader = {.line = ret};
     struct weir_bytes key;
     bool is_object;
-    memset(ret, 0, offsetof(struct weir_cwjson_line, point));
-    memset(&ret->point, 0, offsetof(struct weir_cwpoint, quantiles));
-    ret->unit = WEIR_BYTES("None");
-    ret->point.quantile_count = 1; /* the minimum's place */
+    weir_cwjson_line_init(ret);
     weir_json_init(&reader.json, text, size, DEPTH_MAX);
     is_object = weir_json_peek(&reader.json) == WEIR_JSON_OBJECT;
     if (is_object) {
@@ -277,13 +308,10 @@ bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *
         return false;
     }
     if (reader.bad || (reader.seen & SEEN_NEEDED) != SEEN_NEEDED ||
-        !round_count(reader.count, &ret->point.count)) {
+        !weir_cwjson_line_end(ret, reader.count, reader.min, reader.max)) {
         *ret_reason = WEIR_QUARANTINE_JSON_VALUE;
         return false;
     }
-    ret->point.quantiles[0] = (struct weir_cwpoint_quantile){0.0, reader.min};
-    ret->point.quantiles[ret->point.quantile_count++] =
-        (struct weir_cwpoint_quantile){1.0, reader.max};
     return true;
 }
 

@@ -28,6 +28,25 @@ struct weir_cwjson_line {
 bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
                            enum weir_quarantine *ret_reason);
 
+/* The same for a line that looks as AWS writes it, at the beginning of [text, end); what comes
+ * after it and its line feed. NULL for every other, good or not: nothing is written to it, and the
+ * plain reader must say. */
+const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
+                                      struct weir_cwjson_line *ret);
+
+/* What the two readers share. A line without anything. */
+void weir_cwjson_line_init(struct weir_cwjson_line *line);
+
+/* The start of its minute. False: later than a time can be. */
+bool weir_cwjson_line_set_time(struct weir_cwjson_line *line, uint64_t ms);
+
+/* A statistic that is none of count, sum, min and max. False: there is no room for it, or it is
+ * there already. */
+bool weir_cwjson_line_add(struct weir_cwjson_line *line, struct weir_bytes statistic, double value);
+
+/* What ends a line. False: `count` is no count. */
+bool weir_cwjson_line_end(struct weir_cwjson_line *line, double count, double min, double max);
+
 /* The quantile of a percentile's name: "p99.9" is 0.999. False for everything that is not strictly
  * between 0 and 1. */
 bool weir_cwjson_quantile(struct weir_bytes statistic, double *ret);

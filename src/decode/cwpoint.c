@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CloudWatch's values as OTLP 1.0 bytes. Every message is measured, allocated at its exact size,
- * and then written, so that no length is ever patched and no byte shifted. The size functions stand
- * directly above their writers and must say the same; each writer's caller asserts that they did.
+ * and then written through a bare pointer, so that no length is ever patched, no byte shifted and
+ * no write checked. The size functions stand directly above their writers and must say the same;
+ * each writer's caller asserts that they did.
  *
  *   attribute      KeyValue { 1 key  2 AnyValue { 1 string } }
  *   0.7's labels   have the same two strings
@@ -11,6 +12,7 @@
  *   I1  an attribute's value message is always written, also for an empty string (a oneof member
  *       has presence)
  *   I2  fixed64 fields with all bits 0 are left out, except a Gauge's value
+ *   I3  field numbers are below 16, so that each tag is one byte
  *
  * Deliberately not a general OTLP encoder: field orders are AWS's, taken from captured payloads.
  */
@@ -21,6 +23,8 @@
 #define FIXED64_SIZE 9 /* a one-byte tag and eight bytes */
 
 static const struct weir_bytes name_prefix = WEIR_BYTES_INIT("amazonaws.com/");
+static const struct weir_bytes namespace_key = WEIR_BYTES_INIT("Namespace");
+static const struct weir_bytes metric_name_key = WEIR_BYTES_INIT("MetricName");
 
 static uint64_t bits_of(double value)
 {
@@ -35,21 +39,36 @@ static size_t fixed64_size(uint64_t bits)
     return bits == 0 ? 0 : FIXED64_SIZE;
 }
 
-static void put_fixed64(struct weir_buf *buf, uint32_t number, uint64_t bits)
+/* Tag and length of a length-delimited field. All numbers here are below 16: one byte of tag. */
+static uint8_t *put_begin(uint8_t *at, uint32_t number, size_t size)
 {
-    if (bits != 0) {
-        weir_pbw_fixed64(buf, number, bits);
-    }
+    *at++ = (uint8_t)(number << 3 | WEIR_PB_BYTES);
+    return weir_pbw_put_varint(at, size);
 }
 
-static uint8_t *write_varint(uint8_t *at, uint64_t value)
+static uint8_t *put_fixed64(uint8_t *at, uint32_t number, uint64_t bits)
 {
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
+    *at++ = (uint8_t)(number << 3 | WEIR_PB_FIXED64);
+    memcpy(at, &bits, sizeof(bits)); /* little-endian, as the wire is */
+    return at + sizeof(bits);
+}
+
+static uint8_t *put_fixed64_unless_zero(uint8_t *at, uint32_t number, uint64_t bits)
+{
+    return bits == 0 ? at : put_fixed64(at, number, bits);
+}
+
+static uint8_t *put_raw(uint8_t *at, struct weir_bytes bytes)
+{
+    if (bytes.size > 0) {
+        memcpy(at, bytes.data, bytes.size);
     }
-    *at++ = (uint8_t)value;
-    return at;
+    return at + bytes.size;
+}
+
+static uint8_t *put_string(uint8_t *at, uint32_t number, struct weir_bytes text)
+{
+    return put_raw(put_begin(at, number, text.size), text);
 }
 
 /* KeyValue with a string. */
@@ -59,37 +78,13 @@ static size_t string_attribute_size(struct weir_bytes key, struct weir_bytes val
            weir_pbw_bytes_size(2, weir_pbw_bytes_size(1, value.size));
 }
 
-/* Writes a string field of a number below 16 at `at`, and gives the place after it. */
-static uint8_t *write_string(uint8_t *at, uint32_t number, struct weir_bytes text)
+static uint8_t *put_string_attribute(uint8_t *at, uint32_t number, struct weir_bytes key,
+                                     struct weir_bytes value)
 {
-    *at++ = (uint8_t)(number << 3 | WEIR_PB_BYTES);
-    at = write_varint(at, text.size);
-    if (text.size > 0) {
-        memcpy(at, text.data, text.size);
-    }
-    return at + text.size;
-}
-
-/* The room for the whole attribute is reserved at once: attributes are most of a point, and a
- * checked write for each of their eight parts took a tenth of the time of a line of JSON. */
-static void put_string_attribute(struct weir_buf *buf, uint32_t number, struct weir_bytes key,
-                                 struct weir_bytes value)
-{
-    size_t size = string_attribute_size(key, value);
-    size_t whole = weir_pbw_bytes_size(number, size);
-    uint8_t *start = weir_buf_reserve(buf, whole);
-    if (start == NULL) {
-        return;
-    }
-    uint8_t *at = start;
-    *at++ = (uint8_t)(number << 3 | WEIR_PB_BYTES);
-    at = write_varint(at, size);
-    at = write_string(at, 1, key);
-    *at++ = 2 << 3 | WEIR_PB_BYTES;
-    at = write_varint(at, weir_pbw_bytes_size(1, value.size));
-    at = write_string(at, 1, value);
-    WEIR_ASSERT(at == start + whole);
-    buf->size += whole;
+    at = put_begin(at, number, string_attribute_size(key, value));
+    at = put_string(at, 1, key);
+    at = put_begin(at, 2, weir_pbw_bytes_size(1, value.size));
+    return put_string(at, 1, value);
 }
 
 /* KeyValueList of the dimensions. */
@@ -103,44 +98,61 @@ static size_t dimension_list_size(const struct weir_cwpoint *point)
     return size;
 }
 
-static void put_dimensions(struct weir_buf *buf, const struct weir_cwpoint *point, size_t list_size)
+static uint8_t *put_dimensions(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
 {
-    struct weir_bytes key = WEIR_BYTES("Dimensions");
+    const struct weir_bytes key = WEIR_BYTES_INIT("Dimensions");
     size_t value_size = weir_pbw_bytes_size(6, list_size);
-    weir_pbw_begin(buf, 7, weir_pbw_bytes_size(1, key.size) + weir_pbw_bytes_size(2, value_size));
-    weir_pbw_bytes(buf, 1, key);
-    weir_pbw_begin(buf, 2, value_size);
-    weir_pbw_begin(buf, 6, list_size);
+    at = put_begin(at, 7, weir_pbw_bytes_size(1, key.size) + weir_pbw_bytes_size(2, value_size));
+    at = put_string(at, 1, key);
+    at = put_begin(at, 2, value_size);
+    at = put_begin(at, 6, list_size);
     for (uint32_t i = 0; i < point->dimension_count; i++) {
-        put_string_attribute(buf, 1, point->dimensions[i].key, point->dimensions[i].value);
+        at = put_string_attribute(at, 1, point->dimensions[i].key, point->dimensions[i].value);
     }
+    return at;
 }
 
-/* The three attributes, field 7 of both kinds of data point. */
-static size_t attributes_size(const struct weir_cwpoint *point, size_t list_size)
+/* Namespace and MetricName, field 7 of both kinds of data point. */
+static size_t names_size(const struct weir_cwpoint *point)
 {
-    size_t dimensions = weir_pbw_bytes_size(1, sizeof("Dimensions") - 1) +
-                        weir_pbw_bytes_size(2, weir_pbw_bytes_size(6, list_size));
-    size_t size = weir_pbw_bytes_size(7, dimensions);
+    size_t size = 0;
+    if (point->names.size > 0) {
+        return point->names.size;
+    }
     if (!point->without_name) {
-        size += weir_pbw_bytes_size(7, string_attribute_size(WEIR_BYTES("Namespace"), point->name));
+        size += weir_pbw_bytes_size(7, string_attribute_size(namespace_key, point->name));
     }
     if (!point->without_metric_name) {
-        size += weir_pbw_bytes_size(
-            7, string_attribute_size(WEIR_BYTES("MetricName"), point->metric_name));
+        size += weir_pbw_bytes_size(7, string_attribute_size(metric_name_key, point->metric_name));
     }
     return size;
 }
 
-static void put_attributes(struct weir_buf *buf, const struct weir_cwpoint *point, size_t list_size)
+static uint8_t *put_names(uint8_t *at, const struct weir_cwpoint *point)
 {
+    if (point->names.size > 0) {
+        return put_raw(at, point->names);
+    }
     if (!point->without_name) {
-        put_string_attribute(buf, 7, WEIR_BYTES("Namespace"), point->name);
+        at = put_string_attribute(at, 7, namespace_key, point->name);
     }
     if (!point->without_metric_name) {
-        put_string_attribute(buf, 7, WEIR_BYTES("MetricName"), point->metric_name);
+        at = put_string_attribute(at, 7, metric_name_key, point->metric_name);
     }
-    put_dimensions(buf, point, list_size);
+    return at;
+}
+
+/* The three attributes. */
+static size_t attributes_size(const struct weir_cwpoint *point, size_t list_size)
+{
+    size_t dimensions = weir_pbw_bytes_size(1, sizeof("Dimensions") - 1) +
+                        weir_pbw_bytes_size(2, weir_pbw_bytes_size(6, list_size));
+    return names_size(point) + weir_pbw_bytes_size(7, dimensions);
+}
+
+static uint8_t *put_attributes(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
+{
+    return put_dimensions(put_names(at, point), point, list_size);
 }
 
 static size_t quantile_size(const struct weir_cwpoint_quantile *quantile)
@@ -154,30 +166,24 @@ static size_t summary_size(const struct weir_cwpoint *point, size_t list_size)
                   fixed64_size(point->count) + fixed64_size(bits_of(point->sum)) +
                   attributes_size(point, list_size);
     for (uint32_t i = 0; i < point->quantile_count; i++) {
-        size += weir_pbw_bytes_size(6, quantile_size(&point->quantiles[i]));
+        size += 2 + quantile_size(&point->quantiles[i]); /* at most 18: one byte of length */
     }
     return size;
 }
 
-static void put_summary(struct weir_buf *buf, const struct weir_cwpoint *point, size_t list_size)
+static uint8_t *put_summary(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
 {
-    put_fixed64(buf, 2, point->start_ns);
-    put_fixed64(buf, 3, point->time_ns);
-    put_fixed64(buf, 4, point->count);
-    put_fixed64(buf, 5, bits_of(point->sum));
+    at = put_fixed64_unless_zero(at, 2, point->start_ns);
+    at = put_fixed64_unless_zero(at, 3, point->time_ns);
+    at = put_fixed64_unless_zero(at, 4, point->count);
+    at = put_fixed64_unless_zero(at, 5, bits_of(point->sum));
     for (uint32_t i = 0; i < point->quantile_count; i++) {
         const struct weir_cwpoint_quantile *quantile = &point->quantiles[i];
-        weir_pbw_begin(buf, 6, quantile_size(quantile));
-        put_fixed64(buf, 1, bits_of(quantile->quantile));
-        put_fixed64(buf, 2, bits_of(quantile->value));
+        at = put_begin(at, 6, quantile_size(quantile));
+        at = put_fixed64_unless_zero(at, 1, bits_of(quantile->quantile));
+        at = put_fixed64_unless_zero(at, 2, bits_of(quantile->value));
     }
-    put_attributes(buf, point, list_size);
-}
-
-/* A buffer of exactly `size` bytes in the arena; its data is NULL when there is no room. */
-static struct weir_buf take(struct weir_arena *arena, size_t size)
-{
-    return weir_buf_fixed(weir_arena_alloc(arena, size, 1), size);
+    return put_attributes(at, point, list_size);
 }
 
 struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct weir_cwpoint *point,
@@ -187,17 +193,16 @@ struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct we
     WEIR_ASSERT(point->dimension_count <= WEIR_CWPOINT_DIMENSIONS_MAX);
     size_t list_size = dimension_list_size(point);
     size_t size = summary_size(point, list_size);
-    struct weir_buf buf = take(arena, size + extra_size);
-    if (buf.data == NULL) {
+    uint8_t *data = weir_arena_alloc(arena, size + extra_size, 1);
+    if (data == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    put_summary(&buf, point, list_size);
-    WEIR_ASSERT(!buf.failed);
-    WEIR_ASSERT(buf.size == size);
+    const uint8_t *end = put_summary(data, point, list_size);
+    WEIR_ASSERT(end == data + size);
     if (ret_extra != NULL) {
-        *ret_extra = buf.data + size;
+        *ret_extra = data + size;
     }
-    return weir_bytes_of(buf.data, size + extra_size);
+    return weir_bytes_of(data, size + extra_size);
 }
 
 struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir_cwpoint *point,
@@ -206,17 +211,28 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
     size_t list_size = dimension_list_size(point);
     size_t size = fixed64_size(point->start_ns) + fixed64_size(point->time_ns) + FIXED64_SIZE +
                   attributes_size(point, list_size);
-    struct weir_buf buf = take(arena, size);
-    if (buf.data == NULL) {
+    uint8_t *data = weir_arena_alloc(arena, size, 1);
+    if (data == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    put_fixed64(&buf, 2, point->start_ns);
-    put_fixed64(&buf, 3, point->time_ns);
-    weir_pbw_double(&buf, 4, value);
-    put_attributes(&buf, point, list_size);
-    WEIR_ASSERT(!buf.failed);
-    WEIR_ASSERT(buf.size == size);
-    return weir_buf_view(&buf);
+    uint8_t *at = put_fixed64_unless_zero(data, 2, point->start_ns);
+    at = put_fixed64_unless_zero(at, 3, point->time_ns);
+    at = put_fixed64(at, 4, bits_of(value));
+    at = put_attributes(at, point, list_size);
+    WEIR_ASSERT(at == data + size);
+    return weir_bytes_of(data, size);
+}
+
+struct weir_bytes weir_cwpoint_names(struct weir_arena *arena, const struct weir_cwpoint *point)
+{
+    size_t size = names_size(point);
+    uint8_t *data = weir_arena_alloc(arena, size, 1);
+    if (data == NULL) {
+        return (struct weir_bytes){NULL, 0};
+    }
+    const uint8_t *end = put_names(data, point);
+    WEIR_ASSERT(end == data + size);
+    return weir_bytes_of(data, size);
 }
 
 struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,
@@ -226,25 +242,24 @@ struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,
     size_t name_size = name_prefix.size + point->name.size + 1 + point->metric_name.size +
                        (statistic.size > 0 ? 1 + statistic.size : 0);
     size_t unit_size = unit.size > 0 ? weir_pbw_bytes_size(3, unit.size) : 0;
-    struct weir_buf buf = take(arena, weir_pbw_bytes_size(1, name_size) + unit_size);
-    if (buf.data == NULL) {
+    size_t size = weir_pbw_bytes_size(1, name_size) + unit_size;
+    uint8_t *data = weir_arena_alloc(arena, size, 1);
+    if (data == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    weir_pbw_begin(&buf, 1, name_size);
-    weir_buf_put(&buf, name_prefix);
-    weir_buf_put(&buf, point->name);
-    weir_buf_put_byte(&buf, '/');
-    weir_buf_put(&buf, point->metric_name);
+    uint8_t *at = put_raw(put_begin(data, 1, name_size), name_prefix);
+    at = put_raw(at, point->name);
+    *at++ = '/';
+    at = put_raw(at, point->metric_name);
     if (statistic.size > 0) {
-        weir_buf_put_byte(&buf, '.');
-        weir_buf_put(&buf, statistic);
+        *at++ = '.';
+        at = put_raw(at, statistic);
     }
     if (unit.size > 0) {
-        weir_pbw_bytes(&buf, 3, unit);
+        at = put_string(at, 3, unit);
     }
-    WEIR_ASSERT(!buf.failed);
-    WEIR_ASSERT(buf.size == buf.capacity);
-    return weir_buf_view(&buf);
+    WEIR_ASSERT(at == data + size);
+    return weir_bytes_of(data, size);
 }
 
 /* The parts of arn:<partition>:cloudwatch:<region>:<account>:metric-stream/<stream>, in order. */
@@ -286,22 +301,22 @@ struct weir_bytes weir_cwpoint_resource_head(struct weir_arena *arena,
                   weir_pbw_bytes_size(1, string_attribute_size(account_key, resource->account)) +
                   weir_pbw_bytes_size(1, string_attribute_size(region_key, resource->region)) +
                   weir_pbw_bytes_size(1, arn_attribute);
-    struct weir_buf buf = take(arena, weir_pbw_bytes_size(1, size));
-    if (buf.data == NULL) {
+    size_t whole = weir_pbw_bytes_size(1, size);
+    uint8_t *data = weir_arena_alloc(arena, whole, 1);
+    if (data == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    weir_pbw_begin(&buf, 1, size);
-    put_string_attribute(&buf, 1, provider_key, provider);
-    put_string_attribute(&buf, 1, account_key, resource->account);
-    put_string_attribute(&buf, 1, region_key, resource->region);
-    weir_pbw_begin(&buf, 1, arn_attribute);
-    weir_pbw_bytes(&buf, 1, arn_key);
-    weir_pbw_begin(&buf, 2, weir_pbw_bytes_size(1, arn_size));
-    weir_pbw_begin(&buf, 1, arn_size);
+    uint8_t *at = put_begin(data, 1, size);
+    at = put_string_attribute(at, 1, provider_key, provider);
+    at = put_string_attribute(at, 1, account_key, resource->account);
+    at = put_string_attribute(at, 1, region_key, resource->region);
+    at = put_begin(at, 1, arn_attribute);
+    at = put_string(at, 1, arn_key);
+    at = put_begin(at, 2, weir_pbw_bytes_size(1, arn_size));
+    at = put_begin(at, 1, arn_size);
     for (size_t i = 0; i < ARN_PARTS; i++) {
-        weir_buf_put(&buf, parts[i]);
+        at = put_raw(at, parts[i]);
     }
-    WEIR_ASSERT(!buf.failed);
-    WEIR_ASSERT(buf.size == buf.capacity);
-    return weir_buf_view(&buf);
+    WEIR_ASSERT(at == data + whole);
+    return weir_bytes_of(data, whole);
 }

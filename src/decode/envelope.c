@@ -19,8 +19,8 @@
  *
  * Base64 is decoded in place behind the reader's position, where nothing is read again; on the way
  * to the closing quote, so that a body is gone through once. Damage may stand in the last byte, so
- * the caller publishes nothing before END. A record over the limit is refused as that, whatever else
- * is wrong with it.
+ * the caller publishes nothing before END. A record over the limit is refused as that, whatever
+ * else is wrong with it.
  */
 #include "weir/envelope.h"
 #include "weir/base64.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard.h"
 #include "support.h"
-#include "weir/base64.h"
 #include "weir/json.h"
 #include <math.h>
 #include <setjmp.h>
@@ -398,73 +397,6 @@ static void test_base64(void **state)
     }
 }
 
-/* Reads `inside` as a base64 string twice: plainly and then decoded, and undone on the way. */
-static void check_begun(struct weir_bytes inside, bool good)
-{
-    struct guard copies[2];
-    struct weir_bytes views[2];
-    enum weir_status statuses[2];
-    size_t sizes[2] = {0, 0};
-    for (unsigned i = 0; i < 2; i++) {
-        uint8_t text[512] = {'"'};
-        size_t taken = 0;
-        struct weir_json json;
-        assert_true(inside.size <= sizeof(text) - 2);
-        memcpy(text + 1, inside.data, inside.size);
-        text[1 + inside.size] = '"';
-        copies[i] = guard_copy(weir_bytes_of(text, inside.size + 2));
-        weir_json_init(&json, copies[i].data, copies[i].size, 4);
-        views[i] = i == 0 ? weir_json_base64(&json) : weir_json_base64_begun(&json, &taken);
-        assert_int_equal(weir_json_finish(&json), WEIR_OK);
-        statuses[i] = weir_base64_decode_rest(copies[i].data + 1, views[i].size, taken, &sizes[i]);
-    }
-    assert_int_equal(views[0].size, views[1].size);
-    assert_int_equal(statuses[0], good ? WEIR_OK : WEIR_EMALFORMED);
-    assert_int_equal(statuses[1], statuses[0]);
-    support_assert_bytes(weir_bytes_of(views[0].data, sizes[0]),
-                         weir_bytes_of(views[1].data, sizes[1]));
-    guard_free(&copies[0]);
-    guard_free(&copies[1]);
-}
-
-static void test_base64_undone_on_the_way(void **state)
-{
-    (void)state;
-    char text[300];
-    for (size_t size = 0; size <= 200; size++) {
-        memset(text, 'Q', sizeof(text));
-        check_begun(weir_bytes_of(text, size), size % 4 == 0);
-        memcpy(text + size, "\\/", 2); /* an escaped character, four characters behind it */
-        check_begun(weir_bytes_of(text, size + 2 + 4), size % 4 == 3);
-        memcpy(text + size, "Qg==", 4);
-        check_begun(weir_bytes_of(text, size + 4), size % 4 == 0);
-        memcpy(text + size, "Q*QQ", 4);
-        check_begun(weir_bytes_of(text, size + 100), false);
-        memcpy(text + size, "\xc3\xa9QQ", 4);
-        check_begun(weir_bytes_of(text, size + 4), false);
-    }
-}
-
-static void test_base64_without_an_end(void **state)
-{
-    (void)state;
-    const char *const bad[] = {"", "\\", "\\\"", "\\x\"", "\\/"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char text[128] = {'"'};
-        struct weir_json json;
-        size_t taken = 42;
-        memset(text + 1, 'Q', 64);
-        memcpy(text + 65, bad[i], strlen(bad[i]));
-        struct guard copy = guard_copy(weir_bytes_str(text));
-        weir_json_init(&json, copy.data, copy.size, 4);
-        assert_int_equal(weir_json_base64_begun(&json, &taken).size, 0);
-        assert_int_equal(taken, 0);
-        assert_int_equal(weir_json_finish(&json), WEIR_EMALFORMED);
-        assert_int_equal(json.error_offset, 0);
-        guard_free(&copy);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,8 +414,6 @@ int main(void)
         cmocka_unit_test(test_doubles),
         cmocka_unit_test(test_number_limits),
         cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_base64_undone_on_the_way),
-        cmocka_unit_test(test_base64_without_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
