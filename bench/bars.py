@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bars of speed and memory, one function each: they measure, and say nothing of how it reads.
+
+A function takes the settings and returns a Result. A bar is a ratio within one run: the limit is
+measured between the rounds of what stands against it, since a shared machine is never twice the
+same.
+"""
+import dataclasses
+import statistics
+import threading
+import time
+
+import rig
+from weirtest import firehose, points as made
+
+FAST = ("--mode", "fast", "--connections", "4", "--bodies", "16", "--points", str(rig.POINTS),
+        "--gzip", "6", *rig.WORLD)
+
+
+@dataclasses.dataclass
+class Check:
+    """One line of verdict. `measured` and `most` are numbers in `unit`."""
+    what: str
+    measured: float
+    most: float
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def passes(self):
+        """Whether the bar is reached."""
+        return self.measured <= self.most
+
+
+@dataclasses.dataclass
+class Result:
+    """What a bar came to: verdicts, and tables by name: (head, rows)."""
+    title: str
+    checks: list = dataclasses.field(default_factory=list)
+    tables: dict = dataclasses.field(default_factory=dict)
+    broken: str = ""
+
+
+def destination(compression="gzip", **more):
+    """The one destination of a measurement."""
+    return [{"name": "sink", "endpoint": "", "compression": compression} | more]
+
+
+def keeping(folder):
+    """A sink that keeps no accounts, and some of the batches."""
+    return ("--accounts", "off", "--keep", folder, "--keep-limit", str(32 * rig.MIB))
+
+
+def ns_each(seconds, count):
+    """Nanoseconds for each of `count`."""
+    return seconds * 1e9 / count
+
+
+# -- 1: processor time beside what gzip alone costs ------------------------------------------------
+
+COSTS = (("otlp10", "gzip", 1.3), ("otlp10", "none", 2.0), ("json", "gzip", 1.7),
+         ("json", "none", 3.0), ("otlp07", "gzip", None), ("otlp10", "zstd", None))
+
+
+def cost_rounds(settings, form, compression):
+    """Rounds of one way through: a list of (ratio, CPU, inflating, compressing, points/s, load's
+    answer), the three in ns a point."""
+    import glob  # pylint: disable=import-outside-toplevel
+    rounds = []
+    with settings.folder() as folder, rig.sink(settings, *keeping(folder + "/batches")) as sink:
+        files = rig.bodies(settings, folder + "/bodies", form)
+        with rig.gateway(settings, sink.url, destinations=destination(compression)) as weir:
+            arguments = (*FAST, "--format", form)
+            rig.window(settings, weir, *arguments, seconds=settings.warm)
+            batches = sorted(glob.glob(folder + "/batches/*"))[:8]
+            before = rig.limit(settings, files, batches)
+            for _ in range(settings.rounds):
+                used = rig.window(settings, weir, *arguments)
+                after = rig.limit(settings, files, batches)
+                rounds.append(cost_of(used, (before, after), len(files), compression))
+                before = after
+    return rounds
+
+
+def cost_of(used, limits, files, compression):
+    """One round's numbers."""
+    inflate = statistics.mean(one["inflate"]["cpu_ns"] for one in limits) / files
+    deflate = statistics.mean(one["deflate"]["ns_per_byte"] for one in limits)
+    inflating = inflate * used["requests"] / used["ended"]
+    deflating = deflate * used["identity"] / used["ended"]
+    cpu = ns_each(used["cpu"], used["ended"])
+    divisor = inflating + (0 if compression == "none" else deflating)
+    return {"ratio": cpu / divisor, "cpu": cpu,
+            "kernel": ns_each(used["kernel"], used["ended"]), "inflate": inflating, "deflate": deflating,
+            "rate": used["ended"] / used["load"]["seconds"], "sent": used["sent"] / used["ended"],
+            "identity": used["identity"] / used["ended"], "requests": used["requests"]}
+
+
+def cost(settings):
+    """Bar 1."""
+    result = Result("1. Processor time per point beside gzip alone")
+    rows = []
+    for form, compression, most in COSTS:
+        rounds = cost_rounds(settings, form, compression)
+        ratio, spread = rig.middle([one["ratio"] for one in rounds])
+        seen = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        own = seen["cpu"] - seen["inflate"] - (0 if compression == "none" else seen["deflate"])
+        rows.append((form, compression, f"{seen['cpu']:.0f}", f"{seen['inflate']:.0f}",
+                     "" if compression == "none" else f"{seen['deflate']:.0f}", f"{own:.0f}",
+                     f"{seen['kernel']:.0f}",
+                     f"{ratio:.2f}", "" if most is None else f"{most:.1f}", f"{100 * spread:.0f} %",
+                     f"{seen['identity']:.0f}", f"{seen['sent']:.1f}"))
+        if most is not None:
+            result.checks.append(Check(f"{form} in, {compression} out", ratio, most, "x"))
+    result.tables["cost"] = (
+        ("in", "out", "CPU ns/point", "inflate alone", "compress alone", "the rest", "of it kernel",
+         "ratio", "bar", "spread", "OTLP bytes/point", "sent bytes/point"), rows)
+    return result
+
+
+# -- 2: memory -------------------------------------------------------------------------------------
+
+def memory(settings):
+    """Bar 2."""
+    result = Result("2. Memory")
+    with rig.sink(settings, "--accounts", "off") as sink:
+        with rig.gateway(settings, sink.url) as weir:
+            time.sleep(2)
+            idle = weir.resident()
+            told = rig.load(settings, weir, *FAST, "--mode", "rate", "--points-rate", "100000",
+                            seconds=settings.warm + 2 * settings.window)
+            peak, rate = weir.peak(), told["points_per_s"]
+        small = {"memory_limit": "256MiB"}
+        sink.ask("/faults", b"100%:stall")
+        with rig.gateway(settings, sink.url, **small) as weir:
+            rig.load(settings, weir, *FAST, "--connections", "64", "--retry-window", "1s",
+                     seconds=settings.warm + settings.window, may_fail=True)
+            stalled = weir.peak()
+    rows = [("idle", "default", f"{idle / rig.MIB:.1f}", "16"),
+            (f"{rate:,.0f} points/s", "default", f"{peak / rig.MIB:.1f}", "64"),
+            ("full load, backend stalled", "256 MiB", f"{stalled / rig.MIB:.1f}", "320")]
+    result.tables["memory"] = (("load", "memory_limit", "resident MiB (peak)", "bar"), rows)
+    result.checks = [Check("idle", idle / rig.MIB, 16, " MiB"),
+                     Check("at 100,000 points/s", peak / rig.MIB, 64, " MiB"),
+                     Check("backend stalled, memory_limit 256 MiB", stalled / rig.MIB, 320, " MiB")]
+    return result
+
+
+# -- 3: allocations --------------------------------------------------------------------------------
+
+def allocations(settings):
+    """Bar 3: what a request more costs. A connection has its price, so the same number of them
+    carries few requests and then many."""
+    result = Result("3. Allocations when warm")
+    few, many = (20, 60) if settings.quick else (40, 160)
+    rows, worst = [], 0
+    for form in ("otlp10", "json"):
+        with rig.sink(settings, "--accounts", "off") as sink, \
+                rig.gateway(settings, sink.url) as weir:
+            arguments = (*FAST, "--format", form, "--connections", "2")
+            for _ in range(2):
+                rig.window(settings, weir, *arguments, "--requests", str(many), seconds=60)
+            slopes = []
+            for _ in range(3):
+                used = [rig.window(settings, weir, *arguments, "--requests", str(count),
+                                   seconds=60) for count in (few, many)]
+                slopes.append((used[1]["allocations"] - used[0]["allocations"]) /
+                              (used[1]["requests"] - used[0]["requests"]))
+        slope = statistics.median(slopes)
+        worst = max(worst, slope)
+        rows.append((form, "gzip", f"{slope:.3f}", ", ".join(f"{one:.3f}" for one in slopes)))
+    result.tables["allocations"] = (("in", "out", "allocations for a request more (median)",
+                                     "of"), rows)
+    result.checks.append(Check("allocations for each further request", max(0, round(worst, 2)), 0))
+    return result
+
+
+# -- 4: latency of the answer ----------------------------------------------------------------------
+
+def latency(settings):
+    """Bar 4."""
+    result = Result("4. Latency of the answer at half the highest rate")
+    with rig.sink(settings, "--accounts", "off") as sink, \
+            rig.gateway(settings, sink.url) as weir:
+        told = rig.window(settings, weir, *FAST)["load"]
+        half = told["requests_per_s"] / 2
+        size = told["accepted"]["bytes"] // told["accepted"]["requests"]
+        alone = rig.syncs(settings, size, settings.window / 2)
+        told = rig.load(settings, weir, *FAST, "--mode", "rate", "--rate", f"{half:.3f}",
+                        "--connections", "32", seconds=4 * settings.window)
+        alone += rig.syncs(settings, size, settings.window / 2)
+    ours = told["latency_ms"]
+    base = {"p50": rig.percentile(alone, 0.5) * 1e3, "p99": rig.percentile(alone, 0.99) * 1e3,
+            "max": max(alone) * 1e3}
+    most = 3 * base["p99"] + 5
+    rows = [(what, *(f"{one[key]:.1f}" for key in ("p50", "p99", "max")))
+            for what, one in (("request to answer", ours), ("fdatasync alone", base))]
+    result.tables["latency"] = (
+        (f"{half:.1f} requests/s of {size:,} bytes", "p50 ms", "p99 ms", "max ms"), rows)
+    result.checks.append(Check("p99", ours["p99"], most, " ms",
+                               f"3 x {base['p99']:.1f} ms + 5 ms"))
+    return result
+
+
+# -- 6: the noisy neighbour ------------------------------------------------------------------------
+
+def probe_until(weir, stop, sent):
+    """Sends a point of a rare namespace every 100 ms, and notes when it was answered."""
+    number = 0
+    with firehose.Firehose(weir.port, key=rig.program.KEY) as client:
+        while not stop.wait(0.1):
+            name = f"probe-{number:06d}"
+            point = made.Point(namespace="Rare/Probe", metric=name, sum=1.0)
+            if client.post(firehose.envelope([made.as_json([point])])).status == 200:
+                sent[name] = time.monotonic()
+            number += 1
+
+
+def probes(settings, weir, backend, arguments):
+    """Waits of probes, in seconds from the answer to the backend, beside a load or beside none."""
+    sent, stop = {}, threading.Event()
+    thread = threading.Thread(target=probe_until, args=(weir, stop, sent))
+    thread.start()
+    seconds = 2 * settings.window
+    if arguments:
+        rig.load(settings, weir, *arguments, seconds=seconds)
+    else:
+        time.sleep(seconds)
+    stop.set()
+    thread.join()
+    time.sleep(2)
+    lost = [name for name in sent if name not in backend.server.seen]
+    if lost:
+        raise rig.Broken(f"{len(lost)} of {len(sent)} probes did not arrive")
+    return [max(0.0, backend.server.seen[name] - sent[name]) for name in sent]
+
+
+def neighbour(settings):
+    """Bar 6."""
+    result = Result("6. Noisy neighbour")
+    interval, rows, worst = 1.0, [], 0.0
+    hot = (*FAST, "--hot-percent", "99")
+    loads = (("none", ()), ("99 % in one namespace, 100,000 points/s",
+                            (*hot, "--mode", "rate", "--points-rate", "100000")),
+             ("99 % in one namespace, as fast as it goes", hot))
+    backend = rig.ProbeSink()
+    try:
+        for what, arguments in loads:
+            with rig.gateway(settings, backend.url, destinations=destination("none"),
+                             buffer={"interval": f"{interval:.0f}s"}) as weir:
+                waits = probes(settings, weir, backend, arguments)
+            backend.server.seen.clear()
+            rows.append((what, str(len(waits)), *(f"{1e3 * one:.0f}" for one in (
+                statistics.median(waits), rig.percentile(waits, 0.99), max(waits)))))
+            worst = max(worst, rig.percentile(waits, 0.99)) if arguments else worst
+    finally:
+        backend.stop()
+    result.tables["neighbour"] = (("load beside the probes", "probes", "wait p50 ms", "p99 ms",
+                                   "max ms"), rows)
+    result.checks.append(Check("p99 of the others' wait", worst, interval, " s",
+                               "buffer.interval 1s"))
+    return result

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bars are measured with: weir, weir-sink and weir-load on loopback, and what /proc and
+/metrics say of the gateway.
+
+Only the gateway's own processor time counts (it has no children), from a moment at which it has
+nothing to do to the next such moment, so that no work is left out: the kernel's part of it, the
+syncs, the export of the last point.
+"""
+import contextlib
+import glob
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+
+from weirtest import program  # noqa: E402  pylint: disable=wrong-import-position
+
+POINTS = 11600  # what fills Firehose's buffer of 3 MiB in OTLP 1.0
+WORLD = ("--namespaces", "40", "--resources", "4")
+MIB = 1 << 20
+
+
+class Broken(Exception):
+    """A measurement that did not come about; the message says why."""
+
+
+class Settings:
+    """Where things are, how long they may take, and which ports they use."""
+
+    def __init__(self, build, directory, quick, port):
+        self.build, self.directory, self.quick, self.port = build, directory, quick, port
+        self.window = 2 if quick else 5  # seconds of load that count
+        self.warm = 1 if quick else 3
+        self.rounds = 1 if quick else 3
+        os.environ["WEIR_BIN"] = self.binary("weir")
+
+    def binary(self, name):
+        """The path of one of our programs."""
+        return os.path.join(self.build, name)
+
+    def next_port(self):
+        """A port of its own for each sink: one in TIME_WAIT is in nobody's way."""
+        self.port += 1
+        return self.port
+
+    @contextlib.contextmanager
+    def folder(self):
+        """A folder on the disk that is measured, gone afterwards."""
+        path = tempfile.mkdtemp(prefix="weir-bench-", dir=self.directory)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class Gateway(program.Weir):
+    """The program under test, and what it has used."""
+
+    def peak_reset(self):
+        """Lets the kernel's high-water mark begin anew."""
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+
+    def peak(self):
+        """The high-water mark of resident memory in bytes."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) * 1024
+
+    def kernel_seconds(self):
+        """The kernel's part of the processor time used so far."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            return int(file.read().rsplit(") ", 1)[1].split()[12]) / os.sysconf("SC_CLK_TCK")
+
+    def ended_points(self):
+        """Points whose export has come to an end."""
+        return int(self.metric("weir_export_points_total"))
+
+    def counters(self):
+        """What a window is measured by, all at one moment; asking allocates, so that is first."""
+        found = {}
+        for (name, _), value in self.metrics().items():
+            found[name] = found.get(name, 0) + value
+        sent = self.metric("weir_export_bytes_total", encoding="sent")
+        identity = self.metric("weir_export_bytes_total", encoding="identity")
+        return {"cpu": self.cpu_seconds(), "kernel": self.kernel_seconds(), "received": found.get("weir_points_received_total", 0),
+                "ended": found.get("weir_export_points_total", 0), "sent": sent,
+                "identity": identity, "allocations": found["weir_allocations_total"],
+                "records": self.metric("weir_spool_records_total", what="committed"),
+                "requests": self.metric("weir_requests_total", code="200"),
+                "time": time.monotonic()}
+
+    def drained(self, seconds=60):
+        """Waits until nothing is under way; then until the threads have gone to sleep."""
+        if not self.wait_metric(lambda: self.metric("weir_points_received_total") ==
+                                self.ended_points(), seconds):
+            raise Broken("the gateway still holds points; its log ends: " + self.log_text()[-600:])
+        time.sleep(0.3)
+
+
+def configuration(url, folder, **change):
+    """The defaults but for what a measurement must not wait for; every destination is `url`."""
+    config = program.merged({
+        "ingest": {"listen": ["127.0.0.1:0"],
+                   "access_keys": [{"name": "bench", "value": program.KEY}]},
+        "spool": {"directory": os.path.join(folder, "spool"), "limit": "4GiB"},
+        "buffer": {"interval": "1s"},
+        "drain": {"grace": "0s", "deadline": "60s"},
+        "destinations": [{"name": "sink", "endpoint": url, "compression": "gzip"}],
+        "admin": {"listen": ["127.0.0.1:0"]},
+        "log": {"level": "info", "format": "json"},  # which tells the ports
+    }, change)
+    for one in config["destinations"]:
+        one["endpoint"] = url
+    return config
+
+
+class Sink:
+    """A weir-sink; `arguments` as on its command line."""
+
+    def __init__(self, settings, *arguments):
+        self.port = settings.next_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [settings.binary("weir-sink"), "--listen", f"127.0.0.1:{self.port}", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            if self.process.poll() is not None:
+                raise Broken(f"weir-sink ended with {self.process.returncode}")
+            try:
+                self.ask("/accounts")
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise Broken("weir-sink does not answer")
+
+    def ask(self, path, body=None):
+        """A GET, or a PUT of `body`; the answer's text."""
+        import urllib.request  # pylint: disable=import-outside-toplevel
+        request = urllib.request.Request(self.url + path, data=body,
+                                         method="GET" if body is None else "PUT")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as answer:
+            return answer.read().decode()
+
+    def stop(self):
+        """Ends it."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def sink(settings, *arguments):
+    """A sink for as long as the block takes."""
+    one = Sink(settings, *arguments)
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+@contextlib.contextmanager
+def gateway(settings, url, **change):
+    """A gateway with an empty spool on the measured disk, for as long as the block takes."""
+    with settings.folder() as folder:
+        one = Gateway(configuration(url, folder, **change), folder)
+        try:
+            yield one
+        finally:
+            one.kill()
+
+
+def load(settings, weir, *arguments, seconds=None, may_fail=False):
+    """Runs weir-load to its end: its result, a dict."""
+    command = [settings.binary("weir-load"), "--json", *arguments,
+               "--duration", f"{seconds or settings.window}s", f"http://127.0.0.1:{weir.port}/"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600,
+                          env=program.environment(WEIR_ACCESS_KEY=program.KEY))
+    if done.returncode not in ((0, 1) if may_fail else (0,)):
+        raise Broken(f"{' '.join(command)}: {done.returncode}: {done.stderr[-600:]}")
+    return json.loads(done.stdout)
+
+
+def window(settings, weir, *arguments, seconds=None):
+    """One load, from idle to idle: what it took of the gateway, a dict of differences."""
+    weir.drained()
+    first = weir.counters()
+    before = weir.counters()
+    told = load(settings, weir, *arguments, seconds=seconds)
+    weir.drained()
+    after = weir.counters()
+    used = {name: after[name] - before[name] for name in after}
+    used["allocations"] -= before["allocations"] - first["allocations"]
+    used["load"] = told
+    if used["ended"] == 0:
+        raise Broken("no point arrived")
+    return used
+
+
+def bodies(settings, folder, form, count=8, points=POINTS, world=WORLD):
+    """Bodies of the same world as weir-load's, as files: the paths."""
+    os.makedirs(folder, exist_ok=True)
+    names = {"otlp10": "1.0", "otlp07": "0.7", "json": "json"}
+    command = [settings.binary("weir-bench"), "bodies", "--out", folder, "--count", str(count),
+               "--points", str(points), "--format", names[form], "--gzip", "6", *world]
+    run(command)
+    return sorted(glob.glob(os.path.join(folder, "*")))
+
+
+def limit(settings, body_files, batch_files=(), seconds=0.4):
+    """What libdeflate alone needs: weir-bench's answer, a dict."""
+    command = [settings.binary("weir-bench"), "limit", "--seconds", str(seconds), "--level", "1",
+               "--bodies", *body_files]
+    if batch_files:
+        command += ["--batches", *batch_files]
+    return json.loads(run(command))
+
+
+def run(command, **how):
+    """A program's standard output; Broken when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **how)
+    if done.returncode != 0:
+        raise Broken(f"{' '.join(map(str, command[:6]))}: {done.returncode}: {done.stderr[-400:]}")
+    return done.stdout
+
+
+def percentile(values, share):
+    """The value that `share` of all do not pass."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def syncs(settings, size, seconds):
+    """Times of writing `size` bytes and one fdatasync each, into a file that was filled before, as
+    the spool's segments are: a list of seconds."""
+    with settings.folder() as folder:
+        path = os.path.join(folder, "file")
+        room = max(64 * MIB, 2 * size)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            for at in range(0, room, MIB):
+                os.pwrite(descriptor, bytes(MIB), at)
+            os.fsync(descriptor)
+            data, times, at = os.urandom(size), [], 0
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                at = 0 if at + size > room else at
+                begun = time.perf_counter()
+                os.pwrite(descriptor, data, at)
+                os.fdatasync(descriptor)
+                times.append(time.perf_counter() - begun)
+                at += size
+            return times
+        finally:
+            os.close(descriptor)
+
+
+class ProbeHandler(http.server.BaseHTTPRequestHandler):
+    """One connection of the exporter."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        """Silence."""
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        """Notes when each probe came; decodes nothing, so that Python keeps up."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        now = time.monotonic()
+        for found in re.findall(rb"probe-\d{6}", body):
+            self.server.seen.setdefault(found.decode(), now)
+        self.server.bytes += len(body)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class ProbeSink:
+    """A backend that looks for probes and for nothing else; the gateway sends uncompressed."""
+
+    def __init__(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ProbeHandler)
+        self.server.daemon_threads, self.server.seen, self.server.bytes = True, {}, 0
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        """Stops listening."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def middle(values):
+    """Median, and how far the extremes are apart as a share of it."""
+    median = statistics.median(values)
+    return median, (max(values) - min(values)) / median if median else 0.0
