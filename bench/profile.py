@@ -49,18 +49,35 @@ def callgrind(path, case, points, top):
     return 0
 
 
-def report(data, title, top, *sort):
-    """Prints one of perf's tables, without what perf says around it."""
+def samples(data):
+    """(share, thread, library, function) of each line of perf's report. A library without symbols
+    (Debian's libdeflate) is one function."""
     done = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children",
-                           "--percent-limit", "0.2", *sort], capture_output=True, text=True,
-                          check=False)
-    lines = [line.rstrip() for line in done.stdout.splitlines()
-             if line.strip() and not line.startswith("#")]
-    if done.returncode != 0 or not lines:
+                           "--sort", "comm,dso,symbol", "-F", "overhead,comm,dso,symbol",
+                           "-t", ";"], capture_output=True, text=True, check=False)
+    found = []
+    for line in done.stdout.splitlines():
+        parts = [part.strip() for part in line.split(";")]
+        if len(parts) < 4 or not re.fullmatch(r"[\d.]+%", parts[0]):
+            continue
+        library = parts[2].replace("[kernel.kallsyms]", "kernel")
+        function = re.sub(r"^\[.\] ", "", parts[3])
+        found.append((float(parts[0][:-1]), parts[1], library,
+                      library if function.startswith("0x") else function))
+    if not found:
         print(done.stderr[-600:], file=sys.stderr)
         raise SystemExit("bench/profile.sh: perf report shows nothing")
+    return found
+
+
+def table(title, found, top):
+    """Prints shares added up by their name: pairs of (name, share)."""
+    shares = {}
+    for name, share in found:
+        shares[name] = shares.get(name, 0) + share
     print(f"\n{title}")
-    print("\n".join(lines[:top]))
+    for name, share in sorted(shares.items(), key=lambda item: -item[1])[:top]:
+        print(f"{share:7.2f}%  {name}")
 
 
 def live(build, seconds, top):
@@ -91,9 +108,11 @@ def live(build, seconds, top):
         points = max(after["ended"] - before["ended"], 1)
         print(f"{points:.0f} points, {(after['cpu'] - before['cpu']) * 1e9 / points:.0f} ns of the "
               "gateway's CPU time a point")
-        report(data, "by thread", top, "--sort", "comm")
-        report(data, "by symbol", top, "--sort", "symbol,dso")
-        report(data, "by thread and symbol", top, "--sort", "comm,symbol")
+        found = samples(data)
+        table("by thread", [(one[1], one[0]) for one in found], top)
+        table("by program or library", [(one[2], one[0]) for one in found], top)
+        table("by function", [(f"{one[3]:40} {one[2]}", one[0]) for one in found], top)
+        table("by thread and function", [(f"{one[1]:15} {one[3]}", one[0]) for one in found], top)
     return 0
 
 
