@@ -5,7 +5,7 @@
  *
  *   number ─► minute, position ─► stream, place in the stream
  *          ─► turn (up to 500 of one resource) ─► resource, place among the resource's own
- *          ─► shuffled among 512: one of the resource's series, 0 .. its count
+ *          ─► shuffled among 128: one of the resource's series, 0 .. its count
  *          ─► namespace, which of its series there ─► entity, metric
  *          ─► id: (resource, entity) as 64 mixed bits in hexadecimal
  *

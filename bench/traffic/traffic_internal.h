@@ -8,7 +8,7 @@
 #define WEIR_TRAFFIC_MINUTE_MS  60000
 #define WEIR_TRAFFIC_MINUTE_MAX (UINT64_C(1) << 26) /* minutes of a world: 127 years */
 #define WEIR_TRAFFIC_TURN_MAX   500
-#define WEIR_TRAFFIC_WINDOW     512 /* series of a resource that are shuffled together */
+#define WEIR_TRAFFIC_WINDOW     128 /* series of a resource that are shuffled together */
 
 enum { WEIR_TRAFFIC_SLOTS = 4096, WEIR_TRAFFIC_NAME_SIZE = 24, WEIR_TRAFFIC_ROUNDS = 3 };
 

@@ -7,7 +7,8 @@
  *   series hash ─► what the entity is like: busy or idle, how many samples a minute, how precise
  *   moment hash ─► where this minute's values lie within that
  *
- * An idle entity is idle in every minute, so zeros come in long runs, which is what compression and
+ * In captured streams 0.35 to 0.75 of all points are zero, 0.8 have one value throughout, 0.8 are
+ * whole numbers; so here (0.41, 0.88, 0.81). An idle entity is idle in every minute, so zeros come in long runs, which is what compression and
  * a decoder see in real streams.
  *
  *   I1  minimum <= percentiles <= maximum, count >= 1
@@ -33,10 +34,10 @@ static struct measure same(uint64_t count, int64_t value)
 /* Events: each a sample of 1. */
 static struct measure events(uint64_t series, uint64_t moment)
 {
-    if (series % 4 == 0) {
-        return same(1 + series / 4 % 5, 0);
+    if (series % 2 == 0) {
+        return same(1 + series / 2 % 5, 0);
     }
-    return same(1 + moment % (UINT64_C(1) << (series >> 8) % 15), 1);
+    return same(1 + moment % (UINT64_C(1) << (series >> 8) % 13), 1);
 }
 
 static struct measure quiet(uint64_t series, uint64_t moment)
@@ -58,28 +59,43 @@ static struct measure between(uint64_t count, int64_t low, int64_t high, int64_t
 
 static struct measure gauge(uint64_t series, uint64_t moment)
 {
-    int64_t low = (int64_t)(series % 5000 + moment % 50);
-    return between(1 + series / 5000 % 12, low, low + (int64_t)(moment / 50 % 200), 1);
+    uint64_t count = 1 + series / 10 % 5;
+    if (series % 10 < 4) {
+        return same(count, 0);
+    }
+    int64_t low = (int64_t)((series >> 16) % 5000 + moment % 50);
+    if (series % 10 < 8) {
+        return same(count, low);
+    }
+    return between(count, low, low + (int64_t)(moment / 50 % 200), 1);
 }
 
 static struct measure bytes(uint64_t series, uint64_t moment)
 {
-    if (series % 5 == 0) {
-        return same(1 + series / 5 % 5, 0);
+    uint64_t count = 1 + (series >> 32) % 5;
+    if (series % 10 < 4) {
+        return same(count, 0);
     }
-    uint64_t around = UINT64_C(1) << (6 + series / 5 % 30);
+    uint64_t around = UINT64_C(1) << (6 + series / 10 % 30);
     int64_t low = (int64_t)(around + moment % around);
-    return between(1 + (series >> 32) % 5, low, low + (int64_t)((moment >> 32) % around), 1);
+    if (series % 10 < 8) {
+        return same(count, low);
+    }
+    return between(count, low, low + (int64_t)((moment >> 32) % around), 1);
 }
 
 static struct measure percent(uint64_t series, uint64_t moment)
 {
-    static const int64_t scales[] = {10000000000000, 10000000000, 10000, 10};
-    int64_t scale = scales[series % 4];
-    int64_t low = (int64_t)(series / 4 % (uint64_t)(90 * scale));
+    static const int64_t scales[] = {
+        0, 1, 1, 10, 10000, 10000000000, 10000000000000, 10000000000000};
+    int64_t scale = scales[series % 8];
+    if (scale == 0) {
+        return same(1 + series / 8 % 5, 0);
+    }
+    int64_t low = (int64_t)(series / 8 % (uint64_t)(90 * scale));
     low += (int64_t)(moment % (uint64_t)(5 * scale));
     int64_t high = low + (int64_t)((moment >> 20) % (uint64_t)(5 * scale));
-    return between(series >> 63 != 0 ? 5 : 1, low, high, scale);
+    return between(series >> 61 == 0 ? 5 : 1, low, high, scale);
 }
 
 static struct measure latency(uint64_t series, uint64_t moment)
