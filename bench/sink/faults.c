@@ -90,7 +90,8 @@ static uint64_t take_number(struct reader *reader, uint64_t most)
 /* "12.5" after which '%' must stand. */
 static double take_percent(struct reader *reader)
 {
-    double percent = (double)take_number(reader, 100);
+    const char *start = reader->at;
+    double percent = (double)take_number(reader, 1000000);
     double place = 0.1;
     if (take(reader, ".")) {
         if (!is_digit(*reader->at)) {
@@ -103,6 +104,10 @@ static double take_percent(struct reader *reader)
     }
     if (!take(reader, "%")) {
         fail(reader, "expected '%'");
+    }
+    if (reader->error == NULL && percent > 100) {
+        reader->at = start;
+        fail(reader, "a percentage is at most 100");
     }
     return percent;
 }

@@ -197,7 +197,7 @@ static void take_batch(struct loop *loop, h2o_req_t *request)
     weir_sink_worker_end(loop->worker, give_reply(request, &reply));
 }
 
-/* -- requests ------------------------------------------------------------------------------------- */
+/* -- requests --------------------------------------------------------------------------------- */
 
 static int on_request(h2o_handler_t *self, h2o_req_t *request)
 {
