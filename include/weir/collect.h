@@ -44,8 +44,8 @@ struct weir_collect_mark {
  * arena is full. */
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
-/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy. A
- * resource is known by its head alone: what the first one gave as account and region stays. */
+/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy.
+ * A resource is known by its head alone: what the first one gave as account and region stays. */
 const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
                                                   struct weir_bytes head, struct weir_bytes account,
                                                   struct weir_bytes region);
@@ -54,8 +54,8 @@ const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
                                             struct weir_bytes head);
 const struct weir_metric *weir_collect_metric(struct weir_collect *collect, struct weir_metric key);
 
-/* One data point of `metric` (this collector's) in the namespace `name`, its content at `data` in the arena; `time_ns`
- * is its time. */
+/* One data point of `metric` (this collector's) in the namespace `name`, its content at `data` in
+ * the arena; `time_ns` is its time. */
 void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
                         struct weir_bytes name, struct weir_bytes data, int64_t time_ns);
 

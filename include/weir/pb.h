@@ -41,7 +41,13 @@ bool weir_pb_next(struct weir_cursor *cursor, struct weir_pb_field *ret);
 uint64_t weir_pb_varint(struct weir_cursor *cursor);
 
 /* The bits of a fixed64 field as a double. */
-double weir_pb_double(uint64_t bits);
+static inline double weir_pb_double(uint64_t bits)
+{
+    double value;
+    _Static_assert(sizeof(value) == sizeof(bits), "a double is 64 bits");
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
 
 /* Whether `message` is one well-formed AnyValue / one KeyValue (opentelemetry/proto/common/v1):
  * known fields have their wire type, strings are UTF-8, unknown fields are allowed; at most

@@ -118,14 +118,6 @@ bool weir_pb_next(struct weir_cursor *cursor, struct weir_pb_field *ret)
     return true;
 }
 
-double weir_pb_double(uint64_t bits)
-{
-    double value;
-    _Static_assert(sizeof(value) == sizeof(bits), "a double is 64 bits");
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
 /*
  * Recursion, against the rule, because the format nests and each level goes through two kinds of
  * list: every way round passes through weir_pb_any_value_valid with one level less, so the stack is

@@ -55,7 +55,7 @@ static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
     while (parts.points.size > 0) {
         struct weir_bytes data;
         struct weir_otlp_point point;
-        if (!weir_otlp_aws_next(&parts.points, &data)) {
+        if (!weir_otlp_aws_next(&parts.points, 0x0A, &data)) {
             return false;
         }
         if (weir_otlp_aws_point(data, &point)) {
@@ -69,48 +69,51 @@ static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
 }
 
 /* Takes the fields before the first child, checked, as the head. */
-static bool take_head(struct weir_cursor *cursor, enum weir_otlp_shape shape,
+static bool take_head(struct weir_bytes *rest, enum weir_otlp_shape shape,
                       struct weir_bytes *ret_head)
 {
-    const uint8_t *start = cursor->position;
-    struct weir_cursor next = *cursor;
+    struct weir_cursor cursor = weir_cursor_of(*rest);
     struct weir_pb_field field;
-    while (weir_pb_next(&next, &field) && !weir_otlp_check_is_child(shape, field.number)) {
+    size_t size = 0;
+    while (weir_pb_next(&cursor, &field) && !weir_otlp_check_is_child(shape, field.number)) {
         if (!weir_otlp_check_field(shape, &field)) {
             return false;
         }
-        *cursor = next;
+        size += field.whole.size;
     }
-    size_t size = start == NULL ? 0 : (size_t)(cursor->position - start);
-    *ret_head = size == 0 ? (struct weir_bytes){NULL, 0} : weir_bytes_of(start, size);
-    return !next.failed;
+    *ret_head = size == 0 ? (struct weir_bytes){NULL, 0} : weir_bytes_of(rest->data, size);
+    *rest = weir_bytes_from(*rest, size);
+    return !cursor.failed;
 }
 
-/* Takes the next child, if that is what comes next. */
-static bool take_child(struct weir_cursor *cursor, enum weir_otlp_shape shape,
-                       struct weir_bytes *ret_child)
+/* Takes the next child, if that is what comes next; on false both are untouched. */
+static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, struct weir_bytes *ret)
 {
+    struct weir_cursor cursor = weir_cursor_of(*rest);
     struct weir_pb_field field;
-    if (!weir_pb_next(cursor, &field) || !weir_otlp_check_is_child(shape, field.number) ||
-        field.type != WEIR_PB_BYTES) {
+    if (!weir_pb_next(&cursor, &field) || field.type != WEIR_PB_BYTES ||
+        !weir_otlp_check_is_child(shape, field.number)) {
         return false;
     }
-    *ret_child = field.bytes;
+    *rest = weir_bytes_of(cursor.position, weir_cursor_left(&cursor));
+    *ret = field.bytes;
     return true;
 }
 
 static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *resource,
                        struct weir_bytes scope_metrics)
 {
-    struct weir_cursor cursor = weir_cursor_of(scope_metrics);
     struct weir_bytes head;
-    if (!take_head(&cursor, WEIR_OTLP_SCOPE_METRICS, &head)) {
+    struct weir_bytes rest = scope_metrics;
+    if (!take_head(&rest, WEIR_OTLP_SCOPE_METRICS, &head)) {
         return false;
     }
     walk->scope = weir_collect_scope(walk->collect, resource, head);
-    while (weir_cursor_left(&cursor) > 0) {
+    while (rest.size > 0) {
         struct weir_bytes metric;
-        if (!take_child(&cursor, WEIR_OTLP_SCOPE_METRICS, &metric) || !walk_metric(walk, metric)) {
+        if ((!weir_otlp_aws_next(&rest, 0x12, &metric) &&
+             !take_child(&rest, WEIR_OTLP_SCOPE_METRICS, &metric)) ||
+            !walk_metric(walk, metric)) {
             return false;
         }
     }
@@ -119,15 +122,15 @@ static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *
 
 static bool walk_resource(struct weir_otlp_walk *walk, struct weir_bytes resource_metrics)
 {
-    struct weir_cursor cursor = weir_cursor_of(resource_metrics);
     struct weir_bytes head;
-    if (!take_head(&cursor, WEIR_OTLP_RESOURCE_METRICS, &head)) {
+    struct weir_bytes rest = resource_metrics;
+    if (!take_head(&rest, WEIR_OTLP_RESOURCE_METRICS, &head)) {
         return false;
     }
     const struct weir_resource *resource = weir_otlp_plain_resource(walk, head);
-    while (weir_cursor_left(&cursor) > 0) {
+    while (rest.size > 0) {
         struct weir_bytes scope_metrics;
-        if (!take_child(&cursor, WEIR_OTLP_RESOURCE_METRICS, &scope_metrics) ||
+        if (!take_child(&rest, WEIR_OTLP_RESOURCE_METRICS, &scope_metrics) ||
             !walk_scope(walk, resource, scope_metrics)) {
             return false;
         }

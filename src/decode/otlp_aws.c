@@ -101,7 +101,7 @@ static inline bool enter(struct span *span, uint8_t tag, unsigned *wide)
     return size < 0x4000 && at[1] == (uint8_t)(size | 0x80) && at[2] == size >> 7;
 }
 
-/* Compares `size` bytes, a constant of at least 8, and goes on behind them. */
+/* Compares `size` bytes, and goes on behind them. */
 static inline bool match(struct span *span, const char *text, size_t size)
 {
     if (left(span) < size || memcmp(span->at, text, size) != 0) {
@@ -110,8 +110,6 @@ static inline bool match(struct span *span, const char *text, size_t size)
     span->at += size;
     return true;
 }
-
-#define MATCH(span, literal) match(span, literal, sizeof(literal) - 1)
 
 /* Takes a fixed64 field, where it is there. */
 static inline uint64_t fixed64(struct span *span, uint8_t tag)
@@ -145,28 +143,28 @@ static inline unsigned add_bytes(uint64_t bytes)
 #define SWEEP_MIN 16
 #define SWEEP_MAX (SWEEP_MIN * 127) /* a lane counts to 127 */
 
-/* How many of the bytes from `at` to `end` have the high bit; at least SWEEP_MIN bytes, less than
- * SWEEP_MAX. */
-static inline unsigned count_high(const uint8_t *at, const uint8_t *end)
-{
-    static const lanes numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    size_t odd = (size_t)(end - at) % SWEEP_MIN;
-    const lanes odds = (lanes){0} + (int8_t)odd;
-    lanes sum = (load_lanes(at) < 0) & (numbers < odds);
-    for (at += odd; at != end; at += SWEEP_MIN) {
-        sum += load_lanes(at) < 0; /* -1 for each */
-    }
-    sum = -sum;
-    uint64_t halves[2];
-    memcpy(halves, &sum, sizeof(halves));
-    return add_bytes(halves[0]) + add_bytes(halves[1]);
-}
-
 /* Whether I1 holds for the bytes from `at` to `end`. */
 static inline bool is_ascii_but(const uint8_t *at, const uint8_t *end, unsigned wide)
 {
+    static const lanes numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     size_t size = (size_t)(end - at);
-    return size >= SWEEP_MIN && size < SWEEP_MAX && count_high(at, end) == wide;
+    if (size < SWEEP_MIN || size >= SWEEP_MAX) {
+        return false;
+    }
+    /* the odd bytes first, so that the rest is whole steps */
+    const lanes odds = (lanes){0} + (int8_t)(size % SWEEP_MIN);
+    lanes sum = (load_lanes(at) < 0) & (numbers < odds);
+    for (at += size % SWEEP_MIN; at != end; at += SWEEP_MIN) {
+        sum += load_lanes(at) < 0; /* -1 for each */
+    }
+    uint64_t halves[2];
+    memcpy(halves, &sum, sizeof(halves));
+    if ((halves[0] | halves[1]) == 0 || wide == 0) {
+        return (halves[0] | halves[1]) == wide;
+    }
+    sum = -sum;
+    memcpy(halves, &sum, sizeof(halves));
+    return add_bytes(halves[0]) + add_bytes(halves[1]) == wide;
 }
 
 bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret)
@@ -188,90 +186,144 @@ bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric 
     return true;
 }
 
-bool weir_otlp_aws_next(struct weir_bytes *points, struct weir_bytes *ret_data)
+bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret)
 {
-    struct span span = span_of(*points);
-    struct span data;
+    struct span span = span_of(*rest);
+    struct span content;
     unsigned wide = 0;
-    if (!take(&span, 0x0A, &data, &wide)) {
+    if (!take(&span, tag, &content, &wide)) {
         return false;
     }
-    *points = view(&span);
-    *ret_data = view(&data);
+    *rest = view(&span);
+    *ret = view(&content);
     return true;
 }
 
-/* One quantile: nothing, a value, a quantile, or both. */
-static inline bool take_quantile(struct span *span, struct weir_cwpoint_quantile *ret)
+/* Skips quantiles, each of them nothing, a quantile, a value, or both. */
+static inline bool skip_quantiles(struct span *span)
 {
-    size_t size = span->at[1];
-    if (size > 18 || left(span) < 2 + size) {
-        return false;
-    }
-    struct span inside = {span->at + 2, span->at + 2 + size};
-    ret->quantile = weir_pb_double(fixed64(&inside, 0x09));
-    ret->value = weir_pb_double(fixed64(&inside, 0x11));
-    span->at = inside.end;
-    return inside.at == inside.end;
-}
-
-/* The string attribute that follows its name: {12 {0a text}} to the end of `attribute`. */
-static inline bool take_value(struct span *attribute, struct weir_bytes *ret, unsigned *wide)
-{
-    if (!enter(attribute, 0x12, wide) || !enter(attribute, 0x0A, wide)) {
-        return false;
-    }
-    *ret = view(attribute);
-    return true;
-}
-
-/* The list of dimensions, to the end of the point. */
-static inline bool match_dimensions(struct span *span, unsigned *wide)
-{
-    if (!enter(span, 0x3A, wide) ||
-        !MATCH(span, "\x0A\x0A"
-                     "Dimensions") ||
-        !enter(span, 0x12, wide) || !enter(span, 0x32, wide)) {
-        return false;
-    }
-    while (left(span) > 0) {
-        struct span pair;
-        struct span key;
-        struct weir_bytes value;
-        if (!take(span, 0x0A, &pair, wide) || !take(&pair, 0x0A, &key, wide) ||
-            !take_value(&pair, &value, wide)) {
+    while (left(span) >= 2 && span->at[0] == 0x32) {
+        const uint8_t *at = span->at + 2;
+        size_t size = at[-1];
+        if (size > left(span) - 2 ||
+            !(size == 0 || (size == 9 && (at[0] == 0x09 || at[0] == 0x11)) ||
+              (size == 18 && at[0] == 0x09 && at[9] == 0x11))) {
             return false;
         }
+        span->at = at + size;
     }
     return true;
+}
+
+/*
+ * The attributes' beginnings, with a 0 for each length: of the attribute, of its value, of the
+ * value's content. Where the last is known and all take one byte, the other two follow, and the
+ * whole beginning is two words and a byte to compare.
+ */
+#define NAMESPACE   "\x3A\0\x0A\x09Namespace\x12\0\x0A\0"
+#define METRIC_NAME "\x3A\0\x0A\x0AMetricName\x12\0\x0A\0"
+#define DIMENSIONS                                                                                 \
+    "\x3A\0\x0A\x0A"                                                                               \
+    "Dimensions\x12\0\x32\0"
+
+static inline uint64_t load_word(const void *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Takes an attribute that begins so (17 or 18 bytes) and has only lengths of one byte; `span` is
+ * where it was on false. Its value's content becomes *ret. */
+static inline bool take_short(struct span *span, const char *begin, size_t size, struct span *ret)
+{
+    const uint8_t *at = span->at;
+    size_t most = left(span);
+    if (most < size) {
+        return false;
+    }
+    size_t content = at[size - 1];
+    uint64_t whole = (uint64_t)(content + size - 2) << 8;
+    uint64_t value = (uint64_t)(content + 2) << (size - 11) * 8;
+    if (content + size > 0x80 || content > most - size ||
+        load_word(at) != (load_word(begin) | whole) ||
+        load_word(at + 8) != (load_word(begin + 8) | value) || at[size - 2] != begin[size - 2]) {
+        return false;
+    }
+    span->at = at + size + content;
+    *ret = (struct span){at + size, span->at};
+    return true;
+}
+
+/* As take_short, of any lengths. */
+static inline bool take_long(struct span *span, const char *begin, size_t size, struct span *ret,
+                             unsigned *wide)
+{
+    return take(span, 0x3A, ret, wide) && match(ret, begin + 2, size - 6) &&
+           enter(ret, 0x12, wide) && enter(ret, (uint8_t)begin[size - 2], wide);
+}
+
+#define TAKE(span, begin, ret, wide)                                                               \
+    (take_short(span, begin, sizeof(begin) - 1, ret) ||                                            \
+     take_long(span, begin, sizeof(begin) - 1, ret, wide))
+
+/* One dimension, of lengths that take one byte; nothing is changed on false. */
+static inline bool skip_short_dimension(struct span *list)
+{
+    const uint8_t *at = list->at;
+    size_t most = left(list);
+    if (most < 8 || at[0] != 0x0A || at[2] != 0x0A || at[1] >= 0x80 || at[1] > most - 2 ||
+        at[1] < at[3] + 6) {
+        return false;
+    }
+    unsigned text = at[1] - 6U - at[3];
+    uint32_t between;
+    memcpy(&between, at + 4 + at[3], sizeof(between));
+    if (between != (0x12 | (text + 2) << 8 | 0x0A << 16 | text << 24)) {
+        return false;
+    }
+    list->at = at + 2 + at[1];
+    return true;
+}
+
+static inline bool skip_dimension(struct span *list, unsigned *wide)
+{
+    struct span pair;
+    struct span key;
+    return skip_short_dimension(list) ||
+           (take(list, 0x0A, &pair, wide) && take(&pair, 0x0A, &key, wide) &&
+            enter(&pair, 0x12, wide) && enter(&pair, 0x0A, wide));
 }
 
 bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret)
 {
     struct span span = span_of(data);
-    struct weir_otlp_point point = {.data = data};
-    unsigned wide = 0;
     (void)fixed64(&span, 0x11);
     uint64_t time_ns = fixed64(&span, 0x19);
     (void)fixed64(&span, 0x21);
     (void)fixed64(&span, 0x29);
-    while (left(&span) >= 2 && span.at[0] == 0x32) {
-        struct weir_cwpoint_quantile quantile;
-        if (!take_quantile(&span, &quantile)) {
+    if (!skip_quantiles(&span)) {
+        return false;
+    }
+    const uint8_t *attributes = span.at;
+    struct span name;
+    struct span metric_name;
+    struct span list;
+    unsigned wide = 0;
+    if (!TAKE(&span, NAMESPACE, &name, &wide) || !TAKE(&span, METRIC_NAME, &metric_name, &wide) ||
+        !TAKE(&span, DIMENSIONS, &list, &wide) || left(&span) > 0) {
+        return false;
+    }
+    while (left(&list) > 0) {
+        if (!skip_dimension(&list, &wide)) {
             return false;
         }
     }
-    const uint8_t *attributes = span.at;
-    struct span attribute;
-    struct weir_bytes metric_name;
-    if (!take(&span, 0x3A, &attribute, &wide) || !MATCH(&attribute, "\x0A\x09Namespace") ||
-        !take_value(&attribute, &point.name, &wide) || !take(&span, 0x3A, &attribute, &wide) ||
-        !MATCH(&attribute, "\x0A\x0AMetricName") || !take_value(&attribute, &metric_name, &wide) ||
-        !match_dimensions(&span, &wide) || !is_ascii_but(attributes, span.end, wide)) {
+    if (!is_ascii_but(attributes, span.end, wide)) {
         return false;
     }
-    point.time_ns = time_ns <= INT64_MAX ? (int64_t)time_ns : 0;
-    *ret = point;
+    *ret = (struct weir_otlp_point){data, view(&name), time_ns <= INT64_MAX ? (int64_t)time_ns : 0,
+                                    false};
     return true;
 }
 
@@ -304,6 +356,20 @@ static bool take_labels(struct span *span, struct weir_cwpoint *point)
         }
     }
     return is_ascii_but(start, span->at, wide);
+}
+
+/* One quantile: nothing, a value, a quantile, or both. */
+static inline bool take_quantile(struct span *span, struct weir_cwpoint_quantile *ret)
+{
+    size_t size = span->at[1];
+    if (size > 18 || left(span) < 2 + size) {
+        return false;
+    }
+    struct span inside = {span->at + 2, span->at + 2 + size};
+    ret->quantile = weir_pb_double(fixed64(&inside, 0x09));
+    ret->value = weir_pb_double(fixed64(&inside, 0x11));
+    span->at = inside.end;
+    return inside.at == inside.end;
 }
 
 bool weir_otlp_aws_labels(struct weir_bytes data, struct weir_cwpoint *ret)

@@ -18,8 +18,9 @@ struct weir_otlp_aws_metric {
 /* 1 name, 3 unit, 11 Summary, each once. *ret is untouched on false. */
 bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret);
 
-/* Takes the first data point off a Summary's content. On false both are untouched. */
-bool weir_otlp_aws_next(struct weir_bytes *points, struct weir_bytes *ret_data);
+/* Takes a length-delimited field of this tag off the front of a message. On false both are
+ * untouched. */
+bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret);
 
 /* A 1.0 data point: its times, count, sum, quantiles, and the three attributes. */
 bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret);
