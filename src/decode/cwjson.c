@@ -78,9 +78,9 @@ static struct weir_cwjson_cache *open_cache(struct weir_collect *collect)
 
 static bool stream_is(const struct stream *stream, const struct weir_cwjson_line *line)
 {
-    return weir_bytes_eq(stream->stream, line->stream) &&
-           weir_bytes_eq(stream->account, line->account) &&
-           weir_bytes_eq(stream->region, line->region);
+    return weir_bytes_eq(stream->account, line->account) &&
+           weir_bytes_eq(stream->region, line->region) &&
+           weir_bytes_eq(stream->stream, line->stream);
 }
 
 static const struct weir_scope *build_scope(struct weir_collect *collect,

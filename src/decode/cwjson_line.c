@@ -21,10 +21,10 @@
 #include "weir/json.h"
 #include "weir/panic.h"
 
-#define DEPTH_MAX      32
-#define PERCENTILE_MAX 32 /* characters of a percentile's name */
-#define NS_PER_MS      UINT64_C(1000000)
-#define PERIOD_NS      UINT64_C(60000000000)
+#define DEPTH_MAX         32
+#define PERCENTILE_DIGITS 15 /* and its point; CloudWatch has twelve digits */
+#define NS_PER_MS         UINT64_C(1000000)
+#define PERIOD_NS         UINT64_C(60000000000)
 #define TIMESTAMP_MS_LIMIT                                                                         \
     UINT64_C(9000000000000) /* the year 2255; keeps every time in int64 nanoseconds */
 #define UINT64_LIMIT 18446744073709551616.0
@@ -315,42 +315,48 @@ bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *
     return true;
 }
 
-static size_t digits(struct weir_bytes text, size_t from)
+/* Takes digits of `text` from *at on, of at most PERCENTILE_DIGITS all in all; how many. */
+static unsigned take_digits(struct weir_bytes text, size_t *at, uint64_t *number)
 {
-    size_t at = from;
-    while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9') {
-        at++;
+    unsigned count = 0;
+    while (*at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9' &&
+           *at <= PERCENTILE_DIGITS) {
+        *number = *number * 10 + (uint64_t)(text.data[*at] - '0');
+        (*at)++;
+        count++;
     }
-    return at - from;
+    return count;
 }
 
-/* "p9.5": the digits with the point moved two places make "0.095", read as any number is. Dividing
- * by 100 would round a second time and give 0.09500000000000001. */
+/* "p9.5" is 95 / 1000: both are doubles without rounding, so that one division rounds once. To
+ * divide 9.5 by 100 would round a second time and give 0.09500000000000001. */
 bool weir_cwjson_quantile(struct weir_bytes statistic, double *ret)
 {
-    uint8_t text[PERCENTILE_MAX + 4] = {'0', '.', '0', '0'};
-    if (statistic.size < 2 || statistic.size > PERCENTILE_MAX || statistic.data[0] != 'p') {
+    uint64_t number = 0;
+    double scale = 100.0;
+    size_t at = 1;
+    if (statistic.size < 2 || statistic.data[0] != 'p') {
         return false;
     }
-    size_t whole = digits(statistic, 1);
-    size_t fraction = 0;
+    unsigned whole = take_digits(statistic, &at, &number);
     if (whole == 0 || whole > 2) {
         return false;
     }
-    memcpy(text + 4 - whole, statistic.data + 1, whole);
-    if (1 + whole < statistic.size) {
-        fraction = digits(statistic, 2 + whole);
-        if (statistic.data[1 + whole] != '.' || fraction == 0 ||
-            2 + whole + fraction != statistic.size) {
+    if (at < statistic.size) {
+        if (statistic.data[at++] != '.') {
             return false;
         }
-        memcpy(text + 4, statistic.data + 2 + whole, fraction);
+        unsigned fraction = take_digits(statistic, &at, &number);
+        if (fraction == 0 || at != statistic.size) {
+            return false;
+        }
+        for (unsigned i = 0; i < fraction; i++) {
+            scale *= 10.0;
+        }
     }
-    double quantile = 0.0;
-    if (weir_json_parse_double(weir_bytes_of(text, 4 + fraction), &quantile) != WEIR_OK ||
-        !(quantile > 0.0 && quantile < 1.0)) {
+    if (number == 0) {
         return false;
     }
-    *ret = quantile;
+    *ret = (double)number / scale;
     return true;
 }

@@ -113,9 +113,14 @@ static inline const uint8_t *take_timestamp(const uint8_t *at, const uint8_t *en
     return at + TIMESTAMP_DIGITS;
 }
 
-/* A number that JSON's reader does not refuse. */
+/* A number that JSON's reader does not refuse. Every other one is nothing at all. */
 static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, double *ret)
 {
+    const uint8_t *zero = take(at, end, WEIR_BYTES("0.0"));
+    if (zero != NULL && zero < end && (*zero == ',' || *zero == '}')) {
+        *ret = 0.0;
+        return zero;
+    }
     const uint8_t *after = weir_json_take_double(at, end, ret);
     return after != NULL && after - at <= WEIR_JSON_NUMBER_MAX && !isinf(*ret) ? after : NULL;
 }

@@ -8,7 +8,7 @@
  * it.
  */
 #include "../../../src/decode/cwjson_line.h"
-#include "guard.h"
+#include "../../support/guard.h"
 
 static inline void twins_same_text(struct weir_bytes a, struct weir_bytes b)
 {
