@@ -17,7 +17,8 @@ static const char help[] =
     "      --json           one JSON document instead of a table\n"
     "      --seconds S      for each case (0.5)\n"
     "      --once[=N]       each case once (N times) after a warm-up: for callgrind\n"
-    "      --smoke          each case once with a small body: does it all run?\n"
+    "      --smoke          each case once with a small body: does it all run, and does nothing\n"
+    "                       allocate when it is warm?\n"
     "      --directory DIR  where the commit case writes (/var/tmp)\n"
     "\n"
     "What the bodies are like:\n"
@@ -83,6 +84,10 @@ static enum weir_status run_case(const struct weir_options *options,
         weir_report_case(report, of, &job, &result);
     }
     of->close(&job);
+    if (status == WEIR_OK && options->smoke && result.allocations > 0) {
+        (void)fprintf(stderr, "weir-bench: %s allocates although it is warm\n", of->name);
+        return WEIR_ELIMIT;
+    }
     return status;
 }
 

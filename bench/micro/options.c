@@ -140,6 +140,7 @@ static struct weir_options_list list_from(struct reading *reading, int from)
 
 static void make_small(struct weir_options *options)
 {
+    options->smoke = true;
     options->harness.iterations = 1;
     options->context.options.points = SMOKE_POINTS;
     options->context.options.per_record = SMOKE_PER_RECORD;

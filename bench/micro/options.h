@@ -21,6 +21,7 @@ struct weir_options_list {
 struct weir_options {
     enum weir_options_command command;
     bool json;
+    bool smoke; /* each case once, and a warm one that allocates fails */
     struct weir_harness_options harness;
     struct weir_cases_context context;
     struct weir_options_list cases;           /* none: all */

@@ -205,6 +205,17 @@ static void once_alone_takes_no_case_for_its_number(void **state)
     assert_int_equal(options.cases.count, 1);
 }
 
+static void smoke_is_one_small_body(void **state)
+{
+    (void)state;
+    struct weir_options options;
+    const char *mistake = NULL;
+    assert_int_equal(parse(&options, &mistake, "--smoke", NULL), WEIR_OK);
+    assert_true(options.smoke);
+    assert_int_equal(options.harness.iterations, 1);
+    assert_true(options.context.options.points < weir_input_defaults().points);
+}
+
 static void limit_takes_two_lists_of_files(void **state)
 {
     (void)state;
@@ -302,6 +313,7 @@ int main(void)
         cmocka_unit_test(options_have_defaults),
         cmocka_unit_test(options_are_read_in_both_spellings),
         cmocka_unit_test(once_alone_takes_no_case_for_its_number),
+        cmocka_unit_test(smoke_is_one_small_body),
         cmocka_unit_test(limit_takes_two_lists_of_files),
         cmocka_unit_test(what_is_no_option_is_named),
         cmocka_unit_test(numbers_out_of_their_bounds_are_refused),
