@@ -43,6 +43,20 @@ static bool walk_labels(struct weir_otlp_walk *walk, const struct weir_metric *m
     return true;
 }
 
+/* Takes the next child, if that is what comes next; on false both are untouched. */
+static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, struct weir_bytes *ret)
+{
+    struct weir_cursor cursor = weir_cursor_of(*rest);
+    struct weir_pb_field field;
+    if (!weir_pb_next(&cursor, &field) || field.type != WEIR_PB_BYTES ||
+        !weir_otlp_check_is_child(shape, field.number)) {
+        return false;
+    }
+    *rest = weir_bytes_of(cursor.position, weir_cursor_left(&cursor));
+    *ret = field.bytes;
+    return true;
+}
+
 static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
 {
     struct weir_otlp_aws_metric parts;
@@ -55,7 +69,8 @@ static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
     while (parts.points.size > 0) {
         struct weir_bytes data;
         struct weir_otlp_point point;
-        if (!weir_otlp_aws_next(&parts.points, 0x0A, &data)) {
+        if (!weir_otlp_aws_next(&parts.points, 0x0A, &data) &&
+            !take_child(&parts.points, WEIR_OTLP_DATA_PLAIN, &data)) {
             return false;
         }
         if (weir_otlp_aws_point(data, &point)) {
@@ -84,20 +99,6 @@ static bool take_head(struct weir_bytes *rest, enum weir_otlp_shape shape,
     *ret_head = size == 0 ? (struct weir_bytes){NULL, 0} : weir_bytes_of(rest->data, size);
     *rest = weir_bytes_from(*rest, size);
     return !cursor.failed;
-}
-
-/* Takes the next child, if that is what comes next; on false both are untouched. */
-static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, struct weir_bytes *ret)
-{
-    struct weir_cursor cursor = weir_cursor_of(*rest);
-    struct weir_pb_field field;
-    if (!weir_pb_next(&cursor, &field) || field.type != WEIR_PB_BYTES ||
-        !weir_otlp_check_is_child(shape, field.number)) {
-        return false;
-    }
-    *rest = weir_bytes_of(cursor.position, weir_cursor_left(&cursor));
-    *ret = field.bytes;
-    return true;
 }
 
 static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *resource,

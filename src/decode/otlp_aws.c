@@ -186,19 +186,6 @@ bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric 
     return true;
 }
 
-bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret)
-{
-    struct span span = span_of(*rest);
-    struct span content;
-    unsigned wide = 0;
-    if (!take(&span, tag, &content, &wide)) {
-        return false;
-    }
-    *rest = view(&span);
-    *ret = view(&content);
-    return true;
-}
-
 /* Skips quantiles, each of them nothing, a quantile, a value, or both. */
 static inline bool skip_quantiles(struct span *span)
 {

@@ -19,8 +19,26 @@ struct weir_otlp_aws_metric {
 bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret);
 
 /* Takes a length-delimited field of this tag off the front of a message. On false both are
- * untouched. */
-bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret);
+ * untouched; a length of three bytes is one reason. */
+static inline bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret)
+{
+    const uint8_t *at = rest->data;
+    size_t begin = 2;
+    if (rest->size < 3 || at[0] != tag) {
+        return false;
+    }
+    size_t size = at[1];
+    if (size >= 0x80) {
+        size = (size & 0x7F) | (size_t)at[2] << 7;
+        begin = 3;
+    }
+    if (size > rest->size - begin || (begin == 3 && at[2] >= 0x80)) {
+        return false;
+    }
+    *ret = weir_bytes_of(at + begin, size);
+    *rest = weir_bytes_of(at + begin + size, rest->size - begin - size);
+    return true;
+}
 
 /* A 1.0 data point: its times, count, sum, quantiles, and the three attributes. */
 bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret);
