@@ -42,6 +42,8 @@ enum {
     CONNECTIONS_MAX = 1024, /* a thread */
     REQUEST_TIMEOUT_MS = 600000,
     NEVER_MS = 86400000,
+    IDLE_MS = 3600000,
+    LOOK_MS = 20, /* at those whose answers are late */
     STOP_TURNS_MAX = 50,
     STOP_TURN_MS = 20
 };
@@ -154,15 +156,17 @@ static bool postpone(struct loop *loop, h2o_req_t *request, const struct weir_si
     return true;
 }
 
-/* Answers what is due (all of it at the end), and gives the milliseconds until the next is. */
+/* Answers what is due, or waited for by nobody any more (all of it at the end), and gives the
+ * milliseconds until it should be looked at again. A sender that has gone is noticed soon, so that
+ * a verdict asked for meanwhile knows that what came again did so for a reason. */
 static int32_t answer_lates(struct loop *loop)
 {
     int64_t now_ns = weir_clock_mono_ns();
-    int64_t next_ns = now_ns + 3600 * WEIR_NS_PER_S;
+    int64_t next_ns = now_ns + (loop->lates == NULL ? IDLE_MS : LOOK_MS) * WEIR_NS_PER_MS;
     struct late **link = &loop->lates;
     while (*link != NULL) {
         struct late *late = *link;
-        if (late->due_ns > now_ns && !loop->stopping) {
+        if (late->due_ns > now_ns && !loop->stopping && !is_deserted(late->request)) {
             next_ns = late->due_ns < next_ns ? late->due_ns : next_ns;
             link = &late->next;
             continue;
