@@ -32,7 +32,7 @@ struct weir_harness_options {
     uint32_t iterations; /* 0: as many as fit; else exactly so many, after a warm-up */
 };
 
-enum { WEIR_HARNESS_ROUNDS_MAX = 4096, WEIR_HARNESS_ROUNDS_MIN = 5 };
+enum { WEIR_HARNESS_ROUNDS_MAX = 4096, WEIR_HARNESS_ROUNDS_MIN = 9 };
 
 struct weir_harness_times {
     uint32_t rounds;
