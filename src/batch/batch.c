@@ -32,7 +32,6 @@
  */
 #include "batch_internal.h"
 #include "weir/panic.h"
-#include "weir/pbw.h"
 
 enum { LEVELS = WEIR_BATCH_LEVELS };
 
@@ -46,20 +45,6 @@ struct path {
     struct weir_batch_node wanted[LEVELS]; /* ... but it would be this */
     size_t growth[LEVELS];                 /* of `children` by the span in hand */
 };
-
-size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children)
-{
-    if (node->level != WEIR_BATCH_METRIC) {
-        return node->head.size + children;
-    }
-    return node->head.size + weir_pbw_bytes_size(node->field, node->data_head.size + children);
-}
-
-size_t weir_batch_node_size(const struct weir_batch_node *node, size_t children)
-{
-    uint32_t field = node->level == WEIR_BATCH_RESOURCE ? 1 : 2;
-    return weir_pbw_bytes_size(field, weir_batch_node_content(node, children));
-}
 
 void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
                      struct weir_arena_budget budget)
@@ -194,7 +179,9 @@ static enum weir_status add_span(struct weir_batch *batch, struct path *path,
     if (!fits(&batch->buffer, bytes, batch->point_count + span.count)) {
         return WEIR_EFULL;
     }
-    WEIR_TRY(weir_batch_make_room(batch));
+    if (!weir_batch_has_room(batch)) {
+        WEIR_TRY(weir_batch_make_room(batch));
+    }
     for (uint32_t level = 0; level < LEVELS; level++) {
         if (path->nodes[level] == WEIR_BATCH_NONE) {
             create_node(batch, path, level);
@@ -228,33 +215,43 @@ static struct weir_batch_span span_of(const struct weir_point *points, uint32_t 
     return span;
 }
 
-/* Adds of a span as many points as fit: all, or half of them as long as that is too many, and then
- * of the rest. So it ends with the one point that does not fit. */
-static enum weir_status add_most(struct weir_batch *batch, struct path *path,
+/* Adds of a span that does not fit as many points as do: half of them as long as that is too many,
+ * and then of the rest. So it ends with the one point that does not fit. */
+static enum weir_status add_part(struct weir_batch *batch, struct path *path,
                                  struct weir_batch_span span, int64_t now_ns,
                                  struct weir_batch_span *ret_added)
 {
     struct weir_batch_span added = {.points = span.points};
     uint32_t all = span.count;
-    enum weir_status status = WEIR_OK;
-    find_path(batch, path, span.points->metric);
-    while (added.count < all) {
+    enum weir_status status = WEIR_EFULL;
+    while (status == WEIR_OK || span.count > 1) {
+        span.count = status == WEIR_OK ? all - added.count : span.count / 2;
+        span.bytes = encoded_bytes(span.points, span.count);
         status = add_span(batch, path, span, now_ns);
-        if (status != WEIR_OK && span.count == 1) {
-            break;
-        }
         if (status == WEIR_OK) {
             added.count += span.count;
             added.bytes += span.bytes;
             span.points += span.count;
-            span.count = all - added.count;
-        } else {
-            span.count /= 2;
         }
-        span.bytes = encoded_bytes(span.points, span.count);
     }
     *ret_added = added;
     return status;
+}
+
+/* All of a span, or as much of it as fits. */
+static enum weir_status add_most(struct weir_batch *batch, struct path *path,
+                                 struct weir_batch_span span, int64_t now_ns,
+                                 struct weir_batch_span *ret_added)
+{
+    find_path(batch, path, span.points->metric);
+    enum weir_status status = add_span(batch, path, span, now_ns);
+    *ret_added = span;
+    if (status == WEIR_OK) {
+        return WEIR_OK;
+    }
+    ret_added->count = 0;
+    ret_added->bytes = 0;
+    return span.count == 1 ? status : add_part(batch, path, span, now_ns, ret_added);
 }
 
 /* -- runs ---------------------------------------------------------------------------------- */
@@ -325,8 +322,11 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
                           uint32_t index)
 {
     struct weir_batch_ref ref = batch->refs[index];
+    if (!weir_arena_is_sparse(ref.arena)) {
+        return 0;
+    }
     size_t size = viewed_bytes(batch, &ref);
-    if (!weir_arena_is_sparse(ref.arena) || size > weir_arena_size(ref.arena) / 2) {
+    if (size > weir_arena_size(ref.arena) / 2) {
         return 0;
     }
     uint8_t *to = alloc_copy(batch, options, size);

@@ -3,6 +3,7 @@
 #define WEIR_BATCH_BATCH_INTERNAL_H
 
 #include "weir/encode.h"
+#include "weir/pbw.h"
 
 /*
  * The inside of a batch: four growing arrays, which a batch keeps when it goes back to its pool,
@@ -129,6 +130,14 @@ void weir_batch_index_done(struct weir_batch *batch);
 /* Room for one more span and all nodes it may bring, or for one more reference. WEIR_EFULL: there
  * is no memory, but the batch has points and can be closed; WEIR_ENOMEM: it has none. */
 WEIR_MUST_USE enum weir_status weir_batch_make_room(struct weir_batch *batch);
+
+/* Whether weir_batch_make_room has nothing to do. */
+static inline bool weir_batch_has_room(const struct weir_batch *batch)
+{
+    uint32_t nodes = batch->node_count + WEIR_BATCH_LEVELS;
+    return batch->span_count < batch->span_capacity && nodes <= batch->node_capacity &&
+           nodes < batch->slot_count / 2;
+}
 WEIR_MUST_USE enum weir_status weir_batch_make_ref_room(struct weir_batch *batch);
 
 /* Adds a node, which is not there yet, to the hash table; room was made. */
@@ -142,9 +151,19 @@ uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch
 
 /* Encoded content of a node, without its own tag and length, if its children took
  * `children` bytes. */
-size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children);
+static inline size_t weir_batch_node_content(const struct weir_batch_node *node, size_t children)
+{
+    if (node->level != WEIR_BATCH_METRIC) {
+        return node->head.size + children;
+    }
+    return node->head.size + weir_pbw_bytes_size(node->field, node->data_head.size + children);
+}
 
-/* The same with tag and length, as a field of its parent (of the request for a resource). */
-size_t weir_batch_node_size(const struct weir_batch_node *node, size_t children);
+/* The same with tag and length, as a field of its parent (of the request for a resource): fields 1
+ * and 2, whose tag is one byte. */
+static inline size_t weir_batch_node_size(const struct weir_batch_node *node, size_t children)
+{
+    return weir_pbw_bytes_size(1, weir_batch_node_content(node, children));
+}
 
 #endif

@@ -18,7 +18,6 @@
 #include "weir/encode.h"
 #include "batch_internal.h"
 #include "weir/panic.h"
-#include "weir/pbw.h"
 
 enum { AHEAD = 8, CACHE_LINE = 64 };
 
