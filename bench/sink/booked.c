@@ -7,7 +7,7 @@
  *   { count, again, refused, lost }        zero by the kernel's word
  *
  *   I1  no entry from `end` on was ever written
- *   I2  count >= again; both stay at 65,535 once there, as refused and lost do
+ *   I2  count >= again; all four stay at 65,535 once there
  *   I3  lost is how many arrivals of the number had their answer lost and have not been repeated
  *
  * The verdict cuts the ranges at their ends into pieces in which all numbers were promised the
@@ -181,11 +181,12 @@ static void judge(struct weir_booked_verdict *verdict, struct entry entry, const
 {
     uint64_t accepted = (uint64_t)edge->accepted;
     uint64_t at_most = accepted + (uint64_t)edge->unsure + entry.again;
-    if (entry.count < accepted && (uint64_t)entry.count + entry.refused >= accepted) {
+    uint64_t first_hand = (uint64_t)entry.count - entry.again; /* I2 */
+    if (first_hand < accepted && first_hand + entry.refused >= accepted) {
         verdict->refused++;
         return;
     }
-    bool is_missing = entry.count < accepted;
+    bool is_missing = first_hand < accepted;
     bool is_duplicated = entry.count > at_most;
     verdict->missing += is_missing ? 1 : 0;
     verdict->duplicated += is_duplicated ? 1 : 0;

@@ -18,9 +18,12 @@
  *
  *   verdict of a point that was accepted `a` times, and perhaps `u` times more (its sender never
  *   had an answer), and arrived r times, l of them after a lost answer, and was refused f times:
- *       r < a           refused where r + f >= a, else missing
+ *       r - l < a       refused where r - l + f >= a, else missing
  *       r > a + u + l   duplicated
  *       else            exactly as promised
+ *
+ * (With a above 1 a repetition must not stand in for a copy that was lost. The price: one lost
+ * answer whose batch was never sent again, but another copy of the point was, looks like a loss.)
  *
  * Booking a batch is all or nothing and is done by one thread at a time (the sink's lock).
  */

@@ -232,6 +232,19 @@ static void test_saturation(void **state)
     weir_booked_free(booked);
 }
 
+/* Promised twice, come twice, but once only because an answer was lost. */
+static void test_repetition_stands_in_for_nothing(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts();
+    (void)weir_booked_add(booked, 0, true);
+    add(booked, 0, 1);
+    assert_int_equal(judge_one(booked, (struct weir_booked_range){0, 1, 2, 0}).missing, 1);
+    add(booked, 0, 1);
+    assert_int_equal(judge_one(booked, (struct weir_booked_range){0, 1, 2, 0}).missing, 0);
+    weir_booked_free(booked);
+}
+
 static void test_bad_arguments(void **state)
 {
     (void)state;
@@ -263,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_overlapping_ranges_add_up),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_saturation),
+        cmocka_unit_test(test_repetition_stands_in_for_nothing),
         cmocka_unit_test(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
