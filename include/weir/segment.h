@@ -77,8 +77,10 @@ void weir_segments_release(struct weir_segments *segments, const struct weir_fra
                            bool cut_or_tainted);
 
 /* One step of work ahead (at most 1 MiB of zeros, or one directory sync): true when there is more
- * to do. Any errors are kept for weir_segments_take to meet. */
-bool weir_segments_prepare(struct weir_segments *segments);
+ * to do. `soon`: a segment will be taken before long, so that a spare is made and zeroed where
+ * there is none; else only names and the limit are seen to. Any errors are kept for
+ * weir_segments_take to meet. */
+bool weir_segments_prepare(struct weir_segments *segments, bool soon);
 
 /* What can still be taken, headers included: the limit less the segments; spares count as free.
  * Relaxed. */

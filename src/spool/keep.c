@@ -167,6 +167,14 @@ static enum weir_status make_room(struct weir_spool *spool)
     return weir_keep_notes(spool);
 }
 
+/* Before the first segment, and when the active one is half full. */
+static bool is_wanted_soon(const struct weir_spool *spool)
+{
+    /* relaxed: the lane's last word, a hint here */
+    uint64_t room = atomic_load_explicit(&spool->active_room, memory_order_relaxed);
+    return room < spool->segment_bytes / 2;
+}
+
 static bool prepare(struct weir_spool *spool)
 {
     int64_t free_bytes = spool->disk.ops->free_bytes(spool->disk.self);
@@ -175,7 +183,7 @@ static bool prepare(struct weir_spool *spool)
         spool->disk_free = (uint64_t)free_bytes;
         spool_unlock(&spool->files_lock);
     }
-    return weir_segments_prepare(spool->segments);
+    return weir_segments_prepare(spool->segments, is_wanted_soon(spool));
 }
 
 /* What may never happen shows 0 from the start: an alert on its increase would miss the first one.

@@ -14,7 +14,13 @@
  * is not the one in the name.
  *
  * Each step is synced by itself: one sync of 256 MiB at the end would stand in front of the lane's
- * own for as long as the disk needs for that.
+ * own for as long as the disk needs for that. Zeros go past the page cache, which has better things
+ * to hold, and from which copying them costs ten times the processor time of sending them.
+ *
+ * Made is one spare at most, and only when one will be wanted soon (the caller says). While
+ * destinations keep up, segments come back as fast as they are filled, and after the first two no
+ * zero is written any more: zeroing ahead of a ring that recycles itself would double what is
+ * written.
  *
  *   I1  at most `spares_wanted` files, all of the usual size
  *   I2  a spare that anything failed on is removed, and nothing is tried again (`blocked`) before
@@ -28,7 +34,7 @@
 #include "weir/panic.h"
 
 /* Never written: the kernel's page of zeros behind all of it. */
-static uint8_t zeros[WEIR_SPARE_STEP];
+static _Alignas(WEIR_DISK_BLOCK) uint8_t zeros[WEIR_SPARE_STEP];
 
 static void close_file(const struct weir_segments *segments, struct weir_spare *spare)
 {
@@ -193,38 +199,48 @@ enum weir_status weir_segments_find_spares(struct weir_segments *segments)
 
 /* ---- ahead ---- */
 
-static bool open_spare(const struct weir_segments *segments, struct weir_spare *spare)
+static bool open_spare(const struct weir_segments *segments, struct weir_spare *spare,
+                       enum weir_disk_mode mode)
 {
     const struct weir_disk *disk = segments->options.disk;
     if (spare->file < 0) {
         char name[WEIR_SEGMENT_FILE_NAME];
         weir_segments_name(spare->number, true, name);
-        spare->file = disk->ops->open(disk->self, name, WEIR_DISK_WRITE);
+        spare->file = disk->ops->open(disk->self, name, mode);
     }
     return spare->file >= 0;
 }
 
-/* One step, or the mark that says that it was the last. */
+/* The mark that says that all of it is zeros. */
+static bool mark_clean(struct weir_segments *segments, struct weir_spare *spare)
+{
+    const struct weir_disk *disk = segments->options.disk;
+    struct weir_frame_segment mark =
+        weir_segments_header(segments, 0, segments->options.segment_bytes, NULL);
+    close_file(segments, spare); /* a header is no block that could go past the cache */
+    spare->clean = open_spare(segments, spare, WEIR_DISK_WRITE) &&
+                   weir_segments_put_header(segments, spare->file, &mark) == WEIR_OK &&
+                   disk->ops->sync(disk->self, spare->file) >= 0;
+    close_file(segments, spare);
+    return spare->clean;
+}
+
+/* One step, or the mark after the last. */
 static bool zero_some(struct weir_segments *segments, struct weir_spare *spare)
 {
     const struct weir_disk *disk = segments->options.disk;
     uint64_t left = segments->options.segment_bytes - spare->zeroed;
     struct iovec part = {zeros, left < sizeof zeros ? (size_t)left : sizeof zeros};
-    struct weir_frame_segment mark =
-        weir_segments_header(segments, 0, segments->options.segment_bytes, NULL);
-    if (!open_spare(segments, spare)) {
-        return false;
-    }
-    enum weir_status status = left > 0 ? weir_disk_write(disk, spare->file, &part, 1, spare->zeroed)
-                                       : weir_segments_put_header(segments, spare->file, &mark);
-    if (status != WEIR_OK || disk->ops->sync(disk->self, spare->file) < 0) {
-        return false;
-    }
+    size_t size = part.iov_len;
     if (left == 0) {
-        spare->clean = true;
-        close_file(segments, spare);
+        return mark_clean(segments, spare);
     }
-    spare->zeroed += left < sizeof zeros ? left : sizeof zeros;
+    if (!open_spare(segments, spare, WEIR_DISK_DIRECT) ||
+        weir_disk_write(disk, spare->file, &part, 1, spare->zeroed) != WEIR_OK ||
+        disk->ops->sync(disk->self, spare->file) < 0) {
+        return false;
+    }
+    spare->zeroed += size;
     return true;
 }
 
@@ -237,6 +253,7 @@ static bool make_spare(struct weir_segments *segments)
         WEIR_OK) {
         return false;
     }
+    close_file(segments, &spare); /* opened anew for the zeros */
     segments->spares[segments->spare_count++] = spare;
     return true;
 }
@@ -267,7 +284,7 @@ static size_t first_unclean(const struct weir_segments *segments)
 }
 
 /* The one thing to do next; *ret_more: there was one. False: it failed. */
-static bool do_one_thing(struct weir_segments *segments, bool *ret_more)
+static bool do_one_thing(struct weir_segments *segments, bool soon, bool *ret_more)
 {
     *ret_more = true;
     if (segments->names_changed) {
@@ -276,7 +293,7 @@ static bool do_one_thing(struct weir_segments *segments, bool *ret_more)
     if (is_over_limit(segments)) {
         return weir_segments_drop_spare(segments);
     }
-    size_t unclean = first_unclean(segments);
+    size_t unclean = soon ? first_unclean(segments) : segments->spare_count;
     if (unclean < segments->spare_count) {
         bool good = zero_some(segments, &segments->spares[unclean]);
         if (!good) {
@@ -284,7 +301,7 @@ static bool do_one_thing(struct weir_segments *segments, bool *ret_more)
         }
         return good;
     }
-    if (segments->spare_count < segments->spares_wanted &&
+    if (soon && segments->spare_count == 0 &&
         weir_segments_unused(segments) >= segments->options.segment_bytes) {
         return make_spare(segments);
     }
@@ -292,13 +309,13 @@ static bool do_one_thing(struct weir_segments *segments, bool *ret_more)
     return true;
 }
 
-bool weir_segments_prepare(struct weir_segments *segments)
+bool weir_segments_prepare(struct weir_segments *segments, bool soon)
 {
     int locked = pthread_mutex_lock(&segments->lock);
     WEIR_ASSERT(locked == 0);
     bool more = false;
     if (!segments->blocked) {
-        segments->blocked = !do_one_thing(segments, &more);
+        segments->blocked = !do_one_thing(segments, soon, &more);
     }
     more = more && !segments->blocked;
     int unlocked = pthread_mutex_unlock(&segments->lock);

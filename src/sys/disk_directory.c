@@ -124,6 +124,12 @@ static int open_in_place(const struct place *place, enum weir_disk_mode mode)
             fd = openat(place->folder, place->leaf, O_RDONLY | always);
         }
         return result_of(fd);
+    case WEIR_DISK_DIRECT:
+        fd = openat(place->folder, place->leaf, O_RDWR | O_DIRECT | always);
+        if (fd < 0 && errno == EINVAL) {
+            fd = openat(place->folder, place->leaf, O_RDWR | always);
+        }
+        return result_of(fd);
     case WEIR_DISK_WRITE: return result_of(openat(place->folder, place->leaf, O_RDWR | always));
     case WEIR_DISK_CREATE:
         return result_of(

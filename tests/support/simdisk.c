@@ -257,9 +257,14 @@ static ssize_t op_pwritev(void *self, int handle, const struct iovec *parts, int
         total += parts[i].iov_len;
     }
     WEIR_ASSERT(disk->handles[handle].mode != WEIR_DISK_READ);
+    bool direct = disk->handles[handle].mode == WEIR_DISK_DIRECT;
+    if (direct && !simdisk_is_aligned(parts, count, offset)) {
+        disk->breach = "a direct write that is not aligned";
+        return -EINVAL;
+    }
     disk->breach = file->tainted ? "a write after a failed sync" : disk->breach;
     offset = disk->handles[handle].mode == WEIR_DISK_APPEND ? file->size : offset;
-    total = cut && total > 1 ? total / 2 : total;
+    total = cut && total > 1 ? simdisk_shortened(total, direct) : total;
     if (!has_room(disk, file, offset + total)) {
         return -ENOSPC;
     }

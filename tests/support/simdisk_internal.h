@@ -39,6 +39,11 @@ int simdisk_enter(struct simdisk *disk, bool *ret_short);
 /* Calls the hook. */
 void simdisk_changed(struct simdisk *disk);
 
+/* Whether a direct transfer may be so; and what a short write of `total` bytes moves: a direct one
+ * whole blocks. */
+bool simdisk_is_aligned(const struct iovec *parts, int count, uint64_t offset);
+size_t simdisk_shortened(size_t total, bool direct);
+
 /* The calls of the table that are about names. */
 int simdisk_op_open(void *self, const char *name, enum weir_disk_mode mode);
 int simdisk_op_rename(void *self, const char *from, const char *to);

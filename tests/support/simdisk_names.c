@@ -185,7 +185,8 @@ int simdisk_op_open(void *self, const char *name, enum weir_disk_mode mode)
     if (file >= 0) {
         return handle_new(disk, file, mode);
     }
-    if (mode == WEIR_DISK_READ || mode == WEIR_DISK_WRITE || !folder_is_there(disk, name)) {
+    if (mode == WEIR_DISK_READ || mode == WEIR_DISK_WRITE || mode == WEIR_DISK_DIRECT ||
+        !folder_is_there(disk, name)) {
         return -ENOENT;
     }
     file = file_new(disk);
@@ -303,4 +304,20 @@ int simdisk_op_list(void *self, const char *name, void (*visit)(void *argument, 
         }
     }
     return 0;
+}
+
+bool simdisk_is_aligned(const struct iovec *parts, int count, uint64_t offset)
+{
+    uintptr_t bits = (uintptr_t)offset;
+    for (int i = 0; i < count; i++) {
+        bits |= (uintptr_t)parts[i].iov_base | parts[i].iov_len;
+    }
+    return bits % WEIR_DISK_BLOCK == 0;
+}
+
+size_t simdisk_shortened(size_t total, bool direct)
+{
+    size_t half = total / 2;
+    return direct ? (half < WEIR_DISK_BLOCK ? total : half / WEIR_DISK_BLOCK * WEIR_DISK_BLOCK)
+                  : half;
 }

@@ -50,7 +50,7 @@ static void *run_keeper(void *argument)
         for (; done < count; done++) {
             weir_segments_release(race->segments, &race->sealed[done], false);
         }
-        (void)weir_segments_prepare(race->segments);
+        (void)weir_segments_prepare(race->segments, true);
     }
     return NULL;
 }

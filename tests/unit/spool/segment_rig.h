@@ -158,7 +158,7 @@ static inline void forget_calls(void)
 static inline int prepare(void)
 {
     int steps = 0;
-    while (weir_segments_prepare(rig.segments)) {
+    while (weir_segments_prepare(rig.segments, true)) {
         assert_true(++steps < 1000);
     }
     return steps;

@@ -57,10 +57,12 @@ static void test_spares_are_made_ahead_and_taken(void **state)
 {
     (void)state;
     begin_with(LIMIT, 1);
-    assert_true(prepare() >= 4);
-    check_files(0, 2);
+    assert_false(weir_segments_prepare(rig.segments, false)); /* nobody will want one */
+    check_files(0, 0);
+    assert_true(prepare() >= 3);
+    check_files(0, 1);
     check_free(LIMIT);
-    assert_false(weir_segments_prepare(rig.segments));
+    assert_false(weir_segments_prepare(rig.segments, true));
     uint8_t *bytes = read_name("0000000000000001.spare", USUAL);
     for (size_t i = WEIR_FRAME_SEGMENT_HEADER; i < USUAL; i++) {
         assert_int_equal(bytes[i], 0);
@@ -70,10 +72,30 @@ static void test_spares_are_made_ahead_and_taken(void **state)
     struct weir_segment segment;
     assert_int_equal(take(1, &segment), WEIR_OK);
     assert_string_equal(rig.log, "ordw");
-    assert_true(segment.header.number == 3);
-    check_files(1, 1);
+    assert_true(segment.header.number == 2);
+    check_files(1, 0);
     check_free(LIMIT - USUAL);
     weir_segments_seal(rig.segments, &segment, false);
+}
+
+/* As long as segments come back, no zero is written. */
+static void test_two_that_were_released_are_kept(void **state)
+{
+    (void)state;
+    begin_with(LIMIT, 1);
+    struct weir_segment segments[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(take(1, &segments[i]), WEIR_OK);
+        weir_segments_seal(rig.segments, &segments[i], false);
+    }
+    for (int i = 0; i < 3; i++) {
+        weir_segments_release(rig.segments, &segments[i].header, false);
+    }
+    check_files(0, 2);
+    check_free(LIMIT);
+    forget_calls();
+    prepare();
+    assert_string_equal(rig.log, "d");
 }
 
 static void test_one_spare_under_a_small_limit(void **state)
@@ -147,7 +169,7 @@ static void test_an_oversized_commit_has_its_own_file(void **state)
     struct weir_segment segment;
     assert_int_equal(take(3 * USUAL + 1, &segment), WEIR_OK);
     assert_true(segment.header.size == 3 * USUAL + 4096 + 8192);
-    check_files(1, 2);
+    check_files(1, 1);
     check_free(LIMIT - segment.header.size);
     weir_segments_seal(rig.segments, &segment, false);
     /* spares give way */
@@ -198,10 +220,11 @@ static void test_a_start_adopts_and_takes_stock(void **state)
     begin_with(LIMIT, 4);
     weir_segments_adopt(rig.segments, USUAL);
     check_free(LIMIT - USUAL);
+    prepare();
     forget_calls();
     assert_int_equal(take(1, &segment), WEIR_OK);
     assert_string_equal(rig.log, "ordw");
-    assert_true(segment.header.number == 4);
+    assert_true(segment.header.number == 5);
     weir_segments_seal(rig.segments, &segment, false);
     /* a lower limit: what was there stays, spares go */
     prepare();
@@ -232,7 +255,7 @@ static void test_spares_of_no_use_go_at_start(void **state)
     assert_int_equal(listing.others, 1);
     forget_calls();
     prepare();
-    assert_string_equal(rig.log, "dowsws"); /* nothing said that it was clean */
+    assert_string_equal(rig.log, "dowsows"); /* nothing said that it was clean */
 }
 
 /* After a crash in the middle of zeroing, and after the last step. */
@@ -240,12 +263,12 @@ static void test_a_clean_spare_is_known_at_start(void **state)
 {
     (void)state;
     begin_with(4 * USUAL, 1);
-    assert_true(weir_segments_prepare(rig.segments));
-    assert_true(weir_segments_prepare(rig.segments)); /* made, zeroed, not marked */
+    assert_true(weir_segments_prepare(rig.segments, true));
+    assert_true(weir_segments_prepare(rig.segments, true)); /* made, zeroed, not marked */
     begin_with(4 * USUAL, 1);
     forget_calls();
     prepare();
-    assert_string_equal(rig.log, "owsws");
+    assert_string_equal(rig.log, "owsows");
     begin_with(4 * USUAL, 1);
     forget_calls();
     prepare();
@@ -281,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_new_file_where_nothing_was_prepared),
         TEST(test_spares_are_made_ahead_and_taken),
+        TEST(test_two_that_were_released_are_kept),
         TEST(test_one_spare_under_a_small_limit),
         TEST(test_released_ones_are_recycled_with_another_salt),
         TEST(test_what_is_not_recycled),
