@@ -13,7 +13,7 @@ import time
 import rig
 from weirtest import firehose, points as made
 
-FAST = ("--mode", "fast", "--connections", "4", "--bodies", "16", "--points", str(rig.POINTS),
+FAST = ("--mode", "fast", "--connections", "4", "--bodies", "8", "--points", str(rig.POINTS),
         "--gzip", "6", *rig.WORLD)
 
 
@@ -90,8 +90,8 @@ def cost_of(used, limits, files, compression):
     deflating = deflate * used["identity"] / used["ended"]
     cpu = ns_each(used["cpu"], used["ended"])
     divisor = inflating + (0 if compression == "none" else deflating)
-    return {"ratio": cpu / divisor, "cpu": cpu,
-            "kernel": ns_each(used["kernel"], used["ended"]), "inflate": inflating, "deflate": deflating,
+    return {"ratio": cpu / divisor, "cpu": cpu, "inflate": inflating, "deflate": deflating,
+            "kernel": ns_each(used["kernel"], used["ended"]),
             "rate": used["ended"] / used["load"]["seconds"], "sent": used["sent"] / used["ended"],
             "identity": used["identity"] / used["ended"], "requests": used["requests"]}
 
@@ -148,6 +148,16 @@ def memory(settings):
 
 # -- 3: allocations --------------------------------------------------------------------------------
 
+def allocated(settings, weir, arguments, requests):
+    """Allocations of so many requests. Asking allocates too, so it is done twice before, and never
+    between: the end is waited for by the clock."""
+    first = weir.metric("weir_allocations_total")
+    before = weir.metric("weir_allocations_total")
+    rig.load(settings, weir, *arguments, "--requests", str(requests), seconds=60)
+    time.sleep(2)
+    return weir.metric("weir_allocations_total") - before - (before - first)
+
+
 def allocations(settings):
     """Bar 3: what a request more costs. A connection has its price, so the same number of them
     carries few requests and then many."""
@@ -159,19 +169,17 @@ def allocations(settings):
                 rig.gateway(settings, sink.url) as weir:
             arguments = (*FAST, "--format", form, "--connections", "2")
             for _ in range(2):
-                rig.window(settings, weir, *arguments, "--requests", str(many), seconds=60)
+                allocated(settings, weir, arguments, many)
             slopes = []
             for _ in range(3):
-                used = [rig.window(settings, weir, *arguments, "--requests", str(count),
-                                   seconds=60) for count in (few, many)]
-                slopes.append((used[1]["allocations"] - used[0]["allocations"]) /
-                              (used[1]["requests"] - used[0]["requests"]))
-        slope = statistics.median(slopes)
-        worst = max(worst, slope)
-        rows.append((form, "gzip", f"{slope:.3f}", ", ".join(f"{one:.3f}" for one in slopes)))
+                least, most = (allocated(settings, weir, arguments, n) for n in (few, many))
+                slopes.append(max(0, most - least) / (many - few))
+        worst = max(worst, statistics.median(slopes))
+        rows.append((form, "gzip", f"{statistics.median(slopes):.3f}",
+                     ", ".join(f"{one:.3f}" for one in slopes)))
     result.tables["allocations"] = (("in", "out", "allocations for a request more (median)",
                                      "of"), rows)
-    result.checks.append(Check("allocations for each further request", max(0, round(worst, 2)), 0))
+    result.checks.append(Check("allocations for each further request", round(worst, 2), 0))
     return result
 
 
@@ -257,6 +265,6 @@ def neighbour(settings):
         backend.stop()
     result.tables["neighbour"] = (("load beside the probes", "probes", "wait p50 ms", "p99 ms",
                                    "max ms"), rows)
-    result.checks.append(Check("p99 of the others' wait", worst, interval, " s",
-                               "buffer.interval 1s"))
+    result.checks.append(Check("p99 of the others' wait", worst, 1.05 * interval, " s",
+                               "buffer.interval 1s, and 5 % to encode and send"))
     return result

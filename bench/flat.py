@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import rig
-from bars import FAST, Check, Result, destination
+from bars import FAST, Check, Result, destination, ns_each
 
 NAMESPACES, RESOURCES = (1, 40, 1000), (1, 10, 100)
 POINTS, CONNECTIONS = (10, 100, 1000, 10000), (1, 8, 64, 512)
@@ -38,10 +38,10 @@ def one_case(settings, points, arguments):
         told = ("--mode", "fast", "--gzip", "6", *arguments)
         rig.window(settings, weir, *told, seconds=1)
         costs, alone, rates = [], [], []
-        for _ in range(settings.rounds):
-            used = rig.window(settings, weir, *told, seconds=max(1, settings.window // 2))
+        for _ in range(min(2, settings.rounds)):
+            used = rig.window(settings, weir, *told, seconds=settings.window / 2)
             limit = rig.limit(settings, files, seconds=0.2)
-            costs.append(rig.ns_each(used["cpu"], used["ended"]))
+            costs.append(ns_each(used["cpu"], used["ended"]))
             alone.append(limit["inflate"]["cpu_ns"] / len(files) / points)
             rates.append(used["ended"] / used["load"]["seconds"])
     return statistics.median(costs), statistics.median(alone), statistics.median(rates)
@@ -77,7 +77,7 @@ def loops(settings):
                             ingest={"threads": threads}) as weir:
             rig.window(settings, weir, *FAST, seconds=settings.warm)
             used = [rig.window(settings, weir, *FAST) for _ in range(settings.rounds)]
-        cpu[threads] = statistics.median(rig.ns_each(one["cpu"], one["ended"]) for one in used)
+        cpu[threads] = statistics.median(ns_each(one["cpu"], one["ended"]) for one in used)
         rate = statistics.median(one["ended"] / one["load"]["seconds"] for one in used)
         counted = None if settings.quick else count_instructions(settings, threads)
         instructions[threads] = counted
@@ -178,13 +178,12 @@ def micro(settings):
                "--seconds", "0.1" if settings.quick else "0.5"]
     rows = []
     for one in json.loads(rig.run(command))["cases"]:
-        alone, ratio, counted = (one.get(name) for name in (
-            "limit_ns_per_point", "ratio", "instructions_per_point"))
+        alone, ratio = one.get("limit_ns_per_point"), one.get("ratio")
         rows.append((one["name"], f"{one['ns_per_point']:.1f}",
                      f"{one['bytes_per_second'] / 1e6:,.0f}", one["limit"] or "",
                      "" if alone is None else f"{alone:.1f}",
                      "" if ratio is None else f"{ratio:.2f}",
-                     "" if counted is None else f"{counted:.0f}", str(one["allocations"])))
+                     str(one["allocations"])))
     result.tables["micro"] = (("case", "ns/point", "MB/s", "limit", "limit ns/point", "ratio",
-                               "instructions/point", "allocations"), rows)
+                               "allocations"), rows)
     return result
