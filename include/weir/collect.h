@@ -45,14 +45,16 @@ struct weir_collect_mark {
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
 /* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy.
- * A resource is known by its head alone: what the first one gave as account and region stays. */
+ * A resource is known by its head alone: what the first one gave as account and region stays. A
+ * metric's hash is worked out here. */
 const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
                                                   struct weir_bytes head, struct weir_bytes account,
                                                   struct weir_bytes region);
 const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
                                             const struct weir_resource *resource,
                                             struct weir_bytes head);
-const struct weir_metric *weir_collect_metric(struct weir_collect *collect, struct weir_metric key);
+const struct weir_metric *weir_collect_metric(struct weir_collect *collect,
+                                              const struct weir_metric *key);
 
 /* One data point of `metric` (this collector's) in the namespace `name`, its content at `data` in
  * the arena; `time_ns` is its time. */

@@ -4,12 +4,12 @@
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
- *          ─► groups                       the same for (metric, namespace): what stands together
- *                                          in a run
  *          ─► block ⇄ block ⇄ block        512 points each: where, how long, which group, when
  *
- *   metric ─► memo ─► its latest group     a metric's name holds the namespace, so its points
- *                                          nearly always share one: a compare, and no hash
+ *   metric ─► group ─► place               what stands together in a run. A metric's name holds the
+ *                                          namespace, so its points nearly always share one place:
+ *                                          its first group lies beside it, and only further ones
+ *                                          are in a table
  *
  *   finish:  count each group's points ─► offsets ─► copy every point to its group's next slot
  *
@@ -36,7 +36,7 @@
 #include "weir/intern.h"
 #include "weir/panic.h"
 
-/* A block (12 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
+/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
  * few regions each. */
 #define BLOCK_POINTS 512
 
@@ -44,8 +44,8 @@
 struct slot {
     const uint8_t *data;
     int64_t time_ns;
+    struct group *group;
     uint32_t size;
-    uint32_t group;
 };
 
 struct block {
@@ -66,9 +66,8 @@ struct place {
 /* Points of one metric in one place. All below `place` is finish's. */
 struct group {
     const struct weir_metric *metric;
-    struct place *place;
-    struct group *next; /* in its place */
-    uint32_t index;
+    struct place *place; /* NULL: a metric's first group, before the first point */
+    struct group *next;  /* in its place */
     uint32_t count;
     uint32_t offset; /* of its next point in the sorted array */
     uint32_t run;
@@ -76,13 +75,17 @@ struct group {
     int64_t newest_ns;
 };
 
-/* The metric that everybody sees, and the group that its latest point was in. */
+/* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
+ * up and finding its group is one way into memory, and with some thousand metrics the way is what
+ * it costs. */
 struct memo {
-    struct group *group; /* NULL: no point yet */
+    struct group *latest;
+    struct group first;
 };
 struct known_metric {
     struct weir_metric metric;
-    struct memo *memo;
+    struct memo *memo; /* `own`: a way to change it from a const metric */
+    struct memo own;
 };
 
 struct weir_collect_tables {
@@ -90,7 +93,7 @@ struct weir_collect_tables {
     struct weir_intern scopes;
     struct weir_intern metrics;
     struct weir_intern places;
-    struct weir_intern groups;
+    struct weir_intern groups; /* but the metrics' first ones */
     struct block *first;
     struct block *current;
 };
@@ -170,29 +173,45 @@ const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
     return added == NULL ? &no_scope : added;
 }
 
-const struct weir_metric *weir_collect_metric(struct weir_collect *collect, struct weir_metric key)
+/* The head is copied behind the metric, because every look-up compares it. */
+static const struct weir_metric *add_metric(struct weir_collect *collect,
+                                            const struct weir_metric *key, uint64_t hash)
 {
-    struct weir_intern *intern = &collect->tables->metrics;
-    key.hash = weir_metric_hash(&key);
-    uint32_t at = 0;
-    for (const struct weir_metric *known = weir_intern_first(intern, key.hash, &at); known != NULL;
-         known = weir_intern_next(intern, key.hash, &at)) {
-        if (known->scope == key.scope && known->data == key.data &&
-            weir_bytes_eq(known->head, key.head) &&
-            weir_bytes_eq(known->data_head, key.data_head)) {
-            return known;
-        }
+    struct known_metric *added = NULL;
+    if (!collect->full) {
+        added = weir_arena_alloc(collect->arena, sizeof(*added) + key->head.size, 8);
     }
-    struct memo *memo = weir_arena_alloc(collect->arena, sizeof(*memo), _Alignof(struct memo));
-    if (memo == NULL) {
+    if (added == NULL ||
+        weir_intern_add(&collect->tables->metrics, collect->arena, hash, added) != WEIR_OK) {
         collect->full = true;
         return &no_metric;
     }
-    memo->group = NULL;
-    const struct known_metric fresh = {key, memo};
-    const struct known_metric *added =
-        keep(collect, intern, key.hash, weir_bytes_of(&fresh, sizeof(fresh)));
-    return added == NULL ? &no_metric : &added->metric;
+    *added = (struct known_metric){.metric = *key, .memo = &added->own};
+    added->metric.hash = hash;
+    added->own.latest = &added->own.first;
+    added->own.first.metric = &added->metric;
+    if (key->head.size > 0) {
+        memcpy(added + 1, key->head.data, key->head.size);
+        added->metric.head.data = (const uint8_t *)(added + 1);
+    }
+    return &added->metric;
+}
+
+const struct weir_metric *weir_collect_metric(struct weir_collect *collect,
+                                              const struct weir_metric *key)
+{
+    const struct weir_intern *intern = &collect->tables->metrics;
+    uint64_t hash = weir_metric_hash(key);
+    uint32_t at = 0;
+    for (const struct weir_metric *known = weir_intern_first(intern, hash, &at); known != NULL;
+         known = weir_intern_next(intern, hash, &at)) {
+        if (known->scope == key->scope && known->data == key->data &&
+            weir_bytes_eq(known->head, key->head) &&
+            weir_bytes_eq(known->data_head, key->data_head)) {
+            return known;
+        }
+    }
+    return add_metric(collect, key, hash);
 }
 
 static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
@@ -211,9 +230,9 @@ static struct place *find_place(struct weir_collect *collect, const struct weir_
     return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
-/* The group of a point of `metric` in the namespace `name`; NULL when full. */
-static struct group *find_group(struct weir_collect *collect, const struct weir_metric *metric,
-                                struct weir_bytes name)
+/* One of a metric's groups in further places; NULL when full. */
+static struct group *find_further(struct weir_collect *collect, const struct weir_metric *metric,
+                                  struct weir_bytes name)
 {
     struct weir_intern *intern = &collect->tables->groups;
     uint64_t hash = weir_hash_mix(metric->hash, weir_hash_quick(name));
@@ -225,23 +244,36 @@ static struct group *find_group(struct weir_collect *collect, const struct weir_
         }
     }
     struct place *place = find_place(collect, metric->scope->resource, name);
-    const struct group fresh = {.metric = metric, .place = place, .index = intern->count};
+    const struct group fresh = {.metric = metric, .place = place};
     return place == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
-/* As above, by the metric's memo where that is right. */
-static const struct group *remember_group(struct weir_collect *collect,
-                                          const struct weir_metric *metric, struct weir_bytes name)
+/* Where the metric's latest point was in another place, or there was none. */
+static struct group *change_group(struct weir_collect *collect, const struct weir_metric *metric,
+                                  struct memo *memo, struct weir_bytes name)
+{
+    struct group *group = &memo->first;
+    if (group->place == NULL) {
+        group->place = find_place(collect, metric->scope->resource, name);
+        return group->place == NULL ? NULL : group;
+    }
+    if (!weir_bytes_eq(group->place->name, name)) {
+        group = find_further(collect, metric, name);
+    }
+    memo->latest = group == NULL ? memo->latest : group;
+    return group;
+}
+
+/* The group of a point of `metric` in the namespace `name`; NULL when full. */
+static inline struct group *find_group(struct weir_collect *collect,
+                                       const struct weir_metric *metric, struct weir_bytes name)
 {
     struct memo *memo = ((const struct known_metric *)metric)->memo;
-    if (memo->group == NULL || !weir_bytes_eq(memo->group->place->name, name)) {
-        struct group *group = find_group(collect, metric, name);
-        if (group == NULL) {
-            return NULL;
-        }
-        memo->group = group;
+    struct group *latest = memo->latest;
+    if (latest->place != NULL && weir_bytes_eq(latest->place->name, name)) {
+        return latest;
     }
-    return memo->group;
+    return change_group(collect, metric, memo, name);
 }
 
 /* Makes `current` the block after itself. */
@@ -272,13 +304,13 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
 {
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    const struct group *group = collect->full ? NULL : remember_group(collect, metric, name);
+    struct group *group = collect->full ? NULL : find_group(collect, metric, name);
     uint32_t at = collect->points % BLOCK_POINTS;
     if (group == NULL || (at == 0 && !next_block(collect))) {
         return;
     }
     collect->tables->current->slots[at] =
-        (struct slot){data.data, time_ns, (uint32_t)data.size, group->index};
+        (struct slot){data.data, time_ns, group, (uint32_t)data.size};
     collect->points++;
 }
 
@@ -296,9 +328,8 @@ void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mar
     collect->points = mark.points;
 }
 
-/* The groups by their index, and the places that have points. */
+/* The places that have points. */
 struct sorting {
-    struct group **groups;
     struct place *first;
     struct place *last;
     uint32_t places;
@@ -328,7 +359,7 @@ static void link_group(struct sorting *sorting, struct group *group)
 static void count_slots(struct sorting *sorting, const struct slot *slots, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct group *group = sorting->groups[slots[i].group];
+        struct group *group = slots[i].group;
         if (group->count++ == 0) {
             link_group(sorting, group);
         }
@@ -364,11 +395,10 @@ static struct weir_runs lay_out(const struct weir_collect *collect, const struct
     return all;
 }
 
-static void copy_slots(const struct sorting *sorting, const struct slot *slots, uint32_t count,
-                       struct weir_point *points)
+static void copy_slots(const struct slot *slots, uint32_t count, struct weir_point *points)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct group *group = sorting->groups[slots[i].group];
+        struct group *group = slots[i].group;
         points[group->offset++] =
             (struct weir_point){slots[i].data, slots[i].size, group->run, group->metric};
     }
@@ -381,21 +411,6 @@ static uint32_t taken_of_block(const struct weir_collect *collect, uint32_t befo
     return left < BLOCK_POINTS ? left : BLOCK_POINTS;
 }
 
-/* Every group by its index; NULL, with `full` set, where there is no room. */
-static struct group **list_groups(struct weir_collect *collect)
-{
-    const struct weir_intern *intern = &collect->tables->groups;
-    struct group **groups = weir_arena_alloc(collect->arena, intern->count * sizeof(*groups), 8);
-    for (uint32_t i = 0; groups != NULL && i < intern->slots; i++) {
-        struct group *group = intern->table[i].item;
-        if (group != NULL) {
-            groups[group->index] = group;
-        }
-    }
-    collect->full = collect->full || groups == NULL;
-    return groups;
-}
-
 enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_runs *ret)
 {
     struct weir_arena *arena = collect->arena;
@@ -406,10 +421,7 @@ enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_r
         *ret = (struct weir_runs){0};
         return WEIR_OK;
     }
-    struct sorting sorting = {.groups = list_groups(collect)};
-    if (sorting.groups == NULL) {
-        return WEIR_EFULL;
-    }
+    struct sorting sorting = {NULL, NULL, 0};
     const struct block *block = collect->tables->first;
     for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
         count_slots(&sorting, block->slots, taken_of_block(collect, i));
@@ -423,7 +435,7 @@ enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_r
     *ret = lay_out(collect, &sorting, runs, points);
     block = collect->tables->first;
     for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
-        copy_slots(&sorting, block->slots, taken_of_block(collect, i), points);
+        copy_slots(block->slots, taken_of_block(collect, i), points);
     }
     WEIR_DCHECK(weir_runs_validate(ret));
     return WEIR_OK;

@@ -187,7 +187,7 @@ static const struct weir_metric *build_metric(struct weir_collect *collect, stru
     if (key.head.data == NULL) {
         collect->full = true;
     }
-    const struct weir_metric *metric = weir_collect_metric(collect, key);
+    const struct weir_metric *metric = weir_collect_metric(collect, &key);
     if (metric->head.data != key.head.data && key.head.data != NULL && !collect->full) {
         /* known already: a Gauge's head is built for each of its points */
         uint8_t *head = (uint8_t *)(uintptr_t)key.head.data;

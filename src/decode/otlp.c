@@ -59,18 +59,17 @@ static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, stru
 
 static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
 {
-    struct weir_otlp_aws_metric parts;
-    if (!weir_otlp_aws_metric(message, &parts)) {
+    struct weir_metric key = {.scope = walk->scope, .data = WEIR_METRIC_SUMMARY};
+    struct weir_bytes points;
+    if (!weir_otlp_aws_metric(message, &key.head, &points)) {
         return weir_otlp_plain_metric(walk, message);
     }
-    struct weir_metric key = {
-        .scope = walk->scope, .head = parts.head, .data = WEIR_METRIC_SUMMARY};
-    const struct weir_metric *metric = weir_collect_metric(walk->collect, key);
-    while (parts.points.size > 0) {
+    const struct weir_metric *metric = weir_collect_metric(walk->collect, &key);
+    while (points.size > 0) {
         struct weir_bytes data;
         struct weir_otlp_point point;
-        if (!weir_otlp_aws_next(&parts.points, 0x0A, &data) &&
-            !take_child(&parts.points, WEIR_OTLP_DATA_PLAIN, &data)) {
+        if (!weir_otlp_aws_next(&points, 0x0A, &data) &&
+            !take_child(&points, WEIR_OTLP_DATA_PLAIN, &data)) {
             return false;
         }
         if (weir_otlp_aws_point(data, &point)) {

@@ -167,7 +167,8 @@ static inline bool is_ascii_but(const uint8_t *at, const uint8_t *end, unsigned 
     return add_bytes(halves[0]) + add_bytes(halves[1]) == wide;
 }
 
-bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret)
+bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
+                          struct weir_bytes *ret_points)
 {
     struct span span = span_of(metric);
     struct span name;
@@ -181,8 +182,8 @@ bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric 
     if (!enter(&span, 0x5A, &outside) || !is_ascii_but(metric.data, head_end, wide)) {
         return false;
     }
-    ret->head = weir_bytes_of(metric.data, (size_t)(head_end - metric.data));
-    ret->points = view(&span);
+    *ret_head = weir_bytes_of(metric.data, (size_t)(head_end - metric.data));
+    *ret_points = view(&span);
     return true;
 }
 

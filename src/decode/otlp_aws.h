@@ -10,13 +10,11 @@
  * pass. A part of weir/otlp.h's decoder: true says what the plain walker would say, in a tenth of
  * the time; false says nothing at all, and the plain walker is asked.
  */
-struct weir_otlp_aws_metric {
-    struct weir_bytes head;   /* name and unit: every field but the data */
-    struct weir_bytes points; /* content of the Summary; what it holds is not checked */
-};
 
-/* 1 name, 3 unit, 11 Summary, each once. *ret is untouched on false. */
-bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_otlp_aws_metric *ret);
+/* 1 name, 3 unit, 11 Summary, each once. *ret_head is name and unit, every field but the data;
+ * *ret_points the content of the Summary, which is not checked. On false both are untouched. */
+bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
+                          struct weir_bytes *ret_points);
 
 /* Takes a length-delimited field of this tag off the front of a message. On false both are
  * untouched; a length of three bytes is one reason. */

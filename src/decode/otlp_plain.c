@@ -147,7 +147,7 @@ static bool walk_data(struct weir_otlp_walk *walk, const struct data_kind *kind,
             continue;
         }
         if (metric == NULL) {
-            metric = weir_collect_metric(walk->collect, key);
+            metric = weir_collect_metric(walk->collect, &key);
         }
         if (!weir_otlp_plain_point(walk, metric, kind->point, field.bytes)) {
             return false;

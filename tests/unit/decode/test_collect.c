@@ -33,7 +33,7 @@ static const struct weir_metric *metric_of(struct weir_collect *collect, const c
     struct weir_metric key = {.scope = weir_collect_scope(collect, interned, none),
                               .head = weir_bytes_str(metric),
                               .data = WEIR_METRIC_SUMMARY};
-    return weir_collect_metric(collect, key);
+    return weir_collect_metric(collect, &key);
 }
 
 static void test_equal_heads_are_one_struct(void **state)
@@ -54,15 +54,15 @@ static void test_each_part_of_a_metric_counts(void **state)
     struct weir_collect *collect = fixture->collect;
     const struct weir_metric *metric = metric_of(collect, "r", "m");
     struct weir_metric key = *metric;
-    assert_ptr_equal(weir_collect_metric(collect, key), metric);
+    assert_ptr_equal(weir_collect_metric(collect, &key), metric);
     key.data = WEIR_METRIC_GAUGE;
-    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+    assert_ptr_not_equal(weir_collect_metric(collect, &key), metric);
     key = *metric;
     key.data_head = WEIR_BYTES("d");
-    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+    assert_ptr_not_equal(weir_collect_metric(collect, &key), metric);
     key = *metric;
     key.scope = weir_collect_scope(collect, metric->scope->resource, WEIR_BYTES("scope"));
-    assert_ptr_not_equal(weir_collect_metric(collect, key), metric);
+    assert_ptr_not_equal(weir_collect_metric(collect, &key), metric);
 }
 
 static void test_runs_by_resource_and_namespace_in_order(void **state)
