@@ -339,7 +339,7 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
     }
     for (uint32_t i = ref.spans_begin; i < ref.spans_end; i++) {
         struct weir_batch_span *span = &batch->spans[i];
-        uint8_t *end = weir_batch_put_span(to, span);
+        uint8_t *end = weir_batch_put_span(to, span, span->count);
         span->points = NULL;
         span->encoded = to;
         to = end;

@@ -113,8 +113,9 @@ size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_op
 
 /* encode.c */
 
-/* Writes a span's points as fields, `bytes` of them, and returns what comes after. */
-uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span);
+/* Writes a span's points as fields, `bytes` of them, and returns what comes after. From its first
+ * point on `reach` points stand in a row, at least its own; it may ask for all their bytes. */
+uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span, uint32_t reach);
 
 /* batch_index.c */
 
