@@ -133,7 +133,7 @@ struct weir_config_destination {
     const char *endpoint;
     const char *metrics_endpoint;
     const char *path;
-    unsigned compression;       /* enum weir_compression */
+    unsigned compression; /* enum weir_compression */
     uint32_t compression_level;
     const char *const *headers; /* "Name: value" */
     int64_t timeout_ns;
@@ -207,9 +207,10 @@ struct weir_config_shares {
     size_t intake;
     size_t queued;
     size_t export_bytes;
-    size_t backlog;     /* reading back from the spool */
-    size_t books;       /* request ids, and what of the spool is in memory */
-    size_t idle;        /* regions kept for the next user */
+    size_t backlog; /* reading back from the spool */
+    size_t books;   /* request ids, and what of the spool is in memory */
+    size_t idle;    /* regions kept for the next user */
+    size_t warm; /* not a share: idle memory is kept beyond `idle` while all regions are under it */
     size_t destination; /* what one destination may hold of `queued` */
 };
 

@@ -18,8 +18,11 @@
  *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          take = exchange with NULL,
  *                                            give = compare-and-swap from NULL. No list, so no ABA.
  *
- * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Lock-free;
- * any thread may free what another took. In sanitizer builds idle regions are poisoned.
+ * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Beyond it
+ * they are kept while they and the bytes in use together stay under the warm total, which only a
+ * new region could pass, and that first takes idle ones' place. So a cache that works on little
+ * keeps all of it warm, and one that works on much keeps little beside. Lock-free; any thread may
+ * free what another took. In sanitizer builds idle regions are poisoned.
  */
 struct weir_regions;
 
@@ -33,6 +36,10 @@ struct weir_region {
 /* Makes an empty cache that may hold `idle_limit` idle bytes. WEIR_ENOMEM.
  * (weir_regions_* is about the cache: tidy: allow header-prefix -- the plural says so.) */
 WEIR_MUST_USE enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret);
+
+/* Sets the warm total (bytes; 0 at first: none). Before any other thread knows the cache.
+ * (tidy: allow header-prefix -- the plural, as above) */
+void weir_regions_keep_warm(struct weir_regions *regions, size_t total);
 
 /* Gives every idle region back. All regions must have been freed (asserted). NULL is nothing.
  * (tidy: allow header-prefix -- the plural, as above) */

@@ -250,6 +250,7 @@ enum weir_status weir_service_build(struct weir_service *service)
     weir_credit_init(&service->backlog, service->shares.backlog);
     BUILD("namespaces", weir_namespaces_new(&service->namespaces));
     BUILD("regions", weir_regions_new(service->shares.idle, &service->regions));
+    weir_regions_keep_warm(service->regions, service->shares.warm);
     WEIR_TRY(weir_service_build_disk(service)); /* has logged what failed */
     BUILD("exporter", build_exporter(service));
     BUILD("router", build_router(service));

@@ -12,15 +12,16 @@
  *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
  *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
- *   I3  idle <= idle_limit once every give in progress has ended
+ *   I3  idle <= idle_limit, or idle + taken <= warm_total at the time of the last give or miss,
+ *       once every call in progress has ended
  *   I4  taken = bytes out with users
  *
  * Memory order: a slot is filled with release and emptied with acquire, so whatever the last user
  * did to the bytes comes before what the next one does. The counters order nothing and are relaxed.
  *
  * Any thread calls anything but new and free. A full row or a reached limit frees; an empty row
- * allocates; no memory is WEIR_ENOMEM. Deliberately no trimming by time: the limit is what bounds
- * idle memory.
+ * allocates, idle regions giving way where the warm total is passed; no memory is WEIR_ENOMEM.
+ * Deliberately no trimming by time: the limits are what bounds idle memory.
  */
 #include "weir/region.h"
 #include "poison_internal.h"
@@ -38,6 +39,7 @@ enum { CLASS_COUNT = 17 * 4 + 1, ROW_SLOTS_MAX = 64 };
 
 struct weir_regions {
     size_t idle_limit;
+    size_t warm_total;
     struct weir_pool *headers;
     _Alignas(64) _Atomic size_t idle;
     _Atomic size_t taken;
@@ -91,6 +93,43 @@ enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
     return WEIR_OK;
 }
 
+void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
+{
+    regions->warm_total = total;
+}
+
+/* Gives idle regions back, large ones first, until `bytes` are gone or none is left. */
+static void trim(struct weir_regions *regions, size_t bytes)
+{
+    size_t gone = 0;
+    for (unsigned class_index = CLASS_COUNT; class_index-- > 0 && gone < bytes;) {
+        size_t capacity = class_capacity(class_index);
+        for (unsigned i = 0; i < row_slots(class_index) && gone < bytes; i++) {
+            /* acquire: pairs with the release in put_idle */
+            void *data = atomic_exchange_explicit(&regions->rows[class_index][i], NULL,
+                                                  memory_order_acquire);
+            if (data != NULL) {
+                atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+                weir_unpoison(data, capacity);
+                weir_mem_free(data);
+                gone += capacity;
+            }
+        }
+    }
+}
+
+/* Before a new region of `capacity`. */
+static void make_place(struct weir_regions *regions, size_t capacity)
+{
+    size_t idle = weir_regions_idle(regions);
+    size_t total = idle + weir_regions_taken(regions) + capacity;
+    if (idle > regions->idle_limit && total > regions->warm_total) {
+        size_t over_idle = idle - regions->idle_limit;
+        size_t over_warm = total - regions->warm_total;
+        trim(regions, over_idle < over_warm ? over_idle : over_warm);
+    }
+}
+
 void weir_regions_free(struct weir_regions *regions)
 {
     if (regions == NULL) {
@@ -141,6 +180,7 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     size_t capacity = class_capacity(class_index);
     void *data = take_idle(regions, class_index);
     if (data == NULL) {
+        make_place(regions, capacity);
         data = weir_mem_aligned(REGION_ALIGNMENT, capacity);
     }
     if (data == NULL) {
@@ -179,7 +219,7 @@ void weir_region_give(struct weir_regions *regions, struct weir_region *region)
     WEIR_ASSERT(taken >= capacity);
     size_t idle = atomic_fetch_add_explicit(&regions->idle, capacity, memory_order_relaxed);
     bool kept = false;
-    if (idle <= regions->idle_limit && capacity <= regions->idle_limit - idle) {
+    if (idle + capacity <= regions->idle_limit || idle + taken <= regions->warm_total) {
         weir_poison(region->data, capacity);
         kept = put_idle(regions, class_index, region->data);
     }
@@ -222,7 +262,7 @@ void weir_regions_validate(const struct weir_regions *regions)
         }
     }
     WEIR_ASSERT(idle == weir_regions_idle(regions));
-    WEIR_ASSERT(idle <= regions->idle_limit);
+    WEIR_ASSERT(idle <= regions->idle_limit || idle <= regions->warm_total);
 }
 
 struct weir_pool *weir_regions_headers(struct weir_regions *regions)

@@ -105,6 +105,41 @@ static void test_idle_bytes_never_pass_the_limit(void **state)
     weir_regions_free(regions);
 }
 
+static void test_under_the_warm_total_all_is_kept(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(8 * kib);
+    weir_regions_keep_warm(regions, 64 * kib);
+    struct weir_region regions_of[4];
+    for (int i = 0; i < 4; i++) {
+        regions_of[i] = take(regions, 16 * kib);
+    }
+    for (int i = 0; i < 4; i++) {
+        weir_region_give(regions, &regions_of[i]);
+    }
+    assert_int_equal(weir_regions_idle(regions), 64 * kib);
+    weir_regions_validate(regions);
+    uint64_t calls = weir_mem_calls();
+    regions_of[0] = take(regions, 16 * kib);
+    assert_int_equal(weir_mem_calls(), calls);
+    /* a region of another class takes the place of idle ones, as many as it needs */
+    regions_of[1] = take(regions, 32 * kib);
+    assert_int_equal(weir_regions_idle(regions), 16 * kib);
+    weir_regions_validate(regions);
+    /* one that is larger than all of it leaves what the limit allows, at most a region less */
+    regions_of[2] = take(regions, 128 * kib);
+    assert_true(weir_regions_idle(regions) <= 8 * kib);
+    /* and beyond the warm total the limit counts */
+    weir_region_give(regions, &regions_of[0]);
+    assert_int_equal(weir_regions_idle(regions), 0);
+    weir_region_give(regions, &regions_of[2]);
+    assert_int_equal(weir_regions_idle(regions), 0);
+    weir_region_give(regions, &regions_of[1]);
+    assert_int_equal(weir_regions_idle(regions), 32 * kib);
+    weir_regions_validate(regions);
+    weir_regions_free(regions);
+}
+
 static void test_a_limit_of_zero_keeps_nothing(void **state)
 {
     (void)state;
@@ -166,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_classes_are_tight_and_hold_what_is_asked),
         cmocka_unit_test(test_a_given_region_is_taken_again),
         cmocka_unit_test(test_idle_bytes_never_pass_the_limit),
+        cmocka_unit_test(test_under_the_warm_total_all_is_kept),
         cmocka_unit_test(test_a_limit_of_zero_keeps_nothing),
         cmocka_unit_test(test_a_full_row_gives_back_to_the_allocator),
         cmocka_unit_test(test_too_large_is_refused_and_leaves_the_output),
