@@ -58,6 +58,7 @@ def ns_each(seconds, count):
 
 # -- 1: processor time beside what gzip alone costs ------------------------------------------------
 
+POINTS_A_FLUSH = rig.POINTS
 COSTS = (("otlp10", "gzip", 1.3), ("otlp10", "none", 2.0), ("json", "gzip", 1.7),
          ("json", "none", 3.0), ("otlp07", "gzip", None), ("otlp10", "zstd", None))
 
@@ -92,18 +93,20 @@ def cost_of(used, limits, files, compression):
     divisor = inflating + (0 if compression == "none" else deflating)
     return {"ratio": cpu / divisor, "cpu": cpu, "inflate": inflating, "deflate": deflating,
             "kernel": ns_each(used["kernel"], used["ended"]),
-            "rate": used["ended"] / used["load"]["seconds"], "sent": used["sent"] / used["ended"],
-            "identity": used["identity"] / used["ended"], "requests": used["requests"]}
+            "rate": used["load"]["points_per_s"], "sent": used["sent"] / used["ended"],
+            "identity": used["identity"] / used["ended"],
+            "came": used["load"]["accepted"]["bytes"] / used["load"]["accepted"]["points"]}
 
 
 def cost(settings):
     """Bar 1."""
     result = Result("1. Processor time per point beside gzip alone")
-    rows = []
+    rows, usual = [], None
     for form, compression, most in COSTS:
         rounds = cost_rounds(settings, form, compression)
         ratio, spread = rig.middle([one["ratio"] for one in rounds])
         seen = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        usual = usual or seen  # the first way is the usual one
         own = seen["cpu"] - seen["inflate"] - (0 if compression == "none" else seen["deflate"])
         rows.append((form, compression, f"{seen['cpu']:.0f}", f"{seen['inflate']:.0f}",
                      "" if compression == "none" else f"{seen['deflate']:.0f}", f"{own:.0f}",
@@ -115,7 +118,21 @@ def cost(settings):
     result.tables["cost"] = (
         ("in", "out", "CPU ns/point", "inflate alone", "compress alone", "the rest", "of it kernel",
          "ratio", "bar", "spread", "OTLP bytes/point", "sent bytes/point"), rows)
+    result.tables["sizing"] = sizing(usual)
     return result
+
+
+def sizing(seen):
+    """What a load needs, by arithmetic from what was measured with OTLP 1.0 and gzip."""
+    rows = []
+    for rate in (1000, 10_000, 100_000, 500_000, 1_000_000):
+        came = rate * seen["came"]
+        rows.append((f"{rate:,}", f"{rate * 60 / POINTS_A_FLUSH:,.0f}", f"{came / 1e6:,.1f}",
+                     f"{rate * seen['sent'] / 1e6:,.1f}",
+                     f"{rate * seen['cpu'] / 1e9:.2f}", f"{rate * seen['cpu'] / 0.6e9:.1f}",
+                     f"{came * 900 / 2**30:,.1f}", f"{came * 21600 / 2**30:,.0f}"))
+    return (("points/s", "full buffers a minute", "MB/s in", "MB/s out", "cores busy",
+             "cores to have", "GiB of disk, 15 min outage", "GiB, 6 h"), rows)
 
 
 # -- 2: memory -------------------------------------------------------------------------------------
