@@ -257,8 +257,11 @@ static const char *check(struct weir_load_options *options, bool series_given)
 static bool take_url(int argc, char **argv, struct weir_load_options *options)
 {
     if (argc - optind != 1 || !is_url(argv[optind])) {
-        (void)fprintf(stderr, "weir-load: where to? (weir-load http://HOST:PORT/)\n"
-                              "weir-load --help says more\n");
+        const char *odd = argc - optind > 1 ? argv[optind + 1] : argv[optind];
+        (void)fprintf(stderr,
+                      "weir-load: where to? (weir-load http://HOST:PORT/)%s%s\n"
+                      "weir-load --help says more\n",
+                      odd == NULL ? "" : "; not understood: ", odd == NULL ? "" : odd);
         return false;
     }
     options->url = argv[optind];

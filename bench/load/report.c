@@ -109,9 +109,9 @@ void weir_load_report_text(const struct weir_load_options *options,
     weir_buf_put(out, WEIR_BYTES("latency     "));
     for (size_t i = 0; i < QUANTILES; i++) {
         uint64_t ns = weir_load_histogram_at(&results->latency, quantiles[i].quantile);
-        weir_buf_printf(out, "%s %.3g ms  ", quantiles[i].name, ms_of(ns));
+        weir_buf_printf(out, "%s %.2f ms  ", quantiles[i].name, ms_of(ns));
     }
-    weir_buf_printf(out, "max %.3g ms\n", ms_of(results->latency.max));
+    weir_buf_printf(out, "max %.2f ms\n", ms_of(results->latency.max));
     text_counts(results, out);
     for (uint32_t i = 0; i < options->sink_count; i++) {
         text_verdict(options->sinks[i], &verdicts[i], out);

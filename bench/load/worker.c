@@ -7,8 +7,8 @@
  *                                    └────────── retries ◄── waiting ◄─┘
  *
  *   fast   whatever is idle goes as soon as a connection is free
- *   rate   slot k is to be sent at start + k x interval; it goes then, or as soon as it can, and its
- *          latency counts from then. No slot is skipped: those that the end finds unsent are
+ *   rate   slot k is to be sent at start + k x interval; it goes then, or as soon as it can, and
+ *          its latency counts from then. No slot is skipped: those that the end finds unsent are
  *          counted, with the wait they have had, so that a stall shows
  *   life   buffers that are due are built into idle requests and queue for a connection
  *
@@ -303,7 +303,8 @@ static void feed(struct weir_load_worker *worker, int64_t now_ns)
     }
 }
 
-/* Sets the timer to the next thing that is not an answer. With all connections busy there is none. */
+/* Sets the timer to the next thing that is not an answer; with all connections busy there is
+ * none. */
 static void arm(struct weir_load_worker *worker, int64_t now_ns)
 {
     int64_t next_ns = INT64_MAX;
