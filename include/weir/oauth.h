@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_OAUTH_H
+#define WEIR_OAUTH_H
+
+#include "weir/status.h"
+#include "weir/transport.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * OAuth 2.0 client credentials (RFC 6749, 4.4), as a state machine that does no I/O: its owner asks
+ * what to do, sends what it is given, and brings the reply.
+ *
+ *   none ──poll: FETCH──► fetching ──reply: a token──► fresh ──poll, ahead of its end──► fetching
+ *     ▲                      │ failed: waits, doubled, with jitter                         (the old
+ *     │                      ▼                                                      token stays good
+ *     └── rejected (401) ─ waiting ──poll: its time has come──► fetching                 meanwhile)
+ *
+ *   I1  one request at a time, whoever asks (single flight)
+ *   I2  a token is handed out until `expiry_buffer` before its end and not after, unless nothing
+ *       newer could be had: then until its end
+ *   I3  a rejected token is never handed out again; a token that was just fetched and is rejected
+ *       too is not fetched again before the wait
+ *
+ * Secrets are read from their files at each request, and wiped after it; they are in no log line.
+ * Pure but for reading those files; one thread.
+ */
+enum weir_oauth_style { WEIR_OAUTH_AUTO, WEIR_OAUTH_BASIC, WEIR_OAUTH_BODY };
+
+struct weir_oauth_parameter {
+    const char *key;
+    const char *value;
+};
+
+struct weir_oauth_options {
+    const char *token_url;
+    const char *client_id; /* or: */
+    const char *client_id_file;
+    const char *client_secret; /* or: */
+    const char *client_secret_file;
+    const char *const *scopes;                     /* NULL-terminated, or NULL */
+    const struct weir_oauth_parameter *parameters; /* "audience", ...; ends with a NULL key */
+    enum weir_oauth_style style; /* AUTO: Basic first, on a refusal the body, what works is kept */
+    const char *ca_file;
+    const char *proxy;
+    int64_t timeout_ns;
+    int64_t expiry_buffer_ns; /* default 300 s; at most half of a token's life */
+};
+
+struct weir_oauth;
+
+/* WEIR_ENOMEM. The options outlive it. */
+WEIR_MUST_USE enum weir_status weir_oauth_new(const struct weir_oauth_options *options,
+                                              uint64_t seed, struct weir_oauth **ret);
+/* Wipes what it holds. NULL is nothing. */
+void weir_oauth_free(struct weir_oauth *oauth);
+
+enum weir_oauth_todo { WEIR_OAUTH_NOTHING, WEIR_OAUTH_FETCH };
+
+/* What to do now. FETCH: *ret_request is to be sent (its user pointer is the caller's to set), and
+ * its reply brought to weir_oauth_reply. *ret_wake_ns: when to ask again at the latest. WEIR_EIO,
+ * WEIR_ENOMEM where a secret could not be read (the wait runs; weir_oauth_trouble says what). */
+WEIR_MUST_USE enum weir_status weir_oauth_poll(struct weir_oauth *oauth, int64_t now_ns,
+                                               enum weir_oauth_todo *ret_todo,
+                                               struct weir_transport_request *ret_request,
+                                               int64_t *ret_wake_ns);
+
+/* The reply to the request of the last FETCH. */
+void weir_oauth_reply(struct weir_oauth *oauth, const struct weir_transport_reply *reply,
+                      int64_t now_ns);
+
+/* The header "Authorization: Bearer ..." that is good at `now_ns`, terminated; NULL: none now. It
+ * holds until the next call that is given `oauth`. */
+const char *weir_oauth_header(struct weir_oauth *oauth, int64_t now_ns);
+
+/* A backend answered 401 to a request with the token of `header`; an older token's is nothing. */
+void weir_oauth_rejected(struct weir_oauth *oauth, const char *header, int64_t now_ns);
+
+/* Why there is no token, for a person; empty when all is well. Never holds a secret. */
+const char *weir_oauth_trouble(const struct weir_oauth *oauth);
+
+#endif
