@@ -20,6 +20,8 @@
 #include "weir/pb.h"
 #include "weir/utf8.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed64 is copied as it lies");
+
 #define VARINT_BYTES_MAX 10
 
 /* Two bytes and more, or none. */
@@ -67,34 +69,79 @@ uint64_t weir_pb_varint(struct weir_cursor *cursor)
     return varint(cursor);
 }
 
-/* The field's content, once its tag is taken. */
-static void take_content(struct weir_cursor *cursor, unsigned wire_type,
-                         struct weir_pb_field *field)
+/* Takes the content of a field of that wire type: a view of BYTES, else a number. */
+static inline uint64_t take_content(struct weir_cursor *cursor, unsigned wire_type,
+                                    struct weir_bytes *ret_bytes)
 {
     switch (wire_type) {
-    case WEIR_PB_VARINT:
-        field->type = WEIR_PB_VARINT;
-        field->value = varint(cursor);
-        break;
-    case WEIR_PB_FIXED64:
-        field->type = WEIR_PB_FIXED64;
-        field->value = weir_cursor_u64le(cursor);
-        break;
+    case WEIR_PB_VARINT: return varint(cursor);
+    case WEIR_PB_FIXED64: return weir_cursor_u64le(cursor);
+    case WEIR_PB_FIXED32: return weir_cursor_u32le(cursor);
     case WEIR_PB_BYTES: {
-        field->type = WEIR_PB_BYTES;
         uint64_t size = varint(cursor);
         if (size > weir_cursor_left(cursor)) {
             cursor->failed = true;
         }
-        field->bytes = weir_cursor_take(cursor, (size_t)size);
-        break;
+        *ret_bytes = weir_cursor_take(cursor, (size_t)size);
+        return 0;
     }
-    case WEIR_PB_FIXED32:
-        field->type = WEIR_PB_FIXED32;
-        field->value = weir_cursor_u32le(cursor);
-        break;
-    default: /* groups, and the two numbers that mean nothing */ cursor->failed = true; break;
+    default: /* groups, and the two numbers that mean nothing */ cursor->failed = true; return 0;
     }
+}
+
+/* Fills *ret with the field from the cursor to `end`, and goes there. Written word by word: a local
+ * struct, copied, would wait for its own words. */
+static inline bool put_field(struct weir_cursor *cursor, const uint8_t *end, uint64_t tag,
+                             struct weir_pb_field *ret)
+{
+    ret->number = (uint32_t)(tag >> 3);
+    ret->type = (enum weir_pb_type)(tag & 7);
+    ret->whole = weir_bytes_of(cursor->position, (size_t)(end - cursor->position));
+    cursor->position = end;
+    return true;
+}
+
+/* The next field where its tag takes one byte, and it is a fixed64, or bytes whose length takes one
+ * byte: nearly always. False: nothing is changed. */
+static inline bool next_short(struct weir_cursor *cursor, struct weir_pb_field *ret)
+{
+    const uint8_t *at = cursor->position;
+    size_t left = weir_cursor_left(cursor);
+    if (left < 2 || at[0] < 8 || at[0] >= 0x80) {
+        return false;
+    }
+    if ((at[0] & 7) == WEIR_PB_BYTES && at[1] < 0x80 && at[1] <= left - 2) {
+        ret->value = 0;
+        ret->bytes = weir_bytes_of(at + 2, at[1]);
+        return put_field(cursor, at + 2 + at[1], at[0], ret);
+    }
+    if ((at[0] & 7) == WEIR_PB_FIXED64 && left >= 9) {
+        memcpy(&ret->value, at + 1, sizeof(ret->value));
+        ret->bytes = (struct weir_bytes){NULL, 0};
+        return put_field(cursor, at + 9, at[0], ret);
+    }
+    return false;
+}
+
+/* Any field. Kept out of line, so that the short ones do not pay for its registers. */
+__attribute__((noinline)) static bool next_long(struct weir_cursor *cursor,
+                                                struct weir_pb_field *ret)
+{
+    struct weir_cursor next = *cursor;
+    struct weir_bytes bytes = {NULL, 0};
+    uint64_t tag = varint(&next);
+    if (tag >> 3 == 0 || tag > UINT32_MAX) {
+        cursor->failed = true;
+        return false;
+    }
+    uint64_t value = take_content(&next, (unsigned)(tag & 7), &bytes);
+    if (next.failed) {
+        cursor->failed = true;
+        return false;
+    }
+    ret->value = value;
+    ret->bytes = bytes;
+    return put_field(cursor, next.position, tag, ret);
 }
 
 bool weir_pb_next(struct weir_cursor *cursor, struct weir_pb_field *ret)
@@ -102,20 +149,7 @@ bool weir_pb_next(struct weir_cursor *cursor, struct weir_pb_field *ret)
     if (cursor->failed || cursor->position == cursor->end) {
         return false;
     }
-    const uint8_t *start = cursor->position;
-    uint64_t tag = varint(cursor);
-    if (tag >> 3 == 0 || tag > UINT32_MAX) {
-        cursor->failed = true;
-        return false;
-    }
-    struct weir_pb_field field = {.number = (uint32_t)(tag >> 3)};
-    take_content(cursor, (unsigned)(tag & 7), &field);
-    if (cursor->failed) {
-        return false;
-    }
-    field.whole = weir_bytes_of(start, (size_t)(cursor->position - start));
-    *ret = field;
-    return true;
+    return next_short(cursor, ret) || next_long(cursor, ret);
 }
 
 /*

@@ -32,7 +32,7 @@ static bool walk_labels(struct weir_otlp_walk *walk, const struct weir_metric *m
                         struct weir_bytes data)
 {
     struct weir_cwpoint point;
-    if (data.size == 0 || data.data[0] != 0x0A || !weir_otlp_aws_labels(data, &point)) {
+    if (!weir_otlp_aws_labels(data, &point)) {
         return false;
     }
     struct weir_bytes written = weir_cwpoint_summary(walk->collect->arena, &point, 0, NULL);
@@ -41,6 +41,22 @@ static bool walk_labels(struct weir_otlp_walk *walk, const struct weir_metric *m
     weir_collect_point(walk->collect, metric, point.name, written,
                        point.time_ns <= INT64_MAX ? (int64_t)point.time_ns : 0);
     return true;
+}
+
+/* A point of a Summary. Only 0.7's begins with field 1. */
+static inline bool walk_point(struct weir_otlp_walk *walk, const struct weir_metric *metric,
+                              struct weir_bytes data)
+{
+    struct weir_otlp_point point;
+    if (data.size > 0 && data.data[0] == 0x0A) {
+        return walk_labels(walk, metric, data) ||
+               weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
+    }
+    if (weir_otlp_aws_point(data, &point)) {
+        weir_collect_point(walk->collect, metric, point.name, data, point.time_ns);
+        return true;
+    }
+    return weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
 }
 
 /* Takes the next child, if that is what comes next; on false both are untouched. */
@@ -67,15 +83,9 @@ static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
     const struct weir_metric *metric = weir_collect_metric(walk->collect, &key);
     while (points.size > 0) {
         struct weir_bytes data;
-        struct weir_otlp_point point;
-        if (!weir_otlp_aws_next(&points, 0x0A, &data) &&
-            !take_child(&points, WEIR_OTLP_DATA_PLAIN, &data)) {
-            return false;
-        }
-        if (weir_otlp_aws_point(data, &point)) {
-            weir_collect_point(walk->collect, metric, point.name, data, point.time_ns);
-        } else if (!walk_labels(walk, metric, data) &&
-                   !weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data)) {
+        if ((!weir_otlp_aws_next(&points, 0x0A, &data) &&
+             !take_child(&points, WEIR_OTLP_DATA_PLAIN, &data)) ||
+            !walk_point(walk, metric, data)) {
             return false;
         }
     }

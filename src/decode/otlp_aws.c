@@ -34,6 +34,8 @@
 #include "weir/panic.h"
 #include "weir/pb.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's lowest byte is its first");
+
 /* What is left of a message. */
 struct span {
     const uint8_t *at;
@@ -339,7 +341,7 @@ static bool take_labels(struct span *span, struct weir_cwpoint *point)
     unsigned wide = 0;
     while (left(span) > 0 && span->at[0] == 0x0A) {
         struct weir_cwpoint_dimension label;
-        if (!take_label(span, &label, &wide) || !weir_otlp_point_add_label(point, label)) {
+        if (!take_label(span, &label, &wide) || !weir_otlp_point_add_label(point, &label)) {
             return false;
         }
     }

@@ -96,23 +96,30 @@ void weir_otlp_point_clear(struct weir_cwpoint *point)
     point->without_metric_name = true;
 }
 
-bool weir_otlp_point_add_label(struct weir_cwpoint *point, struct weir_cwpoint_dimension label)
+bool weir_otlp_point_add_label(struct weir_cwpoint *point,
+                               const struct weir_cwpoint_dimension *label)
 {
-    if (point->without_name && weir_bytes_eq(label.key, WEIR_BYTES("Namespace"))) {
+    if (point->without_name && weir_bytes_eq(label->key, WEIR_BYTES("Namespace"))) {
         point->without_name = false;
-        point->name = label.value;
+        point->name = label->value;
         return true;
     }
-    if (point->without_metric_name && weir_bytes_eq(label.key, WEIR_BYTES("MetricName"))) {
+    if (point->without_metric_name && weir_bytes_eq(label->key, WEIR_BYTES("MetricName"))) {
         point->without_metric_name = false;
-        point->metric_name = label.value;
+        point->metric_name = label->value;
         return true;
     }
     if (point->dimension_count == WEIR_CWPOINT_DIMENSIONS_MAX) {
         return false;
     }
-    point->dimensions[point->dimension_count++] = label;
+    point->dimensions[point->dimension_count++] = *label;
     return true;
+}
+
+static bool add_label(struct weir_cwpoint *point, struct weir_bytes message)
+{
+    struct weir_cwpoint_dimension label = read_label(message);
+    return weir_otlp_point_add_label(point, &label);
 }
 
 static bool add_quantile(struct weir_cwpoint *point, struct weir_bytes message)
@@ -138,7 +145,7 @@ static bool read_point(struct weir_bytes data, struct weir_cwpoint *point, size_
     bool fits = true;
     while (weir_pb_next(&cursor, &field)) {
         switch (field.number) {
-        case 1: fits = fits && weir_otlp_point_add_label(point, read_label(field.bytes)); break;
+        case 1: fits = fits && add_label(point, field.bytes); break;
         case 2: point->start_ns = field.value; break;
         case 3: point->time_ns = field.value; break;
         case 4: point->count = field.value; break;

@@ -27,6 +27,7 @@ bool weir_otlp_point_rewrite(struct weir_collect *collect, struct weir_otlp_poin
 void weir_otlp_point_clear(struct weir_cwpoint *point);
 
 /* Adds a 0.7 label: namespace, metric name or a dimension. False: no room for it. */
-bool weir_otlp_point_add_label(struct weir_cwpoint *point, struct weir_cwpoint_dimension label);
+bool weir_otlp_point_add_label(struct weir_cwpoint *point,
+                               const struct weir_cwpoint_dimension *label);
 
 #endif
