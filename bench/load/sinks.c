@@ -16,7 +16,7 @@ struct exchange {
     struct weir_bytes body;
 };
 
-/* The answer's body, valid until the next call; false, told, when there is none or it is not 200. */
+/* The answer's body, valid until the next call; false, told, when there is none or it is no 200. */
 static bool ask(const struct weir_transport *transport, const struct exchange *exchange,
                 struct weir_bytes *ret)
 {
