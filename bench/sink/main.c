@@ -112,14 +112,19 @@ static bool read_options(int argc, char **argv, struct settings *settings)
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    int which = 0;
+    while ((option = getopt_long(argc, argv, "h", options, &which)) != -1) {
         if (option == 'h') {
             (void)fputs(usage, stdout);
             exit(0);
         }
-        if (option == '?' || !read_option(settings, option, optarg)) {
-            (void)fprintf(stderr, "weir-sink: option -%c: %s makes no sense; see --help\n", option,
-                          optarg == NULL ? "this" : optarg);
+        if (option == '?') {
+            (void)fputs("weir-sink: see --help\n", stderr);
+            return false;
+        }
+        if (!read_option(settings, option, optarg)) {
+            (void)fprintf(stderr, "weir-sink: --%s %s makes no sense; see --help\n",
+                          options[which].name, optarg);
             return false;
         }
     }
@@ -193,6 +198,15 @@ static void tell_accounts(struct weir_sink_ledger *ledger)
     weir_buf_done(&out);
 }
 
+/* A status of listening in the words of somebody who typed an address. */
+static const char *listen_problem(enum weir_status status)
+{
+    if (status == WEIR_EEXIST) {
+        return "the address is in use";
+    }
+    return status == WEIR_EINVAL ? "expected ADDR:PORT" : weir_status_text(status);
+}
+
 static int serve(struct settings *settings, struct weir_sink_ledger *ledger,
                  struct weir_sink_keep *keep)
 {
@@ -209,7 +223,7 @@ static int serve(struct settings *settings, struct weir_sink_ledger *ledger,
     enum weir_status status = weir_sink_server_start(&options, &server, &address);
     if (status != WEIR_OK) {
         (void)fprintf(stderr, "weir-sink: cannot listen on %s: %s\n",
-                      address == NULL ? "anything" : address, weir_status_text(status));
+                      address == NULL ? "anything" : address, listen_problem(status));
         return 1;
     }
     tell_ready(settings);

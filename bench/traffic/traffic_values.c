@@ -8,8 +8,8 @@
  *   moment hash ─► where this minute's values lie within that
  *
  * In captured streams 0.35 to 0.75 of all points are zero, 0.8 have one value throughout, 0.8 are
- * whole numbers; so here (0.41, 0.88, 0.81). An idle entity is idle in every minute, so zeros come in long runs, which is what compression and
- * a decoder see in real streams.
+ * whole numbers; so here (0.41, 0.88, 0.81). An idle entity is idle in every minute, so zeros come
+ * in long runs, which is what compression and a decoder see in real streams.
  *
  *   I1  minimum <= percentiles <= maximum, count >= 1
  *   I2  a value is never negative zero
