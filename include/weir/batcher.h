@@ -22,8 +22,9 @@
  * become sparse since. So a rare point never pins a large arena. Resource order, metric order and
  * point order are those of first arrival. A batch has at most WEIR_BATCH_POINTS_MAX points,
  * whatever its hints say. It notes in a manifest which points of which request it has. Its index
- * of nodes and points, which many tiny points make far larger than they are, is charged to the
- * budget but for its first 64 KiB; where that says no, the batch is full early.
+ * of nodes and spans (points of one metric in a row), which many metrics of few points make larger
+ * than they are, is charged to the budget but for its first 64 KiB; where that says no, the batch
+ * is full early.
  */
 #define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
 
