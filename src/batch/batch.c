@@ -389,8 +389,8 @@ static void add_ref(struct weir_batch *batch, const struct weir_run *run, struct
     }
 }
 
-/* Asks for the next span's metric while this one is added: metrics lie where they were first seen in
- * their body, and each would begin with a miss. */
+/* Asks for the next span's metric while this one is added: metrics lie where they were first seen
+ * in their body, and each would begin with a miss. */
 static void fetch(const struct weir_metric *metric)
 {
     __builtin_prefetch(metric);
