@@ -157,38 +157,61 @@ static void test_whole_messages(void **state)
     assert_in_range(good, 300, 2990);
 }
 
-/* A point behind which the message ends, at each length of its last value: of one byte, two and
- * three; beyond the sweep's bound too. */
+/* A point with one dimension of that value, whose list has lost its last `cut` bytes; all lengths
+ * around the list are right, those in it are not. */
+static struct guard one_dimension(size_t value, size_t cut)
+{
+    struct weir_buf data = weir_buf_grow_init(1 << 20);
+    struct weir_buf any = weir_buf_grow_init(1 << 20);
+    struct weir_buf pair = weir_buf_grow_init(1 << 20);
+    struct weir_buf list = weir_buf_grow_init(1 << 20);
+    weir_pbw_bytes(&any, 1, weir_bytes_of(long_value, value));
+    weir_pbw_bytes(&pair, 1, WEIR_BYTES("QueueName"));
+    weir_pbw_bytes(&pair, 2, weir_buf_view(&any));
+    weir_pbw_bytes(&list, 1, weir_buf_view(&pair));
+    any.size = 0;
+    assert_true(cut <= list.size);
+    weir_pbw_bytes(&any, 6, weir_bytes_of(list.data, list.size - cut));
+    pair.size = 0;
+    weir_pbw_bytes(&pair, 1, WEIR_BYTES("Dimensions"));
+    weir_pbw_bytes(&pair, 2, weir_buf_view(&any));
+    synthetic_attribute(&data, 7, "Namespace", WEIR_BYTES("AWS/SQS"));
+    synthetic_attribute(&data, 7, "MetricName", WEIR_BYTES("Age"));
+    weir_pbw_bytes(&data, 7, weir_buf_view(&pair));
+    assert_false(data.failed);
+    struct guard guard = guard_copy(weir_buf_view(&data));
+    weir_buf_done(&data);
+    weir_buf_done(&any);
+    weir_buf_done(&pair);
+    weir_buf_done(&list);
+    return guard;
+}
+
+/* Values whose lengths take one byte, two and three; beyond the sweep's bound too. */
 static void test_all_lengths(void **state)
 {
     (void)state;
     for (size_t size = 0; size < sizeof(long_value) - 1; size += size < 300 ? 1 : 97) {
-        struct weir_buf data = weir_buf_grow_init(1 << 20);
-        struct weir_buf any = weir_buf_grow_init(1 << 20);
-        struct weir_buf pair = weir_buf_grow_init(1 << 20);
-        struct weir_buf list = weir_buf_grow_init(1 << 20);
-        weir_pbw_bytes(&any, 1, weir_bytes_of(long_value, size));
-        weir_pbw_bytes(&pair, 1, WEIR_BYTES("QueueName"));
-        weir_pbw_bytes(&pair, 2, weir_buf_view(&any));
-        weir_pbw_bytes(&list, 1, weir_buf_view(&pair));
-        any.size = 0;
-        weir_pbw_bytes(&any, 6, weir_buf_view(&list));
-        pair.size = 0;
-        weir_pbw_bytes(&pair, 1, WEIR_BYTES("Dimensions"));
-        weir_pbw_bytes(&pair, 2, weir_buf_view(&any));
-        synthetic_attribute(&data, 7, "Namespace", WEIR_BYTES("AWS/SQS"));
-        synthetic_attribute(&data, 7, "MetricName", WEIR_BYTES("Age"));
-        weir_pbw_bytes(&data, 7, weir_buf_view(&pair));
-        struct guard guard = guard_copy(weir_buf_view(&data));
+        struct guard guard = one_dimension(size, 0);
         struct weir_otlp_point point;
         assert_int_equal(weir_otlp_aws_point(guard_view(&guard), &point), size < 1920);
         assert_true(weir_otlp_point_check(WEIR_OTLP_SUMMARY_POINT, guard_view(&guard), &point));
         check_point(guard_view(&guard), true);
         guard_free(&guard);
-        weir_buf_done(&data);
-        weir_buf_done(&any);
-        weir_buf_done(&pair);
-        weir_buf_done(&list);
+    }
+}
+
+/* A dimension that says it goes on behind the end of its list, which is the end of the point. */
+static void test_a_dimension_beyond_its_list(void **state)
+{
+    (void)state;
+    for (size_t value = 0; value < 300; value += 7) {
+        for (size_t cut = 1; cut < value + 17; cut++) {
+            struct guard guard = one_dimension(value, cut);
+            struct weir_otlp_point point;
+            assert_false(weir_otlp_aws_point(guard_view(&guard), &point));
+            guard_free(&guard);
+        }
     }
 }
 
@@ -199,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_any_byte_of_a_point),
         cmocka_unit_test(test_whole_messages),
         cmocka_unit_test(test_all_lengths),
+        cmocka_unit_test(test_a_dimension_beyond_its_list),
     };
     memset(long_value, 'v', sizeof(long_value) - 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
