@@ -15,9 +15,9 @@
  *   streams   (metric_stream_name, account_id, region)     ─► scope    the last used is tried first
  *   metrics   (scope, namespace, metric_name, unit)        ─► metric, its points' first attributes
  *
- * Both tables hash all of the strings, with a key. So before either the line is looked for where a
- * few bytes of it point to (`recent`): one place, one compare. Bytes chosen so that metrics chase
- * each other from there cost what a hash does, and no more.
+ * Both tables hash all of the strings, with a key. So before either, what the quick reader has read
+ * is looked for where a few bytes of it point to (`recent`): one place, one compare of the line's
+ * text. Bytes chosen so that metrics chase each other from there cost what a hash does, no more.
  *
  *   I1  a remembered string is a view of the body, whose line is never written again once it has
  *       been read
@@ -36,6 +36,7 @@ struct stream {
     struct weir_bytes stream;
     struct weir_bytes account;
     struct weir_bytes region;
+    struct weir_bytes text; /* the three as they stood in a line, or empty */
     const struct weir_scope *scope;
 };
 
@@ -44,6 +45,7 @@ struct named_metric {
     struct weir_bytes name;
     struct weir_bytes metric_name;
     struct weir_bytes unit;
+    struct weir_bytes text; /* the two names as they stood in a line, or empty */
     const struct weir_metric *metric;
     struct weir_bytes names; /* weir_cwpoint_names */
 };
@@ -53,9 +55,9 @@ struct named_metric {
 struct weir_cwjson_cache {
     struct weir_intern streams;
     struct weir_intern metrics;
-    const struct stream *last;
-    const struct stream *recent_streams[1 << RECENT_BITS];
-    const struct named_metric *recent_metrics[1 << RECENT_BITS];
+    struct stream *last;
+    struct stream *recent_streams[1 << RECENT_BITS];
+    struct named_metric *recent_metrics[1 << RECENT_BITS];
     struct weir_cwjson_line line; /* one line's values, too large for the stack */
 };
 
@@ -134,27 +136,36 @@ static uint64_t glance(struct weir_bytes text)
     return weir_hash_mix(first + text.size, last);
 }
 
+/* Whether a line's text is known; of a line that the plain reader has read there is none. */
+static bool is_text(struct weir_bytes known, struct weir_bytes text)
+{
+    return text.size > 0 && weir_bytes_eq(known, text);
+}
+
 /* An index of `recent`. */
 static size_t place_of(uint64_t glances)
 {
     return (size_t)(glances * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RECENT_BITS));
 }
 
-static const struct stream *look_up_stream(struct weir_collect *collect,
-                                           const struct weir_cwjson_context *context,
-                                           const struct weir_cwjson_line *line)
+/* By the table, which holds all of them. */
+static struct stream *look_up_stream(struct weir_collect *collect,
+                                     const struct weir_cwjson_context *context,
+                                     const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
     uint64_t hash = weir_hash_mix(weir_hash_mix(weir_hash(line->stream), weir_hash(line->account)),
                                   weir_hash(line->region));
     uint32_t at = 0;
-    const struct stream *known = weir_intern_first(&cache->streams, hash, &at);
+    struct stream *known = weir_intern_first(&cache->streams, hash, &at);
     while (known != NULL && !stream_is(known, line)) {
         known = weir_intern_next(&cache->streams, hash, &at);
     }
     if (known == NULL) {
-        struct stream fresh = {line->stream, line->account, line->region,
-                               build_scope(collect, context, line)};
+        struct stream fresh = {.stream = line->stream,
+                               .account = line->account,
+                               .region = line->region,
+                               .scope = build_scope(collect, context, line)};
         known = remember(collect, &cache->streams, hash, weir_bytes_of(&fresh, sizeof(fresh)));
     }
     return known;
@@ -166,16 +177,21 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
                                            const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
-    if (cache->last != NULL && stream_is(cache->last, line)) {
-        return cache->last->scope;
+    struct stream *known = cache->last;
+    if (known != NULL && is_text(known->text, line->stream_text)) {
+        return known->scope;
     }
-    size_t place = place_of(glance(line->account) ^ glance(line->region) << 1);
-    const struct stream *known = cache->recent_streams[place];
-    if (known == NULL || !stream_is(known, line)) {
+    struct stream **place =
+        &cache->recent_streams[place_of(glance(line->account) ^ glance(line->region) << 1)];
+    known = *place;
+    if (known == NULL || !is_text(known->text, line->stream_text)) {
         known = look_up_stream(collect, context, line);
-        cache->recent_streams[place] = known;
     }
-    cache->last = known;
+    if (known != NULL && line->stream_text.size > 0) {
+        known->text = line->stream_text;
+        *place = known;
+        cache->last = known;
+    }
     return known == NULL ? NULL : known->scope;
 }
 
@@ -203,9 +219,10 @@ static bool metric_is(const struct named_metric *metric, const struct weir_scope
            weir_bytes_eq(metric->name, line->point.name) && weir_bytes_eq(metric->unit, line->unit);
 }
 
-static const struct named_metric *look_up_metric(struct weir_collect *collect,
-                                                 const struct weir_scope *scope,
-                                                 const struct weir_cwjson_line *line)
+/* By the table, which holds all of them. */
+static struct named_metric *look_up_metric(struct weir_collect *collect,
+                                           const struct weir_scope *scope,
+                                           const struct weir_cwjson_line *line)
 {
     struct weir_intern *intern = &collect->cwjson->metrics;
     const struct weir_cwpoint *point = &line->point;
@@ -213,19 +230,19 @@ static const struct named_metric *look_up_metric(struct weir_collect *collect,
         weir_hash_mix(weir_hash_mix(scope->hash, weir_hash(point->name)),
                       weir_hash_mix(weir_hash(point->metric_name), weir_hash(line->unit)));
     uint32_t at = 0;
-    const struct named_metric *known = weir_intern_first(intern, hash, &at);
+    struct named_metric *known = weir_intern_first(intern, hash, &at);
     while (known != NULL && !metric_is(known, scope, line)) {
         known = weir_intern_next(intern, hash, &at);
     }
     if (known == NULL) {
         struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
         struct named_metric fresh = {
-            scope,
-            point->name,
-            point->metric_name,
-            line->unit,
-            build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit)),
-            weir_cwpoint_names(collect->arena, point)};
+            .scope = scope,
+            .name = point->name,
+            .metric_name = point->metric_name,
+            .unit = line->unit,
+            .metric = build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit)),
+            .names = weir_cwpoint_names(collect->arena, point)};
         collect->full = collect->full || fresh.names.data == NULL;
         known = remember(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
     }
@@ -238,13 +255,18 @@ static const struct named_metric *find_metric(struct weir_collect *collect,
                                               const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
-    uint64_t glances = glance(line->point.metric_name) ^ glance(line->point.name) << 1 ^
-                       glance(line->unit) << 2 ^ scope->hash;
-    const struct named_metric **place = &cache->recent_metrics[place_of(glances)];
-    if (*place == NULL || !metric_is(*place, scope, line)) {
-        *place = look_up_metric(collect, scope, line);
+    uint64_t glances = glance(line->metric_text) ^ glance(line->unit) << 1 ^ scope->hash;
+    struct named_metric **place = &cache->recent_metrics[place_of(glances)];
+    struct named_metric *known = *place;
+    if (known == NULL || known->scope != scope || !is_text(known->text, line->metric_text) ||
+        !weir_bytes_eq(known->unit, line->unit)) {
+        known = look_up_metric(collect, scope, line);
     }
-    return *place;
+    if (known != NULL && line->metric_text.size > 0) {
+        known->text = line->metric_text;
+        *place = known;
+    }
+    return known;
 }
 
 /* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */

@@ -18,6 +18,10 @@ struct weir_cwjson_line {
     struct weir_bytes account;
     struct weir_bytes region;
     struct weir_bytes unit; /* CloudWatch's; "None" where the line has none */
+    /* Of the quick reader only: what stands in the line from the stream's name to the region, and
+     * from the namespace to the metric's name. Where that is equal, the strings are. */
+    struct weir_bytes stream_text;
+    struct weir_bytes metric_text;
     uint32_t extra_count;
     struct weir_cwpoint point; /* all of a Summary, quantiles included */
     struct weir_cwjson_value extra[WEIR_CWJSON_VALUES_MAX]; /* what has no place in a Summary */

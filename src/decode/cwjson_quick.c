@@ -185,6 +185,12 @@ static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
     return NULL;
 }
 
+/* All from `first` to the end of `last`, behind it in the same line. */
+static inline struct weir_bytes span(struct weir_bytes first, struct weir_bytes last)
+{
+    return weir_bytes_of(first.data, (size_t)(last.data + last.size - first.data));
+}
+
 /* At the quote that closes the metric's name. */
 static inline const uint8_t *take_names(const uint8_t *at, const uint8_t *end,
                                         struct weir_cwjson_line *line)
@@ -216,5 +222,7 @@ const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
         !weir_cwjson_line_end(ret, value.count, value.min, value.max)) {
         return NULL;
     }
+    ret->stream_text = span(ret->stream, ret->region);
+    ret->metric_text = span(ret->point.name, ret->point.metric_name);
     return at == end ? at : at + 1;
 }
