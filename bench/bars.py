@@ -93,6 +93,7 @@ def cost_of(used, limits, files, compression):
     divisor = inflating + (0 if compression == "none" else deflating)
     return {"ratio": cpu / divisor, "cpu": cpu, "inflate": inflating, "deflate": deflating,
             "kernel": ns_each(used["kernel"], used["ended"]),
+            "faults": used["faults"] / used["requests"],
             "rate": used["load"]["points_per_s"], "sent": used["sent"] / used["ended"],
             "identity": used["identity"] / used["ended"],
             "came": used["load"]["accepted"]["bytes"] / used["load"]["accepted"]["points"]}
@@ -110,13 +111,14 @@ def cost(settings):
         own = seen["cpu"] - seen["inflate"] - (0 if compression == "none" else seen["deflate"])
         rows.append((form, compression, f"{seen['cpu']:.0f}", f"{seen['inflate']:.0f}",
                      "" if compression == "none" else f"{seen['deflate']:.0f}", f"{own:.0f}",
-                     f"{seen['kernel']:.0f}",
+                     f"{seen['kernel']:.0f}", f"{seen['faults']:.0f}",
                      f"{ratio:.2f}", "" if most is None else f"{most:.1f}", f"{100 * spread:.0f} %",
                      f"{seen['identity']:.0f}", f"{seen['sent']:.1f}"))
         if most is not None:
             result.checks.append(Check(f"{form} in, {compression} out", ratio, most, "x"))
     result.tables["cost"] = (
         ("in", "out", "CPU ns/point", "inflate alone", "compress alone", "the rest", "of it kernel",
+         "page faults/request",
          "ratio", "bar", "spread", "OTLP bytes/point", "sent bytes/point"), rows)
     result.tables["sizing"] = sizing(usual)
     return result

@@ -76,14 +76,15 @@ def machine(settings, arguments):
     versions = ", ".join(
         f"{name} {first_line(['pkg-config', '--modversion', module])}"
         for name, module in (("libdeflate", "libdeflate"), ("libzstd", "libzstd"),
-                             ("libcurl", "libcurl"), ("libh2o", "libh2o-evloop"),
+                             ("libcurl", "libcurl"),
                              ("jemalloc", "jemalloc")))
+    h2o = first_line(["dpkg-query", "-W", "-f", "${Version}\n", "libh2o-evloop-dev"])
     return (("processor", f"{cpu_name()}, {os.cpu_count()} cores; generator, gateway and backend "
                           "share them"),
             ("memory", memory_size()),
             ("kernel", f"{platform.system()} {platform.release()}"),
             ("disk", f"{disk(settings.directory)} ({settings.directory})"),
-            ("weir", commit), ("libraries", versions),
+            ("weir", commit), ("libraries", f"{versions}, h2o {h2o}"),
             ("compiler", first_line(["gcc", "--version"]) + ", preset `release`"),
             ("command", f"`bench/run.sh{' ' if arguments else ''}{' '.join(arguments)}`"))
 

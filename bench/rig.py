@@ -77,10 +77,11 @@ class Gateway(program.Weir):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) * 1024
 
-    def kernel_seconds(self):
-        """The kernel's part of the processor time used so far."""
+    def kernel(self):
+        """(the kernel's part of the processor time used so far, pages faulted in so far)."""
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            return int(file.read().rsplit(") ", 1)[1].split()[12]) / os.sysconf("SC_CLK_TCK")
+            parts = file.read().rsplit(") ", 1)[1].split()
+        return int(parts[12]) / os.sysconf("SC_CLK_TCK"), int(parts[7])
 
     def ended_points(self):
         """Points whose export has come to an end."""
@@ -92,7 +93,8 @@ class Gateway(program.Weir):
         for (name, labels), value in self.metrics().items():
             for key in (name, *((name, *pair) for pair in labels)):
                 found[key] = found.get(key, 0) + value
-        return {"cpu": self.cpu_seconds(), "kernel": self.kernel_seconds(),
+        kernel, faults = self.kernel()
+        return {"cpu": self.cpu_seconds(), "kernel": kernel, "faults": faults,
                 "received": found.get("weir_points_received_total", 0),
                 "ended": found.get("weir_export_points_total", 0),
                 "sent": found.get(("weir_export_bytes_total", "encoding", "sent"), 0),
