@@ -154,8 +154,9 @@ static struct stream *look_up_stream(struct weir_collect *collect,
                                      const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
-    uint64_t hash = weir_hash_mix(weir_hash_mix(weir_hash(line->stream), weir_hash(line->account)),
-                                  weir_hash(line->region));
+    uint64_t hash =
+        weir_hash_mix(weir_hash_mix(weir_hash_quick(line->stream), weir_hash_quick(line->account)),
+                      weir_hash_quick(line->region));
     uint32_t at = 0;
     struct stream *known = weir_intern_first(&cache->streams, hash, &at);
     while (known != NULL && !stream_is(known, line)) {
@@ -226,9 +227,9 @@ static struct named_metric *look_up_metric(struct weir_collect *collect,
 {
     struct weir_intern *intern = &collect->cwjson->metrics;
     const struct weir_cwpoint *point = &line->point;
-    uint64_t hash =
-        weir_hash_mix(weir_hash_mix(scope->hash, weir_hash(point->name)),
-                      weir_hash_mix(weir_hash(point->metric_name), weir_hash(line->unit)));
+    uint64_t hash = weir_hash_mix(
+        weir_hash_mix(scope->hash, weir_hash_quick(point->name)),
+        weir_hash_mix(weir_hash_quick(point->metric_name), weir_hash_quick(line->unit)));
     uint32_t at = 0;
     struct named_metric *known = weir_intern_first(intern, hash, &at);
     while (known != NULL && !metric_is(known, scope, line)) {
