@@ -261,7 +261,7 @@ struct weir_config_shares weir_config_shares(const struct weir_config *config)
         .backlog = data / 25,
         .books = data / 50,
         .idle = data / 50,
-        .warm = data / 10,
+        .warm = data / 4,
         .destination = config->destinations.count <= 1 ? queued : queued / 4 * 3,
     };
 }
