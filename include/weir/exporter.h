@@ -24,14 +24,16 @@ enum weir_destination_type {
     WEIR_DESTINATION_STDOUT,
     WEIR_DESTINATION_FILE
 };
+enum weir_protocol { WEIR_PROTOCOL_HTTP_PROTOBUF, WEIR_PROTOCOL_HTTP_JSON, WEIR_PROTOCOL_GRPC };
 enum weir_compression { WEIR_COMPRESSION_GZIP, WEIR_COMPRESSION_NONE, WEIR_COMPRESSION_ZSTD };
 
 struct weir_destination_options {
     const char *name;
     enum weir_destination_type type;
-    const char *url;            /* the whole URL, /v1/metrics included; OTLP_HTTP */
-    const char *path;           /* FILE */
-    const char *const *headers; /* "Name: value", NULL-terminated */
+    enum weir_protocol protocol; /* OTLP_HTTP; gRPC is HTTP too */
+    const char *url;             /* the whole URL, with /v1/metrics or gRPC's path; OTLP_HTTP */
+    const char *path;            /* FILE */
+    const char *const *headers;  /* "Name: value", NULL-terminated */
     const char *ca_file;
     const char *proxy;
     enum weir_compression compression;

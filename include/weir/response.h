@@ -15,8 +15,9 @@
  *   the rest                              REFUSED
  *
  * OTLP specification, "OTLP/HTTP Response". Bodies are ExportMetricsServiceResponse (2xx) or
- * google.rpc.Status, read with nanopb; messages are cut, so a long message never turns success into
- * failure. A body that does not parse changes nothing but the message. Pure.
+ * google.rpc.Status, read with nanopb, or their JSON, told by its first byte, which no protobuf of
+ * either begins with; messages are cut, so a long message never turns success into failure. A body
+ * that does not parse changes nothing but the message. gRPC's answers: weir/grpc_status.h. Pure.
  */
 enum weir_outcome {
     WEIR_OUTCOME_DELIVERED,
@@ -32,9 +33,10 @@ enum weir_outcome {
 
 struct weir_response {
     enum weir_outcome outcome;
-    uint32_t rejected;  /* points, of PARTIAL; fewer than the batch's */
-    bool answer_lost;   /* RETRYABLE after something was sent: sending again may repeat */
-    const char *reason; /* static; "" when delivered; one of a closed list */
+    uint32_t rejected;      /* points, of PARTIAL; fewer than the batch's */
+    int64_t retry_after_ns; /* asked for in the answer's content (RetryInfo); 0: nothing was */
+    bool answer_lost;       /* RETRYABLE after something was sent: sending again may repeat */
+    const char *reason;     /* static; "" when delivered; one of a closed list */
     char message[WEIR_RESPONSE_MESSAGE_MAX]; /* terminated UTF-8 without control characters, cut */
 };
 

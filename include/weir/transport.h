@@ -8,8 +8,9 @@
 /*
  * Sending an HTTP request somewhere, behind a table of functions so that tests and a simulator can
  * play the network. One transport a thread; many requests in flight. The one real implementation is
- * libcurl's multi interface: NOSIGNAL, HTTP/1.1, no redirects, http and https only, peer and host
- * verified, proxy only as configured, response body cut at 64 KiB.
+ * libcurl's multi interface: NOSIGNAL, no redirects, http and https only, peer and host verified,
+ * proxy only as configured, response body cut at 64 KiB. HTTP/1.1, but for gRPC HTTP/2: with prior
+ * knowledge for http, by ALPN for https, many requests on one connection.
  */
 enum weir_transport_failure {
     WEIR_TRANSPORT_ANSWERED,  /* there is a status, whatever happened to the body */
@@ -27,6 +28,7 @@ struct weir_transport_target {
     const char *proxy;          /* NULL: none, whatever the environment says */
     const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
     int64_t timeout_ns;         /* of the whole request */
+    bool is_grpc;               /* HTTP/2, and what its trailers say is in the reply */
 };
 
 struct weir_transport_request {
@@ -46,6 +48,14 @@ struct weir_transport_reply {
     const char *message;    /* what failed, for a person, when not answered; valid as the body */
     int64_t duration_ns;
     uint32_t repeats; /* times the transport sent it again by itself: a kept connection had died */
+
+    /* gRPC's part of the answer, from headers or trailers; of targets with is_grpc, else zeros.
+     * Without grpc_status the answer is ANSWERED only if the response came to its end. */
+    bool has_grpc_status;
+    bool is_grpc;                   /* by its Content-Type */
+    int grpc_status;                /* what is no number is 2, UNKNOWN */
+    struct weir_bytes grpc_message; /* percent-encoded, cut */
+    struct weir_bytes grpc_details; /* base64 of google.rpc.Status; empty when too long */
 };
 
 struct weir_transport {

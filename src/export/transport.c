@@ -24,7 +24,11 @@
  * them, to make it rare.
  *
  * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
- * its flow control. Response bodies are never compressed, so the cap bounds memory: identity is
+ * its flow control. gRPC leaves no choice; its requests to one place wait for the connection and
+ * share it (PIPEWAIT), through a proxy by CONNECT only, and its answer is in trailers (trailers.h).
+ * There a status of 200 means nothing yet: without a grpc-status the answer is lost, unless the
+ * response ended as it should, and then the backend is none that speaks gRPC. A stream that the
+ * backend refused unseen (REFUSED_STREAM, or beyond a GOAWAY) is sent again by libcurl. Response bodies are never compressed, so the cap bounds memory: identity is
  * asked for, since without Accept-Encoding any coding is allowed, and a partial success in gzip
  * would go unseen.
  *
@@ -33,9 +37,10 @@
  * at a time; nothing blocks: names are resolved by libcurl's own thread, which QUICK_EXIT leaves
  * behind rather than waits for.
  *
- * Not done: signing, tokens (the target's headers carry them), proxies' authentication, HTTP/2.
+ * Not done: signing, tokens (the target's headers carry them), proxies' authentication.
  */
 #include "weir/transport.h"
+#include "trailers.h"
 #include "weir/clock.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
@@ -47,8 +52,6 @@ enum {
     IDLE_MAX_S = 50,
     CONNECTIONS_MAX = 1024 /* kept; past that a connection is closed as soon as it is idle */
 };
-
-enum { EXCHANGE_STEP_MS = 200 };
 
 /* libcurl sends one buffer a turn. With 512 KiB instead of its 64 a body of 3 MiB takes 10 calls of
  * the kernel to send and 16 to wait instead of 69 and 105, and 0.7 of the processor time. A buffer
@@ -68,8 +71,9 @@ struct flight {
     uint32_t tunnels_sent; /* CONNECT, which only a proxy sees */
     int64_t begun_ns;
     long upload_bytes;
-    bool is_set; /* what is the same for every request */
-    bool has_ca; /* a CA file has been set since */
+    struct weir_trailers *trailers; /* once it has flown for gRPC */
+    bool is_set;                    /* what is the same for every request */
+    bool has_ca;                    /* a CA file has been set since */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -113,6 +117,16 @@ static size_t take_body(char *data, size_t unit, size_t count, void *user)
     return offered;
 }
 
+/* libcurl's header callback, for trailers too. */
+static size_t take_header(char *data, size_t unit, size_t count, void *user)
+{
+    struct flight *flight = user;
+    if (flight->request.target->is_grpc) {
+        weir_trailers_take(flight->trailers, weir_bytes_of(data, unit * count));
+    }
+    return unit * count;
+}
+
 /* libcurl's debug callback: one HEADER_OUT a request head that is sent. */
 static int count_heads(CURL *easy, curl_infotype type, char *data, size_t size, void *user)
 {
@@ -131,6 +145,7 @@ static void flight_free(struct flight *flight)
         curl_easy_cleanup(flight->easy);
     }
     curl_slist_free_all(flight->headers);
+    weir_mem_free(flight->trailers);
     weir_mem_free(flight->body);
     weir_mem_free(flight);
 }
@@ -204,7 +219,6 @@ static CURLcode set_fixed(struct flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     worst |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     worst |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    worst |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     worst |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -212,6 +226,8 @@ static CURLcode set_fixed(struct flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
+    worst |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    worst |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
     worst |= curl_easy_setopt(easy, CURLOPT_PRIVATE, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
@@ -236,13 +252,26 @@ static CURLcode set_anew(struct flight *flight)
     return flight->is_set ? CURLE_OK : CURLE_FAILED_INIT;
 }
 
+static CURLcode set_version(CURL *easy, const struct weir_transport_target *target)
+{
+    bool is_tls = strncmp(target->url, "https:", 6) == 0;
+    long version = !target->is_grpc ? CURL_HTTP_VERSION_1_1
+                   : is_tls         ? CURL_HTTP_VERSION_2TLS
+                                    : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    CURLcode worst = CURLE_OK;
+    worst |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
+    worst |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, target->is_grpc ? 1L : 0L);
+    worst |= curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, target->is_grpc ? 1L : 0L);
+    return worst;
+}
+
 static CURLcode set_request(struct flight *flight)
 {
     CURL *easy = flight->easy;
     const struct weir_transport_target *target = flight->request.target;
     long timeout_ms = (long)((target->timeout_ns + WEIR_NS_PER_MS - 1) / WEIR_NS_PER_MS);
     long connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
-    CURLcode worst = CURLE_OK;
+    CURLcode worst = set_version(easy, target);
     worst |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
     worst |= curl_easy_setopt(easy, CURLOPT_PROXY, target->proxy == NULL ? "" : target->proxy);
     worst |= curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* or NO_PROXY would go past it */
@@ -264,6 +293,21 @@ static CURLcode set_request(struct flight *flight)
     return worst;
 }
 
+static enum weir_status clear_trailers(struct flight *flight)
+{
+    if (!flight->request.target->is_grpc) {
+        return WEIR_OK;
+    }
+    if (flight->trailers == NULL) {
+        flight->trailers = weir_mem_alloc(sizeof(*flight->trailers));
+    }
+    if (flight->trailers == NULL) {
+        return WEIR_ENOMEM;
+    }
+    weir_trailers_clear(flight->trailers);
+    return WEIR_OK;
+}
+
 static enum weir_status prepare(struct flight *flight, const struct weir_transport_request *request)
 {
     flight->request = *request;
@@ -272,6 +316,7 @@ static enum weir_status prepare(struct flight *flight, const struct weir_transpo
     flight->tunnels_sent = 0;
     flight->error[0] = '\0';
     flight->begun_ns = weir_clock_mono_ns();
+    WEIR_TRY(clear_trailers(flight));
     WEIR_TRY(set_headers(flight, request->target->headers));
     return set_anew(flight) == CURLE_OK && set_request(flight) == CURLE_OK ? WEIR_OK : WEIR_EINVAL;
 }
@@ -357,7 +402,10 @@ static void fill_reply(const struct flight *flight, CURLcode code, struct weir_t
         status = tunnel == PROXY_AUTHENTICATION ? tunnel : 0; /* the proxy's, not the backend's */
     }
     (void)curl_easy_getinfo(flight->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    bool answered = status >= 200;
+    const struct weir_trailers *trailers =
+        flight->request.target->is_grpc ? flight->trailers : NULL;
+    bool is_cut = trailers != NULL && !trailers->has_status && code != CURLE_OK;
+    bool answered = status >= 200 && !(is_cut && status == 200);
     bool asked = retry_after_s > 0 && retry_after_s <= INT64_MAX / WEIR_NS_PER_S;
     *ret = (struct weir_transport_reply){
         .user = flight->request.user,
@@ -369,6 +417,13 @@ static void fill_reply(const struct flight *flight, CURLcode code, struct weir_t
         .duration_ns = weir_clock_mono_ns() - flight->begun_ns,
         .repeats = flight->heads_sent > 1 ? flight->heads_sent - 1 : 0,
     };
+    if (trailers != NULL) {
+        ret->has_grpc_status = trailers->has_status;
+        ret->is_grpc = trailers->is_grpc;
+        ret->grpc_status = trailers->status;
+        ret->grpc_message = weir_bytes_of(trailers->message, trailers->message_size);
+        ret->grpc_details = weir_bytes_of(trailers->details, trailers->details_size);
+    }
 }
 
 static void unlink_flying(struct curl_transport *transport, const struct flight *flight)
@@ -437,21 +492,8 @@ enum weir_status weir_transport_curl(struct weir_transport *ret)
         return WEIR_ENOMEM;
     }
     (void)curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
-    (void)curl_multi_setopt(transport->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    (void)curl_multi_setopt(transport->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
     *ret = (struct weir_transport){transport_send, transport_wait, transport_reply, transport_free,
                                    transport};
     return WEIR_OK;
-}
-
-enum weir_status weir_transport_exchange(const struct weir_transport *transport,
-                                         const struct weir_transport_request *request,
-                                         struct weir_transport_reply *ret)
-{
-    WEIR_TRY(transport->send(transport->self, request));
-    enum weir_status status = transport->reply(transport->self, ret);
-    while (status == WEIR_EEND) { /* ends: the request has a time limit */
-        WEIR_TRY(transport->wait(transport->self, -1, EXCHANGE_STEP_MS));
-        status = transport->reply(transport->self, ret);
-    }
-    return status;
 }
