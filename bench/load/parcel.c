@@ -94,25 +94,35 @@ static void put_u32(uint8_t *at, uint32_t value)
     put_u16(at + 2, value >> 16);
 }
 
-/* The stored member around head_size bytes, but for its CRC. */
-static void frame_head(struct weir_load_parcel *parcel, const uint8_t *head)
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+/* The member of which `rest` (a member, too) becomes the end: its header, the head in a stored
+ * block that is not the last, rest's blocks, and the trailer but for the CRC. */
+static void frame(struct weir_load_parcel *parcel, const uint8_t *head, struct weir_bytes rest)
 {
     static const uint8_t header[GZIP_HEADER] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
     uint8_t *at = parcel->data;
     uint32_t size = (uint32_t)parcel->head_size;
     memcpy(at, header, sizeof header);
-    at[GZIP_HEADER] = 1;
+    at[GZIP_HEADER] = 0;
     put_u16(at + GZIP_HEADER + 1, size);
     put_u16(at + GZIP_HEADER + 3, ~size);
     memcpy(at + parcel->head_at, head, size);
-    put_u32(at + parcel->head_at + size + 4, size);
+    memcpy(at + parcel->head_at + size, rest.data + GZIP_HEADER, rest.size - GZIP_HEADER);
+    const uint8_t *trailer = rest.data + rest.size - GZIP_TRAILER;
+    uint32_t rest_size = get_u32(trailer + 4);
+    parcel->rest_crc = get_u32(trailer);
+    parcel->over_rest = weir_load_crc_shift(rest_size);
+    put_u32(at + parcel->size - 4, rest_size + size);
 }
 
 static enum weir_status build_gzip(struct weir_load_maker *maker, struct weir_load_parcel *parcel,
                                    struct weir_bytes json)
 {
     size_t head_size = parcel->id_at + WEIR_BODY_ID_SIZE;
-    size_t rest_at = GZIP_HEADER + STORED_HEADER + head_size + GZIP_TRAILER;
     struct weir_bytes rest = weir_bytes_from(json, head_size);
     size_t bound = weir_gzip_bound(maker->deflater, rest.size);
     WEIR_ASSERT(head_size < UINT16_MAX);
@@ -123,17 +133,19 @@ static enum weir_status build_gzip(struct weir_load_maker *maker, struct weir_lo
         return WEIR_ENOMEM;
     }
     WEIR_TRY(weir_gzip_deflate(maker->deflater, rest, small, bound, &size));
-    uint8_t *data = weir_mem_resize(parcel->data, rest_at + size, 1);
+    WEIR_ASSERT(size > GZIP_HEADER + GZIP_TRAILER);
+    WEIR_ASSERT(small[3] == 0); /* no name, no comment: the header is as short as can be */
+    size_t whole = STORED_HEADER + head_size + size;
+    uint8_t *data = weir_mem_resize(parcel->data, whole, 1);
     if (data == NULL) {
         return WEIR_ENOMEM;
     }
     parcel->data = data;
-    parcel->size = rest_at + size;
+    parcel->size = whole;
     parcel->head_at = GZIP_HEADER + STORED_HEADER;
     parcel->head_size = head_size;
     parcel->id_at += parcel->head_at;
-    frame_head(parcel, json.data);
-    memcpy(data + rest_at, small, size);
+    frame(parcel, json.data, weir_bytes_of(small, size));
     return WEIR_OK;
 }
 
@@ -163,7 +175,9 @@ void weir_load_parcel_name(struct weir_load_parcel *parcel, const char *id)
     memcpy(parcel->data + parcel->id_at, id, WEIR_BODY_ID_SIZE);
     if (parcel->head_size > 0) {
         uint8_t *head = parcel->data + parcel->head_at;
-        put_u32(head + parcel->head_size, weir_crc32(weir_bytes_of(head, parcel->head_size)));
+        uint32_t crc = weir_crc32(weir_bytes_of(head, parcel->head_size));
+        put_u32(parcel->data + parcel->size - GZIP_TRAILER,
+                weir_load_crc_join(&parcel->over_rest, crc, parcel->rest_crc));
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef WEIR_LOAD_PARCEL_H
 #define WEIR_LOAD_PARCEL_H
 
+#include "load/crc_shift.h"
 #include "load/plan.h"
 #include "traffic/body.h"
 #include "weir/gzip.h"
@@ -13,11 +14,12 @@
  *   not compressed   {"requestId":"<id>","timestamp":...
  *                                  └ written over in place
  *
- *   gzip   [ member 1: stored, not compressed  ][ member 2: compressed once        ]
- *          [ header | {"requestId":"<id> | crc ][ ","timestamp":...,"records":[... ]
- *                                  └──────► crc follows
+ *   gzip   [ header | stored block:        | compressed once:                | crc | size ]
+ *                   | {"requestId":"<id>   | ","timestamp":...,"records":... |
+ *                                  └───────────────────────────────────────────► crc follows
  *
- * Members that follow one another are one stream (RFC 1952), so the receiver sees one document.
+ * One member, as Firehose sends it: blocks of a deflate stream stand one after another, a stored
+ * one ends at a byte, and the CRC of both parts comes from the CRC of each (crc_shift.h).
  * A body of several ranges (a buffer that was open while the minute changed) is the bodies of each,
  * joined at their records.
  */
@@ -27,8 +29,10 @@ struct weir_load_parcel {
     uint8_t *data;
     size_t size;
     size_t id_at;
-    size_t head_at;   /* gzip: where the stored head begins */
-    size_t head_size; /* gzip: its size; 0: not compressed */
+    size_t head_at;                       /* gzip: where the stored head begins */
+    size_t head_size;                     /* gzip: its size; 0: not compressed */
+    struct weir_load_crc_shift over_rest; /* gzip: over what follows the head */
+    uint32_t rest_crc;
     uint64_t points;
     size_t record_bytes;
     size_t json_bytes;

@@ -42,6 +42,9 @@ static enum weir_status refuse(struct weir_body_result *ret, enum weir_status st
     return status;
 }
 
+/* What a stream may be longer than its last member says without being inflated twice. */
+enum { ROOM_FOR_A_MEMBER = 4096 };
+
 /* Inflates with as much room as the stream suggests, and with twice as much while that is too
  * little: one byte more than the limit is offered at the end, so that a body of just the limit can
  * be told from a larger one. */
@@ -50,6 +53,8 @@ static enum weir_status inflate(struct weir_inflater *inflater, struct weir_aren
 {
     size_t capacity = 0;
     WEIR_TRY(weir_gzip_size_hint(body, limit + 1, &capacity));
+    size_t left = limit + 1 - capacity;
+    capacity += left < ROOM_FOR_A_MEMBER ? left : ROOM_FOR_A_MEMBER;
     for (;;) {
         uint8_t *room = weir_arena_alloc(arena, capacity, 1);
         size_t size = 0;
