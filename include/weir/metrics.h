@@ -33,6 +33,8 @@ enum weir_family {
     WEIR_M_CONNECTIONS,         /* weir_connections, gauge */
     WEIR_M_POINTS_RECEIVED,     /* weir_points_received_total{namespace} */
     WEIR_M_ACCOUNT_POINTS,      /* weir_account_points_total{account,region} */
+    WEIR_M_POINTS_UNROUTED,     /* weir_points_unrouted_total{reason} */
+    WEIR_M_ATTRIBUTES_DAMAGED,  /* weir_common_attributes_damaged_total */
     WEIR_M_STREAM_LAST_REQUEST, /* weir_stream_last_request_timestamp_seconds{stream}, gauge */
     WEIR_M_NEWEST_POINT,        /* weir_newest_point_timestamp_seconds{namespace}, gauge */
     WEIR_M_NAMESPACE_OVERFLOW,  /* weir_namespace_overflow_points_total */

@@ -50,13 +50,16 @@ struct weir_submission {
      * returns. */
     void (*answered)(struct weir_submission *submission, const struct weir_answer *answer);
 
-    uint64_t targets; /* destinations it may go to: WEIR_TARGETS_ALL; fewer for a replay */
+    /* Destinations it may go to: WEIR_TARGETS_ALL. Fewer for a replay of what was meant for them:
+     * then stream and attributes have been asked before, and are not any more. */
+    uint64_t targets;
 
     /* The pipeline's own, from submit to answered. */
     struct weir_worker *worker;
     struct weir_arena *arena;
     struct weir_body_result result;
     struct weir_origin *origin; /* of all its runs; in the arena */
+    struct weir_route_choice choice;
     struct weir_reservation reservation;
     struct weir_spool_job job;
     _Atomic uint32_t events; /* of the job, not looked at yet */

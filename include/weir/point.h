@@ -84,7 +84,9 @@ struct weir_run {
     size_t bytes;          /* sum of the points' encoded sizes, tags and lengths included */
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
     struct weir_run *next; /* the request's next run with the same namespace_id; the router's */
-    bool is_first;         /* of those; the router's */
+    uint64_t takers;       /* bits of the destinations that get it; the router's */
+    bool is_first;         /* of those with its namespace_id; the router's */
+    uint8_t unrouted;      /* enum weir_unrouted: why there is no taker; the router's */
 };
 
 /* What a request decodes to. */

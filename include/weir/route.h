@@ -9,7 +9,8 @@
 
 /*
  * Which rings a run enters, and how they are drained.
- * tidy: allow header-functions -- the two gauges at the end are not worth a module of their own
+ * tidy: allow header-functions -- the two gauges at the end are not worth a module of their own,
+ * and what is chosen for a request is reserved with the next call
  *
  *              namespace 0   namespace 1   ...   shared (namespaces past 1,024)
  *   dest. 0    [ring]        [ring]              [ring]      <- drainer 0, fair over its row
@@ -35,13 +36,31 @@
 #define WEIR_DESTINATIONS_MAX 62 /* bits of `owed` in the spool; two of 64 have other meanings */
 #define WEIR_TARGETS_ALL      UINT64_MAX
 
-struct weir_route_destination {
-    const char *name;
-    /* Globs, NULL-terminated. Include: NULL takes all, an empty list nothing. Exclude wins. */
+/* Patterns, NULL-terminated. Include: NULL takes all, an empty list nothing. Exclude wins. */
+struct weir_route_globs {
     const char *const *include;
     const char *const *exclude;
-    size_t share;           /* queued bytes this destination may hold */
-    struct weir_wake *wake; /* rung when something was published for it; may be NULL */
+};
+
+/* What a common attribute must be: one of these patterns. Where the stream has no such attribute:
+ * only if the list has the empty text. */
+struct weir_route_attribute {
+    const char *name;
+    const char *const *values; /* NULL-terminated */
+};
+
+/* A point goes to a destination when everything that is said here fits. */
+struct weir_route_destination {
+    const char *name;
+    const char *const *include; /* of namespaces; as weir_route_globs */
+    const char *const *exclude;
+    size_t share;                     /* queued bytes this destination may hold */
+    struct weir_wake *wake;           /* rung when something was published for it; may be NULL */
+    struct weir_route_globs accounts; /* of the points' own cloud.account.id and cloud.region */
+    struct weir_route_globs regions;
+    struct weir_route_globs streams; /* names of delivery streams; no name is the empty one */
+    const struct weir_route_attribute *attributes;
+    uint32_t attribute_count;
 };
 
 struct weir_router_options {
@@ -71,7 +90,48 @@ struct weir_reservation {
     uint32_t points[WEIR_DESTINATIONS_MAX]; /* that each wants */
 };
 
-/* Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
+/* Why no destination gets a run: the filter that the last one fell out at, in this order. */
+enum weir_unrouted {
+    WEIR_ROUTED,
+    WEIR_UNROUTED_STREAM,
+    WEIR_UNROUTED_ATTRIBUTE,
+    WEIR_UNROUTED_NAMESPACE,
+    WEIR_UNROUTED_ACCOUNT,
+    WEIR_UNROUTED_REGION,
+    WEIR_UNROUTED_CHANGED, /* read back from the spool for a destination that wanted it once */
+    WEIR_UNROUTED_REASONS
+};
+
+static inline const char *weir_unrouted_text(enum weir_unrouted reason)
+{
+    static const char *const texts[WEIR_UNROUTED_REASONS] = {
+        "", "stream", "attribute", "namespace", "account", "region", "changed"};
+    return texts[reason];
+}
+
+/* What is known of a request as a whole; views that are empty where a header was not there. */
+struct weir_route_request {
+    uint64_t targets;             /* destinations it may go to, or WEIR_TARGETS_ALL */
+    struct weir_bytes source_arn; /* the delivery stream's */
+    struct weir_bytes attributes; /* as the header has them: weir/attributes.h */
+};
+
+struct weir_route_choice {
+    uint64_t targets;            /* those of them that take this stream with these attributes */
+    enum weir_unrouted unrouted; /* where that is none */
+    bool is_damaged;             /* the attributes are none, and were taken for absent */
+};
+
+/* Which destinations a request as a whole may go to: streams and attributes are asked once for all
+ * of its runs, and only where a destination asks. What *ret gives is for weir_router_reserve. The
+ * attributes are copied into the arena to be read. WEIR_EFULL: it has no room. Any thread. */
+WEIR_MUST_USE enum weir_status weir_router_choose(const struct weir_router *router,
+                                                  struct weir_arena *arena,
+                                                  const struct weir_route_request *request,
+                                                  struct weir_route_choice *ret);
+
+/* Decides which destinations each run goes to, by namespace, account and region, and sets its
+ * takers. Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
  * takes shares and ring credits in the row of each destination of `targets` that wants some of it:
  * all or nothing for a destination, which is then `live`. One without room (its share, a ring, the
  * queued budget or its last quarter, memory for a ring) is `wanted` and not live, and nothing is

@@ -89,6 +89,14 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_ACCOUNT_POINTS] =
         TWO(COUNTER, "weir_account_points_total", "account", "region", CAP_ACCOUNT,
             "Data points in accepted requests, by AWS account and region."),
+    [WEIR_M_POINTS_UNROUTED] =
+        ONE(COUNTER, "weir_points_unrouted_total", "reason", CAP_CLOSED,
+            "Data points in accepted requests that no destination wants, by the filter that the "
+            "last one fell out at."),
+    [WEIR_M_ATTRIBUTES_DAMAGED] =
+        PLAIN(COUNTER, "weir_common_attributes_damaged_total",
+              "Accepted requests whose common attributes could not be read and were taken for "
+              "absent. Counted where a destination asks for one."),
     [WEIR_M_STREAM_LAST_REQUEST] =
         ONE(GAUGE, "weir_stream_last_request_timestamp_seconds", "stream", CAP_STREAM,
             "When the last request of a delivery stream was accepted, in Unix time."),

@@ -78,6 +78,33 @@ static void count_run(struct weir_account *account, struct weir_account_cache *c
     }
 }
 
+/* What goes nowhere. A request that no destination takes as a whole has its reason for all. */
+static void count_unrouted(const struct weir_submission *submission)
+{
+    const struct weir_runs *runs = &submission->result.runs;
+    uint64_t points[WEIR_UNROUTED_REASONS] = {0};
+    for (uint32_t i = 0; i < runs->count; i++) {
+        const struct weir_run *run = &runs->runs[i];
+        if (run->takers == 0) {
+            points[submission->choice.targets == 0 ? submission->choice.unrouted : run->unrouted] +=
+                run->count;
+        }
+    }
+    for (int reason = WEIR_ROUTED + 1; reason < WEIR_UNROUTED_REASONS; reason++) {
+        if (points[reason] > 0) {
+            struct weir_bytes label =
+                weir_bytes_str(weir_unrouted_text((enum weir_unrouted)reason));
+            weir_metrics_add(weir_metrics_series(WEIR_M_POINTS_UNROUTED, &label), points[reason]);
+        }
+    }
+    if (submission->choice.is_damaged) {
+        weir_metrics_add(weir_metrics_series(WEIR_M_ATTRIBUTES_DAMAGED, NULL), 1);
+        weir_log(WEIR_LOG_WARN, "common attributes damaged",
+                 WEIR_LOG_TEXTF("request_id", submission->request_id),
+                 WEIR_LOG_TEXTF("stream", submission->source_arn));
+    }
+}
+
 static void count_tally(const struct weir_tally *tally, const struct weir_submission *submission)
 {
     for (int format = 0; format < WEIR_RECORD_FORMATS; format++) {
@@ -121,6 +148,7 @@ void weir_account_request(struct weir_account *account, struct weir_account_cach
     for (uint32_t i = 0; i < runs->count; i++) {
         count_run(account, cache, &runs->runs[i], now_wall_ns);
     }
+    count_unrouted(submission);
     count_tally(submission->result.tally, submission);
     count_mismatch(submission);
     struct weir_bytes stream =

@@ -3,8 +3,8 @@
  * One record from the spool on its second way: see custody.h and custody_backlog.c.
  *
  *   place ─► memory ─► weir_backlog_read
- *              ├─ for a destination ─► decode ─► without what is settled ─► reserve
- *              │                                           publish ◄─ expect ◄─┘
+ *              ├─ for a destination ─► decode ─► without what is settled ─► choose ─► reserve
+ *              │                                                publish ◄─ expect ◄─┘
  *              ├─ quarantined ─► its pieces ──────────────┐
  *              └─ nobody's, over a share ─► its records ──┴► letters ─► all durable
  *
@@ -33,6 +33,7 @@
 
 #include "weir/clock.h"
 #include "weir/log.h"
+#include "weir/metrics.h"
 #include "weir/panic.h"
 
 /* A record in hand. */
@@ -147,35 +148,65 @@ static enum weir_status name_origin(const struct hand *hand, struct weir_arena *
     return WEIR_OK;
 }
 
-/* Decodes into `arena`: *ret is what is left to be delivered, *ret_total the points of all. */
+/* Whether the destination, as it is configured now, takes this stream with these attributes: the
+ * record has both as they came. */
+static enum weir_status choose(const struct hand *hand, struct weir_arena *arena,
+                               uint64_t *ret_targets)
+{
+    const struct weir_route_request request = {.targets = UINT64_C(1) << hand->place->destination,
+                                               .source_arn = hand->record.stream,
+                                               .attributes = hand->record.attributes};
+    struct weir_route_choice choice;
+    WEIR_TRY(weir_router_choose(hand->custody->options.router, arena, &request, &choice));
+    *ret_targets = choice.targets;
+    return WEIR_OK;
+}
+
+/* What is to be published: the points, how many the record has in all, and where they may go. */
+struct delivery {
+    struct weir_runs runs;
+    uint32_t total;
+    uint64_t targets;
+};
+
+/* Decodes into `arena` what is left to be delivered. */
 static enum weir_status decode(const struct hand *hand, struct weir_arena *arena,
-                               struct weir_runs *ret, uint32_t *ret_total)
+                               struct delivery *ret)
 {
     const struct weir_body_options options = body_options(hand);
     struct weir_body_result result = {.error = ""};
     WEIR_TRY(weir_body_decode(hand->custody->inflater, arena, hand->body, &options, &result));
-    *ret = result.runs;
-    *ret_total = result.runs.points;
-    WEIR_TRY(drop_settled(arena, hand->place, ret));
-    return name_origin(hand, arena, ret);
+    ret->runs = result.runs;
+    ret->total = result.runs.points;
+    WEIR_TRY(drop_settled(arena, hand->place, &ret->runs));
+    WEIR_TRY(choose(hand, arena, &ret->targets));
+    return name_origin(hand, arena, &ret->runs);
+}
+
+/* It was wanted when it came; the filters have changed since. */
+static enum weir_custody_outcome settle_unwanted(const struct hand *hand, uint32_t points)
+{
+    struct weir_bytes label = weir_bytes_str(weir_unrouted_text(WEIR_UNROUTED_CHANGED));
+    weir_metrics_add(weir_metrics_series(WEIR_M_POINTS_UNROUTED, &label), points);
+    return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
 }
 
 static enum weir_custody_outcome publish(const struct hand *hand, struct weir_arena *arena,
-                                         struct weir_runs *runs, uint32_t total)
+                                         struct delivery *delivery)
 {
     const struct weir_custody_options *options = &hand->custody->options;
     uint32_t destination = hand->place->destination;
     struct weir_reservation held;
-    weir_router_reserve(options->router, arena, runs, UINT64_C(1) << destination, &held);
+    weir_router_reserve(options->router, arena, &delivery->runs, delivery->targets, &held);
     if (held.wanted == 0) {
-        return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
+        return settle_unwanted(hand, delivery->runs.points);
     }
     if (held.live == 0) {
         return settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
     }
     weir_backlog_expect(options->spool, hand->place->ticket, destination, held.points[destination],
-                        total);
-    weir_router_publish(options->router, runs, &held);
+                        delivery->total);
+    weir_router_publish(options->router, &delivery->runs, &held);
     return WEIR_CUSTODY_TAKEN;
 }
 
@@ -190,12 +221,11 @@ static bool is_lack_of_memory(enum weir_status status)
 static enum weir_custody_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
                                               bool *ret_full)
 {
-    struct weir_runs runs;
-    uint32_t total = 0;
-    enum weir_status status = decode(hand, arena, &runs, &total);
+    struct delivery delivery;
+    enum weir_status status = decode(hand, arena, &delivery);
     *ret_full = is_lack_of_memory(status);
     if (status == WEIR_OK) {
-        return publish(hand, arena, &runs, total);
+        return publish(hand, arena, &delivery);
     }
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         return letter_body(hand);

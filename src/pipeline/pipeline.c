@@ -9,7 +9,8 @@
  *
  * Edges and who takes them:
  *   received  ─► decoded    decode_body   all or nothing: a damaged body changes nothing
- *   decoded   ─► reserved   reserve       with durability: disk a destination without room is owed
+ *   decoded   ─► chosen     choose        where its stream and attributes let it go
+ *   chosen    ─► reserved   reserve       with durability: disk a destination without room is owed
  *                                         the request and not live; else 503 and nothing is held
  *   reserved  ─► committing commit_it     the spool's lane; commit_to_memory where there is none
  *   committing ─► published conclude      OK: publish (cannot fail), count
@@ -407,13 +408,26 @@ static void commit_it(struct weir_submission *submission)
     options->commit.commit(options->commit.self, job);
 }
 
+static enum weir_status choose(struct weir_submission *submission)
+{
+    if (submission->targets != WEIR_TARGETS_ALL) {
+        submission->choice = (struct weir_route_choice){.targets = submission->targets};
+        return WEIR_OK;
+    }
+    const struct weir_route_request request = {.targets = submission->targets,
+                                               .source_arn = submission->source_arn,
+                                               .attributes = submission->common_attributes};
+    return weir_router_choose(options_of(submission)->router, submission->arena, &request,
+                              &submission->choice);
+}
+
 /* False when it was refused. */
 static bool reserve(struct weir_submission *submission)
 {
     const struct weir_pipeline_options *options = options_of(submission);
     struct weir_reservation *held = &submission->reservation;
     weir_router_reserve(options->router, submission->arena, &submission->result.runs,
-                        submission->targets, held);
+                        submission->choice.targets, held);
     if (held->live == held->wanted || options->durability == WEIR_DURABILITY_DISK) {
         return true;
     }
@@ -441,6 +455,9 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
         submission->request_id.size > 0 ? submission->request_id : submission->result.request_id;
     if (status == WEIR_OK) {
         status = name_origin(submission);
+    }
+    if (status == WEIR_OK) {
+        status = choose(submission);
     }
     if (status != WEIR_OK) {
         refuse(submission, 503, "memory_intake", "no memory for this request now, try again");

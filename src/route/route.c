@@ -2,15 +2,16 @@
 /*
  * The producers' side of the router: see weir/route.h. The drainers' side is drain.c.
  *
- *   reserve   ids, chains
- *             row 0: globs ─► share of the bytes ─► a credit in each ring   ┐ what a row took is
- *             row 1: ...                                                    ┘ given back when it
+ *   reserve   ids, chains, takers of each run (decide.c)
+ *             row 0: share of the bytes ─► a credit in each ring   ┐ what a row took is
+ *             row 1: ...                                           ┘ given back when it
  *             arena's charge ─► queued budget, if a row is live               has no room for all
  *   publish   references for all live rows, then pushes, then bells
  *   cancel    credits and shares of the live rows
  *
- *   I1  a decision, once known, never changes: names of ids are for ever and globs do not change
- *   I2  reserve, publish and cancel see the same decisions, so what is taken is what is given back
+ *   I1  who takes a run is decided once, in reserve, and stands in the run from then on
+ *   I2  so reserve, publish, cancel and drainer see the same decision, and what is taken is what is
+ *       given back
  *   I3  a ring's credits out = requests reserved for it and not yet published or cancelled
  *   I4  chains are the same for all rows, and nobody writes to a run once it is published
  *   I5  rows that do not keep up leave the last quarter of the queued budget to those that do
@@ -26,9 +27,9 @@
  * account or a name more is a run more), and a request with more of them than a ring has slots
  * would be refused for ever.
  *
- * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, so its globs are matched
- * for each run again, and a row that does not want all of a chain goes past some: what it reserves,
- * retains, counts, takes and gives back are the runs that weir_route_wanted finds.
+ * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, and runs of one namespace
+ * may be of several accounts and regions. So a row that does not want all of a chain goes past some:
+ * what it reserves, retains, counts, takes and gives back are the runs that weir_route_wanted finds.
  *
  * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
  * compare-and-swap keeps the first; the loser frees its own. A full row is wanted and not live, and
@@ -61,11 +62,17 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
         return WEIR_ENOMEM;
     }
     memset(rows, 0, rows_size);
-    for (uint32_t i = 0; i < options->destination_count; i++) {
-        rows[i].options = options->destinations[i];
-    }
     router->rows = rows;
     router->row_count = options->destination_count;
+    router->all = (UINT64_C(1) << options->destination_count) - 1;
+    for (uint32_t i = 0; i < options->destination_count; i++) {
+        rows[i].options = options->destinations[i];
+        rows[i].bit = UINT64_C(1) << i;
+        if (weir_route_filters_init(router, &rows[i]) != WEIR_OK) {
+            weir_router_free(router);
+            return WEIR_ENOMEM;
+        }
+    }
     router->ring_slots = slots;
     router->queued = weir_credit_budget(options->queued);
     router->credit = options->queued;
@@ -75,39 +82,10 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     return WEIR_OK;
 }
 
-static bool fits_any(const char *const *globs, struct weir_bytes name)
+/* Whether a run goes to a destination. */
+static bool takes(const struct weir_route_row *row, const struct weir_run *run)
 {
-    for (; globs != NULL && *globs != NULL; globs++) {
-        if (weir_bytes_glob(weir_bytes_str(*globs), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_wanted(const struct weir_route_destination *destination, struct weir_bytes name)
-{
-    return (destination->include == NULL || fits_any(destination->include, name)) &&
-           !fits_any(destination->exclude, name);
-}
-
-/* Whether a run goes to a destination. Relaxed: a decision is complete in itself, and two threads
- * that work it out at once get the same one. */
-static bool takes(struct weir_route_row *row, const struct weir_run *run)
-{
-    uint32_t id = run->namespace_id;
-    if (run->count == 0) {
-        return false;
-    }
-    if (id == WEIR_NAMESPACE_OVERFLOW) {
-        return is_wanted(&row->options, run->name);
-    }
-    uint8_t decision = atomic_load_explicit(&row->decisions[id], memory_order_relaxed);
-    if (decision == WEIR_ROUTE_UNKNOWN) {
-        decision = is_wanted(&row->options, run->name) ? WEIR_ROUTE_YES : WEIR_ROUTE_NO;
-        atomic_store_explicit(&row->decisions[id], decision, memory_order_relaxed);
-    }
-    return decision == WEIR_ROUTE_YES;
+    return (run->takers & row->bit) != 0;
 }
 
 struct weir_run *weir_route_wanted(struct weir_route_row *row, struct weir_run *run)
@@ -149,6 +127,7 @@ void weir_router_free(struct weir_router *router)
             /* acquire: pairs with the release in ring_of */
             free_ring(row, atomic_load_explicit(&row->rings[id], memory_order_acquire));
         }
+        weir_route_filters_done(row);
     }
     weir_mem_free(router->rows);
     weir_mem_free(router);
@@ -297,7 +276,7 @@ static void link_chains(struct weir_router *router, struct weir_arena *arena,
 }
 
 /* Points that a row takes of all runs. */
-static uint32_t wanted_points(struct weir_route_row *row, const struct weir_runs *runs)
+static uint32_t wanted_points(const struct weir_route_row *row, const struct weir_runs *runs)
 {
     uint32_t points = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
@@ -325,11 +304,12 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
 {
     struct weir_reservation made = {.wanted = 0};
     link_chains(router, arena, runs);
+    weir_route_decide(router, runs, targets);
     uint64_t empty = 0; /* rows with nothing queued before this */
     for (uint32_t index = 0; index < router->row_count; index++) {
         struct weir_route_row *row = &router->rows[index];
-        uint64_t bit = targets & UINT64_C(1) << index;
-        made.points[index] = bit == 0 ? 0 : wanted_points(row, runs);
+        uint64_t bit = row->bit;
+        made.points[index] = wanted_points(row, runs);
         if (made.points[index] == 0) {
             continue;
         }

@@ -104,7 +104,7 @@ static void run_schedule(struct scene *scene, struct weir_rand *rand)
     memset(scene, 0, sizeof(*scene));
     fixture_open(&scene->fixture, MUCH);
     assert_int_equal(weir_namespaces_new(&scene->namespaces), WEIR_OK);
-    const struct weir_route_destination destination = {"all", NULL, NULL, MUCH, NULL};
+    const struct weir_route_destination destination = {.name = "all", .share = MUCH};
     const struct weir_router_options options = {
         .destinations = &destination,
         .destination_count = 1,

@@ -44,9 +44,18 @@ static struct weir_router *a_router(struct fixture *fixture, struct weir_namespa
                                     struct weir_rand *rand)
 {
     const struct weir_route_destination destinations[DESTINATIONS] = {
-        {"all", NULL, NULL, 1000 + weir_rand_below(rand, 400000), NULL},
-        {"aws", AWS, NULL, 1000 + weir_rand_below(rand, 400000), NULL},
-        {"not ec2", AWS, NOT_EC2, 1000 + weir_rand_below(rand, 400000), NULL},
+        {.name = "all",
+         .include = NULL,
+         .exclude = NULL,
+         .share = 1000 + weir_rand_below(rand, 400000)},
+        {.name = "aws",
+         .include = AWS,
+         .exclude = NULL,
+         .share = 1000 + weir_rand_below(rand, 400000)},
+        {.name = "not ec2",
+         .include = AWS,
+         .exclude = NOT_EC2,
+         .share = 1000 + weir_rand_below(rand, 400000)},
     };
     const struct weir_router_options options = {
         .destinations = destinations,

@@ -137,7 +137,7 @@ static void open_shared(struct shared *shared)
     for (uint32_t i = 0; i < DESTINATIONS; i++) {
         assert_int_equal(weir_wake_open(&shared->wakes[i]), WEIR_OK);
         destinations[i] =
-            (struct weir_route_destination){"d", NULL, NULL, 20000, &shared->wakes[i]};
+            (struct weir_route_destination){.name = "d", .share = 20000, .wake = &shared->wakes[i]};
     }
     destinations[1].exclude = NOT_D;
     for (uint32_t i = 0; i < WEIR_NAMESPACES_MAX; i++) {

@@ -31,7 +31,8 @@ static void open_router(const char *const *include, const char *const *exclude)
     fixture_open(&fixture, 256 * MIB);
     assert_int_equal(weir_namespaces_new(&namespaces), WEIR_OK);
     const struct weir_route_destination destinations[] = {
-        {"all", NULL, NULL, 16 * MIB, NULL}, {"some", include, exclude, 16 * MIB, NULL}};
+        {.name = "all", .share = 16 * MIB},
+        {.name = "some", .include = include, .exclude = exclude, .share = 16 * MIB}};
     const struct weir_router_options options = {
         .destinations = destinations,
         .destination_count = 2,

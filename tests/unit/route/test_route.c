@@ -41,7 +41,8 @@ static int tear_down(void **state)
 static struct weir_route_destination a_destination(const char *const *include,
                                                    const char *const *exclude)
 {
-    return (struct weir_route_destination){"d", include, exclude, 16 * MIB, &wakes[0]};
+    return (struct weir_route_destination){
+        .name = "d", .include = include, .exclude = exclude, .share = 16 * MIB, .wake = &wakes[0]};
 }
 
 static struct weir_router *a_router(const struct weir_route_destination *destinations,
