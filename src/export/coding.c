@@ -69,9 +69,14 @@ void weir_coding_done(struct weir_export_coders *coders)
 
 const char *weir_coding_header(const struct weir_destination_options *options)
 {
-    return is(options, WEIR_COMPRESSION_GZIP)   ? "Content-Encoding: gzip"
-           : is(options, WEIR_COMPRESSION_ZSTD) ? "Content-Encoding: zstd"
-                                                : NULL;
+    bool is_grpc = options->protocol == WEIR_PROTOCOL_GRPC;
+    if (is(options, WEIR_COMPRESSION_GZIP)) {
+        return is_grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
+    }
+    if (is(options, WEIR_COMPRESSION_ZSTD)) {
+        return is_grpc ? "grpc-encoding: zstd" : "Content-Encoding: zstd";
+    }
+    return NULL;
 }
 
 size_t weir_coding_bound(const struct weir_export_coders *coders,

@@ -50,14 +50,20 @@ static void thread_done(struct weir_exporter *exporter, uint32_t index)
     weir_wake_close(&thread->bell);
 }
 
+static bool is_json(const struct weir_destination_options *options)
+{
+    return options->type != WEIR_DESTINATION_OTLP_HTTP ||
+           options->protocol == WEIR_PROTOCOL_HTTP_JSON;
+}
+
 /* A batch that is written as JSON grows several times over, and the room to encode it with it; so
  * it is kept to what leaves the destination's part of the memory for two of them. */
 static struct weir_buffer_hints hints_of(const struct weir_export_destination *destination)
 {
     struct weir_buffer_hints hints = destination->options->buffer;
     size_t fits = destination->credit.limit / 2;
-    size_t grown = weir_otlp_http_bound(destination, hints.size);
-    if (destination->options->type != WEIR_DESTINATION_OTLP_HTTP && grown > fits) {
+    size_t grown = weir_otlp_http_scratch(destination, hints.size);
+    if (is_json(destination->options) && grown > fits) {
         size_t smaller = (size_t)((double)hints.size * ((double)fits / (double)grown));
         hints.size = smaller < JSON_BATCH_MIN ? JSON_BATCH_MIN : smaller;
     }
@@ -100,8 +106,9 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
     struct weir_buffer_hints hints = hints_of(destination);
     size_t most = weir_otlp_http_bound(destination, hints.size);
     destination->batch_charge = weir_region_capacity(most);
-    if (is_http && hints.size + most > exporter->scratch_keep) {
-        exporter->scratch_keep = hints.size + most;
+    size_t scratch = weir_otlp_http_scratch(destination, hints.size);
+    if (!is_json(options) && scratch > exporter->scratch_keep) {
+        exporter->scratch_keep = scratch;
     }
     weir_destination_init(&destination->machine, &options->retry, options->hold_on_outage,
                           is_http ? WEIR_EXPORT_IN_FLIGHT_MAX : 1);

@@ -23,6 +23,7 @@
  *   exporter_thread.c  a thread's turn
  *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
  *   otlp_http.c        a batch to a request body; halves of a body; headers
+ *   otlp_grpc.c        what gRPC puts before a body and into the headers
  *   coding.c           gzip or zstd, by the destination
  *   parcel.c           sending, and what an answer means for a parcel
  *   loss.c             parcels that nobody will take: letters, and what is left at a shutdown
@@ -50,8 +51,8 @@ struct weir_export_parcel {
     struct weir_manifest *manifest; /* its halves share it; NULL: nobody keeps accounts */
     struct weir_region region;
     struct weir_bytes body;     /* in the region: what is sent */
-    struct weir_bytes identity; /* in the region: the request that a line of JSON was made of, where
-                                   there is a letterbox; else NULL */
+    struct weir_bytes identity; /* in the region, where JSON was made: the request that it was made
+                                   of, compressed as the body is; else NULL */
     size_t identity_bytes;      /* of the request before compression */
     size_t charge;              /* export credit */
     int64_t point_ns;           /* wall clock: the oldest of its runs' newest points, 0 unknown */
@@ -132,6 +133,7 @@ struct weir_export_destination {
     struct weir_export_parcel *flying[WEIR_EXPORT_IN_FLIGHT_MAX];
     struct weir_transport_target target;
     const char **headers;
+    char grpc_timeout[32];
     struct weir_file_out out;
     bool reader_is_slow; /* the last step wrote nothing */
     const char *reason;  /* of the last failure; "" when up */
@@ -233,6 +235,8 @@ WEIR_MUST_USE enum weir_status weir_coding_expand(const struct weir_export_coder
 WEIR_MUST_USE enum weir_status weir_otlp_http_target(struct weir_export_destination *destination);
 /* The most that a batch of `bytes` is expected to become as a body: as JSON it grows. */
 size_t weir_otlp_http_bound(const struct weir_export_destination *destination, size_t bytes);
+/* The scratch that makes a body of a batch of `bytes`, if JSON grows as expected. */
+size_t weir_otlp_http_scratch(const struct weir_export_destination *destination, size_t bytes);
 /* Batch to body; the batch is released. WEIR_ENOMEM: nothing changed. WEIR_EMALFORMED: no body. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
                                                      struct weir_export_parcel *parcel);
@@ -243,11 +247,21 @@ WEIR_MUST_USE enum weir_status weir_otlp_http_split(struct weir_exporter_thread 
                                                     struct weir_export_parcel *ret_halves[2]);
 
 /* The request itself, in the parcel's region, which may be another one afterwards (and is to be
- * charged anew): inflated, from behind the line of JSON, or of a batch that had no other form.
+ * charged anew): inflated, from behind the JSON, or of a batch that had no other form.
  * WEIR_ENOMEM: nothing changed, a later call may pass; WEIR_ELIMIT, WEIR_EMALFORMED: none will. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_identity(struct weir_exporter_thread *thread,
                                                        struct weir_export_parcel *parcel,
                                                        struct weir_bytes *ret);
+
+/* otlp_grpc.c: nothing of it for a destination that is not gRPC's */
+
+/* What stands before a message in the body: whether it is compressed, and its length. */
+size_t weir_otlp_grpc_prefix_size(const struct weir_destination_options *options);
+void weir_otlp_grpc_put_prefix(const struct weir_destination_options *options, uint8_t *to,
+                               size_t message_size);
+enum { WEIR_OTLP_GRPC_HEADERS = 3 };
+/* Fills in gRPC's own headers, and returns their number. */
+size_t weir_otlp_grpc_headers(struct weir_export_destination *destination, const char **headers);
 
 /* parcel.c */
 

@@ -29,6 +29,7 @@
  */
 #include "exporter_internal.h"
 #include "weir/clock.h"
+#include "weir/grpc_status.h"
 #include "weir/panic.h"
 #include <errno.h>
 
@@ -139,7 +140,7 @@ static void note_resets(struct weir_export_destination *destination, int64_t now
 
 static enum weir_deadletter_reason refusal_reason(const struct weir_response *response)
 {
-    if (strcmp(response->reason, "413") == 0) {
+    if (strcmp(response->reason, "413") == 0 || strcmp(response->reason, "message_size") == 0) {
         return WEIR_DEADLETTER_TOO_LARGE;
     }
     return strcmp(response->reason, "all_rejected") == 0 ? WEIR_DEADLETTER_REJECTED
@@ -229,9 +230,13 @@ void weir_parcel_reply(struct weir_exporter_thread *thread,
     if (reply->repeats > 0) {
         weir_metrics_add(destination->series.repeats, reply->repeats);
     }
+    const struct weir_destination_options *options = destination->options;
+    bool is_grpc = options->protocol == WEIR_PROTOCOL_GRPC;
     struct weir_response response =
-        weir_response_read(reply, parcel->info.points, destination->options->also_on);
-    answered(parcel, &response, reply->retry_after_ns);
+        is_grpc ? weir_grpc_status_read(reply, parcel->info.points, options->also_on)
+                : weir_response_read(reply, parcel->info.points, options->also_on);
+    bool by_header = reply->retry_after_ns > response.retry_after_ns;
+    answered(parcel, &response, by_header ? reply->retry_after_ns : response.retry_after_ns);
 }
 
 /* An answer that did not come from the other side. */

@@ -17,10 +17,12 @@
  * text. Redirects and 407 block like 404 and 401 do: they too say that the URL, the proxy or a
  * credential is wrong, and would otherwise turn a whole stream into dead letter.
  *
- * Not done: google.rpc.Status details (RetryInfo belongs to gRPC; OTLP/HTTP has Retry-After).
+ * Not done: google.rpc.Status details (RetryInfo belongs to gRPC, grpc_status.c; OTLP/HTTP has
+ * Retry-After).
  */
 #include "weir/response.h"
 #include "otlp_response.pb.h"
+#include "response_internal.h"
 #include "weir/panic.h"
 #include "weir/utf8.h"
 #include <pb_decode.h>
@@ -72,9 +74,7 @@ static size_t sequence_size(uint8_t first)
     return first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
 }
 
-/* Copies text as UTF-8 without control characters; a sequence that is broken or cut becomes '?' or
- * ends it. */
-static void set_message(char *message, struct weir_bytes text)
+void weir_response_set_message(char *message, struct weir_bytes text)
 {
     size_t out = 0;
     size_t in = 0;
@@ -129,27 +129,36 @@ static bool read_on(pb_istream_t *stream, pb_byte_t *to, size_t size)
     return true;
 }
 
-/* Reads a 2xx's body; sets outcome, rejected and message. */
-static void read_success(struct weir_response *response, struct weir_bytes body, uint32_t points)
+/* What a success's body says of points that were not taken. False: nothing. */
+static bool read_partial(struct weir_bytes body, bool was_cut, int64_t *ret_rejected, char *message)
 {
     struct excerpt excerpt = {.size = 0};
     weir_answer_ExportResponse answer = weir_answer_ExportResponse_init_zero;
     answer.partial_success.error_message.funcs.decode = keep_beginning;
     answer.partial_success.error_message.arg = &excerpt;
     pb_istream_t stream = pb_istream_from_buffer(body.data, body.size);
-    bool was_cut = body.size >= WEIR_TRANSPORT_BODY_MAX;
     if (was_cut) {
         stream = (pb_istream_t){.callback = read_on, .state = &body, .bytes_left = SIZE_MAX};
     }
-    response->outcome = WEIR_OUTCOME_DELIVERED;
-    response->reason = "";
     bool is_whole = body.size > 0 && pb_decode(&stream, weir_answer_ExportResponse_fields, &answer);
     if (!answer.has_partial_success || !(is_whole || was_cut)) {
-        return;
+        return false;
     }
-    set_message(response->message, weir_bytes_of(excerpt.bytes, excerpt.size));
-    int64_t rejected = answer.partial_success.rejected_data_points;
-    if (rejected <= 0) {
+    weir_response_set_message(message, weir_bytes_of(excerpt.bytes, excerpt.size));
+    *ret_rejected = answer.partial_success.rejected_data_points;
+    return true;
+}
+
+void weir_response_read_success(struct weir_response *response, struct weir_bytes body,
+                                uint32_t points, bool was_cut)
+{
+    int64_t rejected = 0;
+    response->outcome = WEIR_OUTCOME_DELIVERED;
+    response->reason = "";
+    bool is_partial = weir_response_is_json(body)
+                          ? weir_response_json_partial(body, &rejected, response->message)
+                          : read_partial(body, was_cut, &rejected, response->message);
+    if (!is_partial || rejected <= 0) {
         return;
     }
     if (points > 0 && rejected >= (int64_t)points) {
@@ -166,6 +175,9 @@ static void read_success(struct weir_response *response, struct weir_bytes body,
  * where it is text. */
 static void read_failure_message(struct weir_response *response, struct weir_bytes body)
 {
+    if (weir_response_is_json(body) && weir_response_json_message(body, response->message)) {
+        return;
+    }
     struct excerpt excerpt = {.size = 0};
     weir_answer_Status status = weir_answer_Status_init_zero;
     status.message.funcs.decode = keep_beginning;
@@ -173,9 +185,9 @@ static void read_failure_message(struct weir_response *response, struct weir_byt
     pb_istream_t stream = pb_istream_from_buffer(body.data, body.size);
     if (body.size > 0 && pb_decode(&stream, weir_answer_Status_fields, &status) &&
         excerpt.size > 0) {
-        set_message(response->message, weir_bytes_of(excerpt.bytes, excerpt.size));
+        weir_response_set_message(response->message, weir_bytes_of(excerpt.bytes, excerpt.size));
     } else if (is_text(body)) {
-        set_message(response->message, body);
+        weir_response_set_message(response->message, body);
     }
 }
 
@@ -196,7 +208,7 @@ static struct meaning meaning_of(int status)
     return (struct meaning){status, WEIR_OUTCOME_REFUSED, reason};
 }
 
-static bool is_listed(const int *statuses, int status)
+bool weir_response_is_listed(const int *statuses, int status)
 {
     for (size_t i = 0; statuses != NULL && statuses[i] != 0; i++) {
         if (statuses[i] == status) {
@@ -209,7 +221,7 @@ static bool is_listed(const int *statuses, int status)
 static void read_unanswered(struct weir_response *response,
                             const struct weir_transport_reply *reply)
 {
-    set_message(response->message, weir_bytes_str(reply->message));
+    weir_response_set_message(response->message, weir_bytes_str(reply->message));
     response->outcome = WEIR_OUTCOME_RETRYABLE;
     switch (reply->failure) {
     case WEIR_TRANSPORT_UNREACHED: response->reason = "connect"; return;
@@ -243,11 +255,13 @@ struct weir_response weir_response_read(const struct weir_transport_reply *reply
         return response;
     }
     if (reply->status >= 200 && reply->status < 300) {
-        read_success(&response, reply->body, points);
+        weir_response_read_success(&response, reply->body, points,
+                                   reply->body.size >= WEIR_TRANSPORT_BODY_MAX);
         return response;
     }
     struct meaning meaning = meaning_of(reply->status);
-    response.outcome = is_listed(also_on, reply->status) ? WEIR_OUTCOME_RETRYABLE : meaning.outcome;
+    response.outcome =
+        weir_response_is_listed(also_on, reply->status) ? WEIR_OUTCOME_RETRYABLE : meaning.outcome;
     response.reason = meaning.reason;
     read_failure_message(&response, reply->body);
     return response;
