@@ -129,7 +129,8 @@ struct weir_config_tls {
 struct weir_config_destination {
     struct weir_config_mapping at;
     const char *name;
-    unsigned type; /* enum weir_destination_type */
+    unsigned type;     /* enum weir_destination_type */
+    unsigned protocol; /* enum weir_protocol */
     const char *endpoint;
     const char *metrics_endpoint;
     const char *path;

@@ -15,6 +15,7 @@
 #include "cmd_check.h"
 #include "commands_internal.h"
 #include "weir/clock.h"
+#include "weir/grpc_status.h"
 #include "weir/mem.h"
 #include "weir/response.h"
 #include "weir/transport.h"
@@ -62,14 +63,20 @@ static int print_config(const struct weir_config *config)
     return printed ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;
 }
 
-static bool tell_reply(const char *name, const struct weir_transport_reply *reply)
+static bool tell_reply(const struct weir_config_destination *destination,
+                       const struct weir_transport_reply *reply)
 {
-    struct weir_response response = weir_response_read(reply, 0, NULL);
+    const char *name = destination->name;
+    struct weir_response response = destination->protocol == WEIR_PROTOCOL_GRPC
+                                        ? weir_grpc_status_read(reply, 0, NULL)
+                                        : weir_response_read(reply, 0, NULL);
     bool good = response.outcome == WEIR_OUTCOME_DELIVERED;
     int64_t ms = reply->duration_ns / WEIR_NS_PER_MS;
     if (reply->failure == WEIR_TRANSPORT_ANSWERED) {
-        (void)fprintf(stderr, "%s: %s: %d in %" PRId64 " ms%s%s\n", name, good ? "ok" : "failed",
-                      reply->status, ms, response.message[0] == 0 ? "" : ": ", response.message);
+        (void)fprintf(stderr, "%s: %s: %d%s%s in %" PRId64 " ms%s%s\n", name,
+                      good ? "ok" : "failed", reply->status, reply->has_grpc_status ? " " : "",
+                      reply->has_grpc_status ? response.reason : "", ms,
+                      response.message[0] == 0 ? "" : ": ", response.message);
     } else {
         (void)fprintf(stderr, "%s: failed: %s\n", name,
                       response.message[0] == 0 ? response.reason : response.message);
@@ -84,23 +91,34 @@ static bool connect_one(const struct weir_transport *transport,
     while (destination->headers[count] != NULL) {
         count++;
     }
-    const char **headers = weir_mem_zalloc(count + 2, sizeof *headers);
+    const char **headers = weir_mem_zalloc(count + 3, sizeof *headers);
     if (headers == NULL) {
         return false;
     }
     memcpy(headers, destination->headers, count * sizeof *headers);
-    headers[count] = "Content-Type: application/x-protobuf";
+    static const char *const types[] = {
+        [WEIR_PROTOCOL_HTTP_PROTOBUF] = "Content-Type: application/x-protobuf",
+        [WEIR_PROTOCOL_HTTP_JSON] = "Content-Type: application/json",
+        [WEIR_PROTOCOL_GRPC] = "Content-Type: application/grpc"};
+    static const struct weir_bytes bodies[] = {
+        [WEIR_PROTOCOL_HTTP_PROTOBUF] = {NULL, 0},
+        [WEIR_PROTOCOL_HTTP_JSON] = WEIR_BYTES_INIT("{}"),
+        [WEIR_PROTOCOL_GRPC] = WEIR_BYTES_INIT("\0\0\0\0\0")}; /* a message of nothing */
+    headers[count++] = types[destination->protocol];
+    headers[count] = destination->protocol == WEIR_PROTOCOL_GRPC ? "TE: trailers" : NULL;
     struct weir_transport_target target = {
         .url = destination->url,
         .ca_file = destination->tls.ca_file,
         .proxy = destination->proxy,
         .headers = headers,
         .timeout_ns = destination->timeout_ns,
+        .is_grpc = destination->protocol == WEIR_PROTOCOL_GRPC,
     };
     struct weir_transport_reply reply;
-    const struct weir_transport_request request = {.target = &target};
+    const struct weir_transport_request request = {.target = &target,
+                                                   .body = bodies[destination->protocol]};
     enum weir_status status = weir_transport_exchange(transport, &request, &reply);
-    bool good = status == WEIR_OK && tell_reply(destination->name, &reply);
+    bool good = status == WEIR_OK && tell_reply(destination, &reply);
     if (status != WEIR_OK) {
         (void)fprintf(stderr, "%s: failed: %s\n", destination->name, weir_status_text(status));
     }

@@ -70,30 +70,50 @@ static void check_name(struct check *check)
     }
 }
 
-/* The base URL without slashes at its end, and /v1/metrics. */
+static bool ends_in(const char *text, size_t size, const char *end)
+{
+    size_t end_size = strlen(end);
+    return size >= end_size && memcmp(text + size - end_size, end, end_size) == 0;
+}
+
+/* What is probably not meant, of a base URL of `size` bytes. */
+static void doubt_url(struct check *check, const char *endpoint, size_t size)
+{
+    bool is_grpc = check->destination->protocol == WEIR_PROTOCOL_GRPC;
+    const char *doubt = NULL;
+    if (ends_in(endpoint, size, "/v1/metrics")) {
+        doubt = is_grpc ? "ends in /v1/metrics, which is of OTLP over HTTP, and protocol is grpc"
+                        : "ends in /v1/metrics, and /v1/metrics is appended (leave it out, or use "
+                          "metrics_endpoint:)";
+    } else if (is_grpc && ends_in(endpoint, size, ":4318")) {
+        doubt = "4318 is the port of OTLP over HTTP, and this is OTLP over gRPC, mostly on 4317";
+    } else if (!is_grpc && ends_in(endpoint, size, ":4317")) {
+        doubt = "4317 is the port of OTLP over gRPC, and this is OTLP over HTTP, mostly on 4318 "
+                "(or write protocol: grpc)";
+    }
+    if (doubt != NULL) {
+        weir_config_warn(check->report, place_of(check, "endpoint"), path_of(check, "endpoint"),
+                         "%s", doubt);
+    }
+}
+
+/* The base URL without slashes at its end, and the protocol's path. */
 static const char *derive_url(struct check *check, const char *endpoint)
 {
-    static const char suffix[] = "/v1/metrics";
+    static const char http[] = "/v1/metrics";
+    static const char grpc[] = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+    bool is_grpc = check->destination->protocol == WEIR_PROTOCOL_GRPC;
+    const char *suffix = is_grpc ? grpc : http;
+    size_t suffix_size = strlen(suffix) + 1;
     size_t size = strlen(endpoint);
     while (size > 0 && endpoint[size - 1] == '/') {
         size--;
     }
-    if (size >= sizeof suffix - 1 &&
-        memcmp(endpoint + size - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0) {
-        weir_config_warn(check->report, place_of(check, "endpoint"), path_of(check, "endpoint"),
-                         "ends in /v1/metrics, and /v1/metrics is appended (leave it out, or use "
-                         "metrics_endpoint:)");
-    }
-    if (size >= 5 && memcmp(endpoint + size - 5, ":4317", 5) == 0) {
-        weir_config_warn(
-            check->report, place_of(check, "endpoint"), path_of(check, "endpoint"),
-            "4317 is the port of OTLP over gRPC, and this is OTLP over HTTP, mostly on "
-            "4318");
-    }
-    char *url = weir_config_alloc(check->config, size + sizeof suffix);
+    doubt_url(check, endpoint, size);
+    char *url = weir_config_alloc(check->config, size + suffix_size);
     if (url != NULL) {
         memcpy(url, endpoint, size);
-        memcpy(url + size, suffix, sizeof suffix);
+        memcpy(url + size, suffix, suffix_size);
     }
     return url;
 }

@@ -12,8 +12,9 @@
  * OTEL_EXPORTER_OTLP_* (OpenTelemetry specification, "OTLP Exporter Configuration") make the
  * destination where the file names none. A METRICS_ variant wins over the general one. An empty
  * variable counts as not set. ENDPOINT is a base URL to which v1/metrics is appended,
- * METRICS_ENDPOINT is taken as it is. What the standard knows and this version does not (grpc,
- * http/json, client certificates) is refused rather than ignored.
+ * METRICS_ENDPOINT is taken as it is; with PROTOCOL grpc both are base URLs, and without a scheme
+ * INSECURE chooses it. What the standard knows and this version does not (client certificates) is
+ * refused rather than ignored.
  *
  * The main thread, before any other is started: getenv is not safe beside setenv.
  */
@@ -223,12 +224,7 @@ static void otel_choices(struct weir_config_report *report,
 {
     static const char *const refused[] = {"CLIENT_KEY", "CLIENT_CERTIFICATE"};
     char name[NAME_MAX_SIZE];
-    const char *value = otel("PROTOCOL", name, sizeof name);
-    if (value != NULL && strcmp(value, "http/protobuf") != 0) {
-        weir_config_error(report, nowhere, name,
-                          "%.40s is not spoken by this version (set it to http/protobuf)", value);
-    }
-    value = otel("COMPRESSION", name, sizeof name);
+    const char *value = otel("COMPRESSION", name, sizeof name);
     if (value != NULL && strcmp(value, "gzip") != 0 && strcmp(value, "none") != 0) {
         weir_config_error(report, nowhere, name, "not gzip or none: %.40s", value);
     } else if (value != NULL) {
@@ -253,6 +249,44 @@ static void otel_choices(struct weir_config_report *report,
     }
 }
 
+static void otel_protocol(struct weir_config_report *report,
+                          struct weir_config_destination *destination)
+{
+    static const char *const protocols[] = {[WEIR_PROTOCOL_HTTP_PROTOBUF] = "http/protobuf",
+                                            [WEIR_PROTOCOL_HTTP_JSON] = "http/json",
+                                            [WEIR_PROTOCOL_GRPC] = "grpc"};
+    char name[NAME_MAX_SIZE];
+    const char *value = otel("PROTOCOL", name, sizeof name);
+    for (unsigned i = 0; value != NULL && i < sizeof protocols / sizeof *protocols; i++) {
+        if (strcmp(value, protocols[i]) == 0) {
+            destination->protocol = i;
+            return;
+        }
+    }
+    if (value != NULL) {
+        weir_config_error(report, nowhere, name, "not http/protobuf, http/json or grpc: %.40s",
+                          value);
+    }
+}
+
+/* gRPC's clients take "host:port" too. NULL: no memory. */
+static const char *with_scheme(struct weir_config *config, const char *endpoint)
+{
+    if (strstr(endpoint, "://") != NULL) {
+        return endpoint;
+    }
+    char name[NAME_MAX_SIZE];
+    const char *insecure = otel("INSECURE", name, sizeof name);
+    const char *scheme =
+        insecure != NULL && strcasecmp(insecure, "true") == 0 ? "http://" : "https://";
+    size_t size = strlen(scheme) + strlen(endpoint) + 1;
+    char *url = weir_config_alloc(config, size);
+    if (url != NULL) {
+        (void)snprintf(url, size, "%s%s", scheme, endpoint);
+    }
+    return url;
+}
+
 bool weir_config_otel(struct weir_config *config, struct weir_config_report *report,
                       struct weir_config_destination *destination)
 {
@@ -261,9 +295,15 @@ bool weir_config_otel(struct weir_config *config, struct weir_config_report *rep
     if (endpoint == NULL) {
         return false;
     }
+    otel_protocol(report, destination);
+    bool is_grpc = destination->protocol == WEIR_PROTOCOL_GRPC;
+    endpoint = is_grpc ? with_scheme(config, endpoint) : endpoint;
+    if (endpoint == NULL) {
+        return false;
+    }
     char memory[512];
     struct weir_buf why = weir_buf_fixed(memory, sizeof memory);
-    bool whole = strcmp(name, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") == 0;
+    bool whole = !is_grpc && strcmp(name, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") == 0;
     bool valid =
         whole ? weir_config_valid_url(endpoint, &why) : weir_config_valid_base_url(endpoint, &why);
     if (!valid) {

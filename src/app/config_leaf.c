@@ -324,7 +324,7 @@ static bool read_number(struct weir_config_reader *reader, const yaml_node_t *no
 static void read_codes(struct weir_config_reader *reader, const yaml_node_t *node,
                        const struct weir_schema *row, void *field)
 {
-    enum { CODES_MAX = 64 };
+    enum { CODES_MAX = 64, GRPC_MAX = 16, HTTP_MIN = 400 };
     size_t count;
     if (!list_of(reader, node, row, &count)) {
         return;
@@ -340,6 +340,11 @@ static void read_codes(struct weir_config_reader *reader, const yaml_node_t *nod
             node->type == YAML_SCALAR_NODE ? node : list_item(reader, node, i);
         int64_t code = 0;
         good = read_number(reader, item, row, &code) && good;
+        if (code > GRPC_MAX && code < HTTP_MIN) {
+            weir_config_reader_error(reader, item,
+                                     "is neither a status (400 to 599) nor gRPC's (1 to 16)");
+            good = false;
+        }
         codes[i] = (int)code;
     }
     if (good) {

@@ -42,6 +42,7 @@ static const char *const durabilities[] = {"disk", "delivered", "memory", NULL};
 static const char *const when_full[] = {"reject", "evict", NULL};
 static const char *const outages[] = {"hold", "dead_letter", NULL};
 static const char *const types[] = {"otlp", "stdout", "file", NULL};
+static const char *const protocols[] = {"http/protobuf", "http/json", "grpc", NULL};
 static const char *const compressions[] = {"gzip", "none", "zstd", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
@@ -196,8 +197,8 @@ static const struct weir_schema retry[] = {
     {"on_outage", WEIR_SCHEMA_CHOICE, AT(retry, on_outage), .choices = outages,
      .help = "when the window ends and the destination has taken nothing else: hold the batch, or "
              "give it up (dead_letter)"},
-    {"also_on", WEIR_SCHEMA_CODES, AT(retry, also_on), .min = 400, .max = 599,
-     .help = "HTTP statuses to retry besides 429, 502, 503 and 504"},
+    {"also_on", WEIR_SCHEMA_CODES, AT(retry, also_on), .min = 1, .max = 599,
+     .help = "HTTP statuses to retry besides 429, 502, 503 and 504; gRPC's codes are 1 to 16"},
     END};
 
 static const struct weir_schema namespaces[] = {
@@ -220,9 +221,11 @@ const struct weir_schema weir_schema_destination[] = {
     {"name", WEIR_SCHEMA_TEXT, AT(destination, name), .valid = weir_config_valid_name,
      .help = "what logs and metrics call the destination; unique"},
     {"type", WEIR_SCHEMA_CHOICE, AT(destination, type), .choices = types,
-     .help = "otlp: OTLP over HTTP; stdout and file: OTLP JSON, one request a line"},
+     .help = "otlp: OTLP over HTTP or gRPC; stdout and file: OTLP JSON, one request a line"},
+    {"protocol", WEIR_SCHEMA_CHOICE, AT(destination, protocol), .choices = protocols,
+     .applies = is_otlp, .help = "how OTLP is spoken; grpc is OTLP/gRPC, over HTTP/2"},
     {"endpoint", WEIR_SCHEMA_TEXT, AT(destination, endpoint), .valid = weir_config_valid_base_url,
-     .applies = is_otlp, .help = "base URL; /v1/metrics is appended"},
+     .applies = is_otlp, .help = "base URL; /v1/metrics is appended, or gRPC's path"},
     {"metrics_endpoint", WEIR_SCHEMA_TEXT, AT(destination, metrics_endpoint),
      .valid = weir_config_valid_url, .applies = is_otlp,
      .help = "whole URL, taken as it is, in place of endpoint"},

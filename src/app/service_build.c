@@ -61,6 +61,7 @@ static void fill_destination(struct weir_destination_options *options,
     *options = (struct weir_destination_options){
         .name = destination->name,
         .type = (enum weir_destination_type)destination->type,
+        .protocol = (enum weir_protocol)destination->protocol,
         .url = destination->url,
         .path = destination->path,
         .headers = destination->headers,

@@ -25,10 +25,11 @@
  *
  * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
  * its flow control. gRPC leaves no choice; its requests to one place wait for the connection and
- * share it (PIPEWAIT), through a proxy by CONNECT only, and its answer is in trailers (trailers.h).
- * There a status of 200 means nothing yet: without a grpc-status the answer is lost, unless the
- * response ended as it should, and then the backend is none that speaks gRPC. A stream that the
- * backend refused unseen (REFUSED_STREAM, or beyond a GOAWAY) is sent again by libcurl. Response bodies are never compressed, so the cap bounds memory: identity is
+ * share it (PIPEWAIT), through a proxy by CONNECT only, and its answer is in trailers (trailers.h):
+ * a 200 without them is a lost answer, unless it ended as it should. A stream that was refused
+ * unseen (REFUSED_STREAM, or beyond a GOAWAY) is sent again by libcurl.
+ *
+ * Response bodies are never compressed, so the cap bounds memory: identity is
  * asked for, since without Accept-Encoding any coding is allowed, and a partial success in gzip
  * would go unseen.
  *

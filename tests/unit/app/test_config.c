@@ -88,9 +88,10 @@ static const char whole[] =
 static int setup(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "ENDPOINT", "METRICS_ENDPOINT", "HEADERS",    "COMPRESSION",     "TIMEOUT",
-        "PROTOCOL", "CERTIFICATE",      "CLIENT_KEY", "METRICS_HEADERS", "METRICS_TIMEOUT"};
+    static const char *const names[] = {"ENDPOINT",        "METRICS_ENDPOINT", "HEADERS",
+                                        "COMPRESSION",     "TIMEOUT",          "PROTOCOL",
+                                        "CERTIFICATE",     "CLIENT_KEY",       "METRICS_HEADERS",
+                                        "METRICS_TIMEOUT", "INSECURE"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char name[80];
         (void)snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_%s", names[i]);
@@ -318,15 +319,64 @@ static void the_standard_environment_makes_a_destination(void **state)
     weir_config_free(config);
 }
 
+#define GRPC_PATH "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+static void the_standard_environment_chooses_a_protocol(void **state)
+{
+    (void)state;
+    static const char *const rows[][5] = {
+        /* protocol, name of the endpoint's variable, endpoint, insecure, URL */
+        {"http/json", "ENDPOINT", "http://o:4318", "", "http://o:4318/v1/metrics"},
+        {"http/protobuf", "ENDPOINT", "http://o:4318", "true", "http://o:4318/v1/metrics"},
+        {"grpc", "ENDPOINT", "http://o:4317", "", "http://o:4317" GRPC_PATH},
+        {"grpc", "METRICS_ENDPOINT", "https://o:4317/", "", "https://o:4317" GRPC_PATH},
+        {"grpc", "ENDPOINT", "o:4317", "", "https://o:4317" GRPC_PATH},
+        {"grpc", "ENDPOINT", "o:4317", "true", "http://o:4317" GRPC_PATH},
+        {"grpc", "ENDPOINT", "o:4317", "false", "https://o:4317" GRPC_PATH},
+    };
+    static const unsigned protocols[] = {WEIR_PROTOCOL_HTTP_JSON, WEIR_PROTOCOL_HTTP_PROTOBUF,
+                                         WEIR_PROTOCOL_GRPC};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char name[80];
+        assert_int_equal(setup(NULL), 0);
+        (void)snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_%s", rows[i][1]);
+        assert_int_equal(setenv("OTEL_EXPORTER_OTLP_PROTOCOL", rows[i][0], 1), 0);
+        assert_int_equal(setenv("OTEL_EXPORTER_OTLP_INSECURE", rows[i][3], 1), 0);
+        assert_int_equal(setenv(name, rows[i][2], 1), 0);
+        struct weir_config *config = good("ingest: {access_keys: none}\n");
+        assert_string_equal(destination(config, 0)->url, rows[i][4]);
+        assert_int_equal(destination(config, 0)->protocol, protocols[i < 2 ? i : 2]);
+        weir_config_free(config);
+    }
+}
+
+static void a_destination_has_its_protocol(void **state)
+{
+    (void)state;
+    struct weir_config *config = good("ingest: {access_keys: none}\ndestinations:\n"
+                                      "- {name: a, endpoint: 'http://o/base/', protocol: grpc}\n"
+                                      "- {name: b, endpoint: 'http://o', protocol: http/json}\n"
+                                      "- {name: c, metrics_endpoint: 'http://o/x', protocol: grpc, "
+                                      "retry: {also_on: [8, 16, 500]}}\n"
+                                      "- {name: d, endpoint: 'http://o'}\n");
+    assert_string_equal(destination(config, 0)->url, "http://o/base" GRPC_PATH);
+    assert_int_equal(destination(config, 0)->protocol, WEIR_PROTOCOL_GRPC);
+    assert_string_equal(destination(config, 1)->url, "http://o/v1/metrics");
+    assert_int_equal(destination(config, 1)->protocol, WEIR_PROTOCOL_HTTP_JSON);
+    assert_string_equal(destination(config, 2)->url, "http://o/x");
+    assert_int_equal(destination(config, 2)->retry.also_on[0], 8);
+    assert_int_equal(destination(config, 3)->protocol, WEIR_PROTOCOL_HTTP_PROTOBUF);
+    weir_config_free(config);
+}
+
 static void the_standard_environment_can_be_wrong(void **state)
 {
     (void)state;
     static const char *const wrong[][3] = {
         {"ENDPOINT", "otel:4318",
          "OTEL_EXPORTER_OTLP_ENDPOINT: not a URL: \"otel:4318\" (write http://otel:4318)"},
-        {"PROTOCOL", "grpc",
-         "OTEL_EXPORTER_OTLP_PROTOCOL: grpc is not spoken by this version (set it to "
-         "http/protobuf)"},
+        {"PROTOCOL", "http/xml",
+         "OTEL_EXPORTER_OTLP_PROTOCOL: not http/protobuf, http/json or grpc: http/xml"},
         {"COMPRESSION", "zstd", "OTEL_EXPORTER_OTLP_COMPRESSION: not gzip or none: zstd"},
         {"TIMEOUT", "10s", "OTEL_EXPORTER_OTLP_TIMEOUT: not milliseconds from 100 to 600000: 10s"},
         {"HEADERS", "token",
@@ -415,6 +465,8 @@ int main(void)
         cmocka_unit_test_setup(an_open_door_to_the_world_is_warned_of, setup),
         cmocka_unit_test_setup(printed_form_reads_back, setup),
         cmocka_unit_test_setup(the_standard_environment_makes_a_destination, setup),
+        cmocka_unit_test_setup(the_standard_environment_chooses_a_protocol, setup),
+        cmocka_unit_test_setup(a_destination_has_its_protocol, setup),
         cmocka_unit_test_setup(the_standard_environment_can_be_wrong, setup),
         cmocka_unit_test_setup(variables_are_expanded_once, setup),
         cmocka_unit_test_setup(the_documentation_holds_every_key, setup),

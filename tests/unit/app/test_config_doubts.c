@@ -40,7 +40,13 @@ static void what_is_doubtful_is_warned_of(void **state)
          "for a variable's value, $$ for a plain $)"},
         {TO("http://x:4317/"),
          "w.yaml:4:13: destinations[0].endpoint: 4317 is the port of OTLP over "
-         "gRPC, and this is OTLP over HTTP, mostly on 4318"},
+         "gRPC, and this is OTLP over HTTP, mostly on 4318 (or write protocol: grpc)"},
+        {TO("http://x:4318\n  protocol: grpc"),
+         "w.yaml:4:13: destinations[0].endpoint: 4318 is the port of OTLP over HTTP, and this is "
+         "OTLP over gRPC, mostly on 4317"},
+        {TO("http://x/v1/metrics\n  protocol: grpc"),
+         "w.yaml:4:13: destinations[0].endpoint: ends in /v1/metrics, which is of OTLP over HTTP, "
+         "and protocol is grpc"},
         {TO("http://x:4318/v1/metrics"),
          "w.yaml:4:13: destinations[0].endpoint: ends in /v1/metrics, and /v1/metrics is appended "
          "(leave it out, or use metrics_endpoint:)"},

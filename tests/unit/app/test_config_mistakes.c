@@ -177,7 +177,7 @@ static void values_of_the_wrong_kind(void **state)
         {OPEN "memory_limit: 1MiB\n",
          "w.yaml:2:15: memory_limit: 1MiB is not within 32MiB to 1TiB"},
         {OPEN "retry: {also_on: [404, 99]}\n",
-         "w.yaml:2:24: retry.also_on: 99 is not within 400 to 599"},
+         "w.yaml:2:24: retry.also_on: is neither a status (400 to 599) nor gRPC's (1 to 16)"},
         {OPEN "retry: {also_on: [4xx]}\n",
          "w.yaml:2:19: retry.also_on: not a whole number: \"4xx\" (write 400 to 599)"},
         {OPEN "retry: {initial: 60s}\n", "w.yaml:2:8: retry: initial is longer than max"},
