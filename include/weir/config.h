@@ -7,6 +7,7 @@
 #include "weir/exporter.h"
 #include "weir/log.h"
 #include "weir/retry_window.h"
+#include "weir/route.h"
 #include "weir/spool.h"
 
 /*
@@ -115,10 +116,10 @@ struct weir_config_retry {
     const int *also_on; /* 0-terminated */
 };
 
-struct weir_config_namespaces {
+struct weir_config_patterns {
     struct weir_config_mapping at;
-    const char *const *include;
-    const char *const *exclude;
+    const char *const *include; /* NULL, where that was no default: all */
+    const char *const *exclude; /* NULL: none */
 };
 
 struct weir_config_tls {
@@ -138,7 +139,11 @@ struct weir_config_destination {
     uint32_t compression_level;
     const char *const *headers; /* "Name: value" */
     int64_t timeout_ns;
-    struct weir_config_namespaces namespaces;
+    struct weir_config_patterns namespaces;
+    struct weir_config_patterns accounts;
+    struct weir_config_patterns regions;
+    struct weir_config_patterns streams;
+    const struct weir_route_attribute *attributes; /* NULL, or ended by one without a name */
     struct weir_config_buffer buffer;
     struct weir_config_retry retry;
     struct weir_config_tls tls;

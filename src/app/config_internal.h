@@ -20,28 +20,30 @@
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
  */
-enum { WEIR_SCHEMA_KEYS_MAX = 16, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
+enum { WEIR_SCHEMA_KEYS_MAX = 32, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
 
 enum weir_schema_kind {
-    WEIR_SCHEMA_TEXT,     /* const char * */
-    WEIR_SCHEMA_TEXTS,    /* const char *const *, NULL-terminated; one scalar is a list of one */
-    WEIR_SCHEMA_HEADERS,  /* const char *const *, "Name: value", from a mapping */
-    WEIR_SCHEMA_SIZE,     /* size_t */
-    WEIR_SCHEMA_DURATION, /* int64_t, ns */
-    WEIR_SCHEMA_COUNT,    /* uint32_t */
-    WEIR_SCHEMA_CODES,    /* const int *, 0-terminated */
-    WEIR_SCHEMA_TIME,     /* int64_t, ns since 1970; 0: not written */
-    WEIR_SCHEMA_CHOICE,   /* unsigned, the index in `choices` */
-    WEIR_SCHEMA_MAPPING,  /* a struct, by the table `keys` */
-    WEIR_SCHEMA_LIST,     /* struct weir_config_list of structs, by the table `keys` */
-    WEIR_SCHEMA_LATER     /* known, but not in this version: `help` is the message */
+    WEIR_SCHEMA_TEXT,       /* const char * */
+    WEIR_SCHEMA_TEXTS,      /* const char *const *, NULL-terminated; one scalar is a list of one */
+    WEIR_SCHEMA_ATTRIBUTES, /* const struct weir_route_attribute *, from a mapping to patterns */
+    WEIR_SCHEMA_HEADERS,    /* const char *const *, "Name: value", from a mapping */
+    WEIR_SCHEMA_SIZE,       /* size_t */
+    WEIR_SCHEMA_DURATION,   /* int64_t, ns */
+    WEIR_SCHEMA_COUNT,      /* uint32_t */
+    WEIR_SCHEMA_CODES,      /* const int *, 0-terminated */
+    WEIR_SCHEMA_TIME,       /* int64_t, ns since 1970; 0: not written */
+    WEIR_SCHEMA_CHOICE,     /* unsigned, the index in `choices` */
+    WEIR_SCHEMA_MAPPING,    /* a struct, by the table `keys` */
+    WEIR_SCHEMA_LIST,       /* struct weir_config_list of structs, by the table `keys` */
+    WEIR_SCHEMA_LATER       /* known, but not in this version: `help` is the message */
 };
 
 enum {
     WEIR_SCHEMA_SECRET = 1,
     WEIR_SCHEMA_NONE = 2,  /* the word `none` may stand for the list */
     WEIR_SCHEMA_EMPTY = 4, /* a text of nothing is as good as not written */
-    WEIR_SCHEMA_IDLE = 8   /* where it does not apply it may be written, but is not printed */
+    WEIR_SCHEMA_IDLE = 8,  /* where it does not apply it may be written, but is not printed */
+    WEIR_SCHEMA_BLANK = 16 /* a text of nothing is a text like others */
 };
 
 struct weir_schema {
@@ -107,6 +109,10 @@ bool weir_config_valid_name(const char *text, struct weir_buf *why);
 bool weir_config_valid_path(const char *text, struct weir_buf *why);
 bool weir_config_valid_file(const char *text, struct weir_buf *why);
 bool weir_config_valid_account(const char *text, struct weir_buf *why);
+bool weir_config_valid_accounts(const char *text, struct weir_buf *why); /* patterns */
+bool weir_config_valid_regions(const char *text, struct weir_buf *why);
+bool weir_config_valid_streams(const char *text, struct weir_buf *why);
+bool weir_config_valid_attribute(const char *name, struct weir_buf *why);
 bool weir_config_valid_header(const char *name, const char *value, struct weir_buf *why);
 bool weir_config_is_loopback(const char *address);
 

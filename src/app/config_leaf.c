@@ -50,6 +50,7 @@ const char *weir_schema_takes(const struct weir_schema *row)
     switch (row->kind) {
     case WEIR_SCHEMA_TEXT: return "a text";
     case WEIR_SCHEMA_TEXTS: return "a list of texts";
+    case WEIR_SCHEMA_ATTRIBUTES: return "a mapping of names to lists of patterns";
     case WEIR_SCHEMA_HEADERS: return "a mapping of names to values";
     case WEIR_SCHEMA_SIZE: return "a size such as 3MiB";
     case WEIR_SCHEMA_DURATION: return "a duration such as 60s";
@@ -90,7 +91,7 @@ static const char *valid_text(struct weir_config_reader *reader, const yaml_node
     if (text[0] == 0 && (row->flags & WEIR_SCHEMA_EMPTY) != 0) {
         return NULL;
     }
-    if (text[0] == 0) {
+    if (text[0] == 0 && (row->flags & WEIR_SCHEMA_BLANK) == 0) {
         weir_config_reader_error(reader, node, "is empty (write a value, or leave the key out)");
         return NULL;
     }
@@ -225,6 +226,88 @@ static void read_headers(struct weir_config_reader *reader, const yaml_node_t *n
     }
     if (headers != NULL) {
         memcpy(field, &headers, sizeof headers);
+    }
+}
+
+/* A key's text, NULL with the mistake told; `path` is extended by it until the caller cuts it. */
+static const char *attribute_name(struct weir_config_reader *reader, const yaml_node_t *key)
+{
+    if (!weir_config_reader_is(reader, key, YAML_SCALAR_NODE, "an attribute's name")) {
+        return NULL;
+    }
+    struct words words;
+    words_init(&words);
+    struct weir_bytes text = weir_bytes_of(key->data.scalar.value, key->data.scalar.length);
+    const char *name = text.size > 0 && memchr(text.data, 0, text.size) == NULL
+                           ? weir_config_text(reader->config, text)
+                           : "";
+    if (name != NULL && !weir_config_valid_attribute(name, &words.buf)) {
+        words_tell(&words, reader, key);
+        return NULL;
+    }
+    return name;
+}
+
+/* One attribute with its patterns into *ret, whose `values` stay NULL where something was wrong. */
+static void read_attribute(struct weir_config_reader *reader, const yaml_node_pair_t *pair,
+                           const struct weir_route_attribute *before,
+                           struct weir_route_attribute *ret)
+{
+    static const struct weir_schema patterns = {.name = "",
+                                                .kind = WEIR_SCHEMA_TEXTS,
+                                                .flags = WEIR_SCHEMA_BLANK,
+                                                .min = 1,
+                                                .max = WEIR_CONFIG_ITEMS_MAX};
+    yaml_node_t *key = yaml_document_get_node(reader->document, pair->key);
+    yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
+    WEIR_ASSERT(key != NULL);
+    WEIR_ASSERT(value != NULL);
+    ret->name = attribute_name(reader, key);
+    if (ret->name == NULL) {
+        return;
+    }
+    size_t path = weir_config_reader_push(reader, ret->name, 0);
+    bool is_twice = false;
+    for (; before < ret; before++) {
+        is_twice = is_twice || (before->name != NULL && strcmp(before->name, ret->name) == 0);
+    }
+    if (is_twice) {
+        weir_config_reader_error(reader, key, "this attribute is there twice");
+    } else if (weir_config_reader_is_null(value)) {
+        weir_config_reader_error(reader, value,
+                                 "is empty (write patterns; \"\" in quotes for a stream that does "
+                                 "not have the attribute)");
+    } else {
+        read_texts(reader, value, &patterns, &ret->values);
+    }
+    weir_config_reader_pop(reader, path);
+}
+
+static void read_attributes(struct weir_config_reader *reader, const yaml_node_t *node,
+                            const struct weir_schema *row, void *field)
+{
+    if (!weir_config_reader_is(reader, node, YAML_MAPPING_NODE, weir_schema_takes(row))) {
+        return;
+    }
+    const yaml_node_pair_t *pairs = node->data.mapping.pairs.start;
+    size_t count = (size_t)(node->data.mapping.pairs.top - pairs);
+    if (count < (size_t)row->min || count > (size_t)row->max) {
+        struct words words;
+        words_init(&words);
+        weir_buf_printf(&words.buf, "has %zu attributes, not %" PRId64 " to %" PRId64 "%s", count,
+                        row->min, row->max, count > 0 ? "" : " (write one, or leave the key out)");
+        words_tell(&words, reader, node);
+        return;
+    }
+    struct weir_route_attribute *attributes =
+        weir_config_alloc(reader->config, (count + 1) * sizeof *attributes);
+    bool good = attributes != NULL;
+    for (size_t i = 0; attributes != NULL && i < count; i++) {
+        read_attribute(reader, &pairs[i], attributes, &attributes[i]);
+        good = good && attributes[i].values != NULL;
+    }
+    if (good) {
+        memcpy(field, &attributes, sizeof attributes);
     }
 }
 
@@ -365,6 +448,7 @@ void weir_config_reader_leaf(struct weir_config_reader *reader, const yaml_node_
         }
         break;
     case WEIR_SCHEMA_TEXTS: read_texts(reader, node, row, field); break;
+    case WEIR_SCHEMA_ATTRIBUTES: read_attributes(reader, node, row, field); break;
     case WEIR_SCHEMA_HEADERS: read_headers(reader, node, row, field); break;
     case WEIR_SCHEMA_CHOICE: read_choice(reader, node, row, field); break;
     case WEIR_SCHEMA_CODES: read_codes(reader, node, row, field); break;

@@ -95,6 +95,23 @@ static void put_headers(struct weir_buf *out, const char *const *headers)
     weir_buf_put(out, WEIR_BYTES("}\n"));
 }
 
+/* Names are not expanded, so $ stays single in them. */
+static void put_attributes(struct weir_buf *out, const struct weir_route_attribute *attributes)
+{
+    weir_buf_put_byte(out, '{');
+    for (size_t i = 0; attributes[i].name != NULL; i++) {
+        weir_buf_put(out, weir_bytes_str(i == 0 ? "" : ", "));
+        weir_buf_put_json_string(out, weir_bytes_str(attributes[i].name), 0);
+        weir_buf_put(out, WEIR_BYTES(": ["));
+        for (size_t j = 0; attributes[i].values[j] != NULL; j++) {
+            weir_buf_put(out, weir_bytes_str(j == 0 ? "" : ", "));
+            put_text(out, weir_bytes_str(attributes[i].values[j]));
+        }
+        weir_buf_put_byte(out, ']');
+    }
+    weir_buf_put(out, WEIR_BYTES("}\n"));
+}
+
 static void put_codes(struct weir_buf *out, const int *codes)
 {
     weir_buf_put_byte(out, '[');
@@ -124,6 +141,7 @@ static void put_list(struct weir_buf *out, const struct weir_schema *row,
 union field {
     const char *text;
     const char *const *texts;
+    const struct weir_route_attribute *attributes;
     const int *codes;
     size_t size;
     int64_t number;
@@ -150,6 +168,7 @@ static bool is_absent(const struct weir_schema *row, const union field *field)
     case WEIR_SCHEMA_TEXT: return field->text == NULL;
     case WEIR_SCHEMA_TEXTS:
     case WEIR_SCHEMA_HEADERS: return field->texts == NULL;
+    case WEIR_SCHEMA_ATTRIBUTES: return field->attributes == NULL;
     case WEIR_SCHEMA_CODES: return field->codes == NULL;
     case WEIR_SCHEMA_TIME: return field->number == 0;
     default: return false;
@@ -162,6 +181,7 @@ static void print_leaf(struct weir_buf *out, const struct weir_schema *row,
     switch ((int)row->kind) {
     case WEIR_SCHEMA_TEXTS: put_texts(out, field->texts); return;
     case WEIR_SCHEMA_HEADERS: put_headers(out, field->texts); return;
+    case WEIR_SCHEMA_ATTRIBUTES: put_attributes(out, field->attributes); return;
     case WEIR_SCHEMA_CODES: put_codes(out, field->codes); return;
     case WEIR_SCHEMA_SIZE: weir_config_put_size(out, field->size); break;
     case WEIR_SCHEMA_DURATION: weir_config_put_duration(out, field->number); break;

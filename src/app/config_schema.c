@@ -18,6 +18,7 @@
  * Constant data; any thread.
  */
 #include "config_internal.h"
+#include "weir/attributes.h"
 #include "weir/clock.h"
 #include "weir/frame.h"
 #include "weir/keys.h"
@@ -202,11 +203,24 @@ static const struct weir_schema retry[] = {
     END};
 
 static const struct weir_schema namespaces[] = {
-    {"include", WEIR_SCHEMA_TEXTS, AT(namespaces, include), .min = 1, .max = WEIR_CONFIG_ITEMS_MAX,
+    {"include", WEIR_SCHEMA_TEXTS, AT(patterns, include), .min = 1, .max = WEIR_CONFIG_ITEMS_MAX,
      .help = "globs of CloudWatch namespaces that go to this destination"},
-    {"exclude", WEIR_SCHEMA_TEXTS, AT(namespaces, exclude), .max = WEIR_CONFIG_ITEMS_MAX,
+    {"exclude", WEIR_SCHEMA_TEXTS, AT(patterns, exclude), .max = WEIR_CONFIG_ITEMS_MAX,
      .help = "... and of those that do not; wins over include"},
     END};
+
+/* A pair of lists like those of namespaces, of what `valid_` allows. */
+#define PATTERNS(table_, valid_, what_)                                                            \
+    static const struct weir_schema table_[] = {                                                   \
+        {"include", WEIR_SCHEMA_TEXTS, AT(patterns, include), .min = 1,                            \
+         .max = WEIR_CONFIG_ITEMS_MAX, .valid = (valid_),                                          \
+         .help = what_ " whose points go to this destination; default: all"},                      \
+        {"exclude", WEIR_SCHEMA_TEXTS, AT(patterns, exclude), .max = WEIR_CONFIG_ITEMS_MAX,        \
+         .valid = (valid_), .help = "... and whose do not; wins over include"},                    \
+        END}
+PATTERNS(accounts, weir_config_valid_accounts, "AWS accounts, or patterns of them,");
+PATTERNS(regions, weir_config_valid_regions, "AWS regions, or patterns of them,");
+PATTERNS(streams, weir_config_valid_streams, "names of delivery streams, or patterns of them,");
 
 static const struct weir_schema tls[] = {
     {"ca_file", WEIR_SCHEMA_TEXT, AT(tls, ca_file), .valid = weir_config_valid_file,
@@ -242,6 +256,16 @@ const struct weir_schema weir_schema_destination[] = {
      .applies = is_otlp, .help = "for a whole request and its answer"},
     {"namespaces", WEIR_SCHEMA_MAPPING, AT(destination, namespaces), .keys = namespaces,
      .help = "which metrics go there"},
+    {"accounts", WEIR_SCHEMA_MAPPING, AT(destination, accounts), .keys = accounts,
+     .help = "... of which accounts"},
+    {"regions", WEIR_SCHEMA_MAPPING, AT(destination, regions), .keys = regions,
+     .help = "... of which regions"},
+    {"streams", WEIR_SCHEMA_MAPPING, AT(destination, streams), .keys = streams,
+     .help = "... that came by which delivery streams"},
+    {"attributes", WEIR_SCHEMA_ATTRIBUTES, AT(destination, attributes), .min = 1,
+     .max = WEIR_ATTRIBUTES_MAX,
+     .help = "... with which common attributes: for each name the values, or patterns of them, one "
+             "of which it must have; \"\" among them: or not have the attribute"},
     {"buffer", WEIR_SCHEMA_MAPPING, AT(destination, buffer), .keys = weir_schema_buffer,
      .help = "for this destination alone; default: as above"},
     {"retry", WEIR_SCHEMA_MAPPING, AT(destination, retry), .keys = retry,

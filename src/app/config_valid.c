@@ -15,6 +15,7 @@
  * Pure; any thread.
  */
 #include "config_internal.h"
+#include "weir/attributes.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -295,6 +296,58 @@ bool weir_config_valid_account(const char *text, struct weir_buf *why)
                      " (write its 12 digits in quotes, such as \"123456789012\")");
     }
     return true;
+}
+
+/* A pattern of these characters and the wildcards; at most 64, as an account, a region's name and a
+ * stream's are shorter. */
+static bool is_pattern_of(const char *text, const char *characters)
+{
+    size_t size = strlen(text);
+    for (const char *at = text; *at != 0; at++) {
+        if (*at != '*' && *at != '?' && strchr(characters, *at) == NULL) {
+            return false;
+        }
+    }
+    return size > 0 && size <= 64;
+}
+
+bool weir_config_valid_accounts(const char *text, struct weir_buf *why)
+{
+    if (strpbrk(text, "*?") == NULL) {
+        return weir_config_valid_account(text, why);
+    }
+    return is_pattern_of(text, "0123456789") ||
+           wrong(why, "not a pattern of accounts", text,
+                 " (write digits, * and ?, such as \"1234*\")");
+}
+
+bool weir_config_valid_regions(const char *text, struct weir_buf *why)
+{
+    return is_pattern_of(text, "abcdefghijklmnopqrstuvwxyz0123456789-") ||
+           wrong(why, "not a region or a pattern of regions", text,
+                 " (such as eu-west-1 or \"eu-*\")");
+}
+
+bool weir_config_valid_streams(const char *text, struct weir_buf *why)
+{
+    return is_pattern_of(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789_.-") ||
+           wrong(why, "not a delivery stream's name or a pattern of names", text,
+                 " (the name alone, not the ARN: letters, digits, _ . - and the wildcards)");
+}
+
+bool weir_config_valid_attribute(const char *name, struct weir_buf *why)
+{
+    size_t characters = 0;
+    for (const char *at = name; *at != 0; at++) {
+        characters += ((unsigned char)*at & 0xc0) != 0x80 ? 1 : 0;
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            weir_buf_put(why, WEIR_BYTES("a control character in the name of an attribute"));
+            return false;
+        }
+    }
+    return (characters > 0 && characters <= WEIR_ATTRIBUTE_NAME_MAX) ||
+           wrong(why, "not a name of an attribute", name, " (1 to 256 characters)");
 }
 
 bool weir_config_valid_header(const char *name, const char *value, struct weir_buf *why)

@@ -39,8 +39,7 @@ static struct weir_bytes scalar_of(const yaml_node_t *node)
     return weir_bytes_of(node->data.scalar.value, node->data.scalar.length);
 }
 
-/* Adds ".name" or "[index]" to the path; the returned size is what to cut it back to. */
-static size_t path_push(struct weir_config_reader *reader, const char *name, size_t index)
+size_t weir_config_reader_push(struct weir_config_reader *reader, const char *name, size_t index)
 {
     size_t before = reader->path.size;
     struct weir_buf *path = &reader->path;
@@ -55,7 +54,7 @@ static size_t path_push(struct weir_config_reader *reader, const char *name, siz
     return before;
 }
 
-static void path_pop(struct weir_config_reader *reader, size_t size)
+void weir_config_reader_pop(struct weir_config_reader *reader, size_t size)
 {
     reader->path.failed = false;
     reader->path.size = size;
@@ -99,8 +98,7 @@ bool weir_config_reader_is(struct weir_config_reader *reader, const yaml_node_t 
     return false;
 }
 
-/* Nothing, as YAML has three ways to write it. */
-static bool is_null(const yaml_node_t *node)
+bool weir_config_reader_is_null(const yaml_node_t *node)
 {
     if (node->type != YAML_SCALAR_NODE || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
         return false;
@@ -233,9 +231,9 @@ static void unknown_key(struct weir_config_reader *reader, const yaml_node_t *ke
     }
     text[what.size] = 0;
     key_text(key, name, sizeof name);
-    size_t before = path_push(reader, name, 0);
+    size_t before = weir_config_reader_push(reader, name, 0);
     weir_config_reader_error(reader, key, text);
-    path_pop(reader, before);
+    weir_config_reader_pop(reader, before);
 }
 
 /* Finds each row's value node; tells what is unknown and what is there twice. */
@@ -261,14 +259,14 @@ static void match_rows(struct weir_config_reader *reader, const yaml_node_t *nod
         if (table[row].name == NULL) {
             unknown_key(reader, key, table);
         } else if (seen[row] != 0) {
-            size_t before = path_push(reader, table[row].name, 0);
+            size_t before = weir_config_reader_push(reader, table[row].name, 0);
             char text[64];
             (void)snprintf(text, sizeof text, "is there twice (first in line %u)", seen[row]);
             weir_config_reader_error(reader, key, text);
-            path_pop(reader, before);
+            weir_config_reader_pop(reader, before);
         } else {
             seen[row] = (uint32_t)key->start_mark.line + 1;
-            ret_values[row] = is_null(value) ? NULL : value;
+            ret_values[row] = weir_config_reader_is_null(value) ? NULL : value;
         }
     }
 }
@@ -280,10 +278,10 @@ static void check_applies(struct weir_config_reader *reader, const struct weir_s
     if (row->applies == NULL || (row->flags & WEIR_SCHEMA_IDLE) != 0 || row->applies(target)) {
         return;
     }
-    size_t before = path_push(reader, row->name, 0);
+    size_t before = weir_config_reader_push(reader, row->name, 0);
     weir_config_reader_error(reader, value,
                              "is of no use to a destination of this type (leave it out)");
-    path_pop(reader, before);
+    weir_config_reader_pop(reader, before);
 }
 
 static void read_mapping(struct weir_config_reader *reader, const yaml_node_t *node,
@@ -301,10 +299,10 @@ static void read_mapping(struct weir_config_reader *reader, const yaml_node_t *n
     }
     for (size_t row = 0; table[row].name != NULL; row++) {
         if (values[row] != NULL) {
-            size_t before = path_push(reader, table[row].name, 0);
+            size_t before = weir_config_reader_push(reader, table[row].name, 0);
             places[row] = place_of(&values[row]->start_mark);
             weir_config_reader_value(reader, values[row], &table[row], target);
-            path_pop(reader, before);
+            weir_config_reader_pop(reader, before);
         }
     }
     struct weir_config_mapping *at = target; /* I2 of config_schema.c */
@@ -343,13 +341,13 @@ static void read_list(struct weir_config_reader *reader, const yaml_node_t *node
     for (size_t i = 0; items != NULL && i < count; i++) {
         yaml_node_t *item = yaml_document_get_node(reader->document, first[i]);
         void *element = items + i * row->element_size;
-        size_t before = path_push(reader, NULL, i);
+        size_t before = weir_config_reader_push(reader, NULL, i);
         WEIR_ASSERT(item != NULL);
         if (row->defaults != NULL) {
             row->defaults(reader->config, element);
         }
         read_mapping(reader, item, row->keys, element);
-        path_pop(reader, before);
+        weir_config_reader_pop(reader, before);
     }
     *list = (struct weir_config_list){.items = items, .count = items == NULL ? 0 : (uint32_t)count};
 }
@@ -364,6 +362,7 @@ void weir_config_reader_value(struct weir_config_reader *reader, const yaml_node
     case WEIR_SCHEMA_LATER: weir_config_reader_error(reader, node, row->help); break;
     case WEIR_SCHEMA_TEXT:
     case WEIR_SCHEMA_TEXTS:
+    case WEIR_SCHEMA_ATTRIBUTES:
     case WEIR_SCHEMA_HEADERS:
     case WEIR_SCHEMA_SIZE:
     case WEIR_SCHEMA_DURATION:
@@ -416,7 +415,7 @@ static void read_document(struct weir_config_reader *reader, yaml_parser_t *pars
                           struct weir_bytes text)
 {
     yaml_node_t *root = yaml_document_get_root_node(reader->document);
-    if (root == NULL || is_null(root)) {
+    if (root == NULL || weir_config_reader_is_null(root)) {
         weir_config_error(reader->report, (struct weir_config_place){1, 1}, NULL,
                           "there is no configuration in it (write at least ingest: "
                           "{access_keys: ...}; or start without a file)");

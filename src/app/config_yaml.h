@@ -15,6 +15,13 @@ struct weir_config_reader {
     struct weir_buf path; /* of the value being read; terminated */
 };
 
+/* Adds ".name", or "[index]" where that is NULL, to the path; returns what to cut it back to. */
+size_t weir_config_reader_push(struct weir_config_reader *reader, const char *name, size_t index);
+void weir_config_reader_pop(struct weir_config_reader *reader, size_t size);
+
+/* Nothing, as YAML has three ways to write it. */
+bool weir_config_reader_is_null(const yaml_node_t *node);
+
 /* Tells a mistake at a node, under the reader's path. */
 void weir_config_reader_error(struct weir_config_reader *reader, const yaml_node_t *node,
                               const char *what);

@@ -103,6 +103,15 @@ static enum weir_status build_exporter(struct weir_service *service)
     return weir_exporter_new(&options, &service->exporter);
 }
 
+static uint32_t attribute_count(const struct weir_route_attribute *attributes)
+{
+    uint32_t count = 0;
+    while (attributes != NULL && attributes[count].name != NULL) {
+        count++;
+    }
+    return count;
+}
+
 static enum weir_status build_router(struct weir_service *service)
 {
     const struct weir_config *config = service->config;
@@ -113,6 +122,11 @@ static enum weir_status build_router(struct weir_service *service)
             .name = all[i].name,
             .include = all[i].namespaces.include,
             .exclude = all[i].namespaces.exclude,
+            .accounts = {all[i].accounts.include, all[i].accounts.exclude},
+            .regions = {all[i].regions.include, all[i].regions.exclude},
+            .streams = {all[i].streams.include, all[i].streams.exclude},
+            .attributes = all[i].attributes,
+            .attribute_count = attribute_count(all[i].attributes),
             .share = service->shares.destination,
             .wake = weir_exporter_wake(service->exporter, i),
         };

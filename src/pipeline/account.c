@@ -1,4 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an accepted request is counted as: see account.h.
+ *
+ *   runs ──► points by namespace, by account and region; each namespace's newest point
+ *        ──► points that no destination wants, by reason
+ *   tally ─► records by format, what was quarantined by reason
+ *   heads ─► ids that differ, attributes that are damaged, the stream's last request
+ *
+ *   I1  a request is counted once, when it is committed and before it is published: a refusal that
+ *       comes again and a repetition are not
+ *   I2  a namespace's newest point only rises, whichever worker sees it first, and is never later
+ *       than now
+ *
+ * Counters are the worker's own (weir/metrics.h); what workers share is newest_ns. Series of
+ * namespaces are remembered for each worker, those of accounts and streams looked up for each run:
+ * a request has few. Nothing here fails: a label too many is counted as "other".
+ *
+ * A worker's thread. It does not say where points go (route) or what became of them (export).
+ */
 #include "account.h"
 
 #include "weir/clock.h"

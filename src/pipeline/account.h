@@ -6,9 +6,9 @@
 #include "weir/pipeline.h"
 
 /*
- * What an accepted request is counted as: points by namespace, account and region, those that
- * no destination wants, records by format, what was quarantined, the stream it came from. Also says so in the log where something is
- * worth a person's attention.
+ * What an accepted request is counted as: points by namespace, account and region, those that no
+ * destination wants, records by format, what was quarantined, the stream it came from. Also says so
+ * in the log where something is worth a person's attention.
  */
 struct weir_account;
 

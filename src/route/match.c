@@ -58,6 +58,9 @@ enum weir_status weir_match_init(struct weir_match *ret, const struct weir_route
         weir_mem_free(match.include.texts);
         return status;
     }
+    for (uint32_t i = 0; i < match.include.glob_count; i++) {
+        match.includes_all |= weir_bytes_eq(match.include.globs[i], WEIR_BYTES("*"));
+    }
     *ret = match;
     return WEIR_OK;
 }

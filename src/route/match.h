@@ -18,7 +18,7 @@ struct weir_match_list {
 };
 
 struct weir_match {
-    bool includes_all; /* there is no include list */
+    bool includes_all; /* there is no include list, or it has "*" */
     struct weir_match_list include;
     struct weir_match_list exclude;
 };

@@ -27,9 +27,10 @@
  * account or a name more is a run more), and a request with more of them than a ring has slots
  * would be refused for ever.
  *
- * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, and runs of one namespace
- * may be of several accounts and regions. So a row that does not want all of a chain goes past some:
- * what it reserves, retains, counts, takes and gives back are the runs that weir_route_wanted finds.
+ * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, and the runs of one
+ * namespace may be of several accounts and regions. So a row that does not want all of a chain goes
+ * past some: what it reserves, retains, counts, takes and gives back are the runs that
+ * weir_route_wanted finds.
  *
  * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
  * compare-and-swap keeps the first; the loser frees its own. A full row is wanted and not live, and
