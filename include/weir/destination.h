@@ -18,13 +18,16 @@
  *    └────────────────────────────────────────────────────────────────────────┘
  *
  * While PROBING or BLOCKED at most one batch is sent at a time, and it is another one than failed
- * last if there is another. An outage is not a poison batch: docs/design/0001-probe-and-poison.md.
+ * last if there is another. Without a token to send with it is BLOCKED too, by the exporter
+ * (weir_destination_block). An outage is not a poison batch: docs/design/0001-probe-and-poison.md.
  *
  *   I1  a parcel is in `waiting`, in flight, or the caller's
  *   I2  with hold_on_outage a parcel expires only on evidence against it: it failed again after
  *       others were taken, twice in its window, and no parcel without such evidence has failed
  *       since the last delivery; without hold_on_outage, also when its window just ends
  *   I3  while BLOCKED no window runs but that of a batch that alone is forbidden (`singled_out`)
+ *
+ * tidy: allow header-functions -- one verb for each thing that can happen to it
  */
 enum weir_destination_state {
     WEIR_DESTINATION_UP,
@@ -95,12 +98,17 @@ struct weir_destination_answer {
     int64_t now_ns;
     int64_t retry_after_ns; /* as in the reply; more than an hour counts as an hour */
     double unit;            /* uniform in [0, 1), for jitter */
+    bool is_void;           /* says nothing: to be sent again at once, as if it had not been */
 };
 
 /* Books the answer for a parcel in flight; WEIR_FATE_WAITS put it back, else it is the caller's. */
 enum weir_batch_fate weir_destination_answer(struct weir_destination *destination,
                                              struct weir_parcel *parcel,
                                              const struct weir_destination_answer *answer);
+
+/* Something else than an answer blocks it: there is no token. The windows of all that waits are
+ * opened anew. When that is over (`is_blocked` false) a probe may go at once. */
+void weir_destination_block(struct weir_destination *destination, bool is_blocked, int64_t now_ns);
 
 /* A waiting parcel whose window has ended and whose fate is WEIR_FATE_EXPIRED, taken out; NULL when
  * there is none. Parcels whose window ended in an outage are held instead. O(waiting). */

@@ -5,6 +5,7 @@
 #include "weir/batcher.h"
 #include "weir/destination.h"
 #include "weir/letterbox.h"
+#include "weir/oauth.h"
 #include "weir/route.h"
 
 /*
@@ -36,6 +37,8 @@ struct weir_destination_options {
     const char *const *headers;  /* "Name: value", NULL-terminated */
     const char *ca_file;
     const char *proxy;
+    const char *bearer_file;                /* an Authorization header with the token in it; or: */
+    const struct weir_oauth_options *oauth; /* with tokens of a server's; outlives the exporter */
     enum weir_compression compression;
     int compression_level; /* gzip 1..12, zstd 1..19; 0: the default, 1 */
     int64_t timeout_ns;

@@ -54,6 +54,7 @@ enum weir_family {
     WEIR_M_RETRY_BATCHES,       /* weir_export_retry_batches{destination}, gauge */
     WEIR_M_WINDOW_REMAINING,    /* weir_export_window_remaining_seconds{destination}, gauge */
     WEIR_M_BLOCKED,             /* weir_destination_blocked{destination,reason}, gauge 0 or 1 */
+    WEIR_M_OAUTH_REQUESTS,      /* weir_oauth_requests_total{destination,outcome} */
     WEIR_M_DEAD_LETTER_POINTS,  /* weir_dead_letter_points_total{destination,reason} */
     WEIR_M_DEAD_LETTER_REFUSED, /* weir_dead_letter_refused_points_total{destination} */
     WEIR_M_SPOOL_BYTES,         /* weir_spool_bytes, gauge */

@@ -12,6 +12,7 @@
  *                                              still down
  *   UP, PROBING -> BLOCKED  fail_blocked       401 and its like, from a batch that is not itself
  *                                              to blame
+ *   UP, PROBING -> BLOCKED  weir_destination_block   no token to send anything with
  *   PROBING, BLOCKED -> UP  reached            delivered, refused or too large: somebody is there
  *                                              and works
  *
@@ -217,6 +218,18 @@ static enum weir_batch_fate fail_retryable(struct weir_destination *destination,
     return WEIR_FATE_WAITS;
 }
 
+static void enter_blocked(struct weir_destination *destination)
+{
+    if (destination->state == WEIR_DESTINATION_BLOCKED) {
+        return;
+    }
+    for (struct weir_parcel *other = destination->waiting.first; other != NULL;
+         other = other->next) {
+        weir_retry_reset(&other->retry);
+    }
+    destination->state = WEIR_DESTINATION_BLOCKED;
+}
+
 static enum weir_batch_fate fail_blocked(struct weir_destination *destination,
                                          struct weir_parcel *parcel,
                                          const struct weir_destination_answer *answer,
@@ -224,15 +237,18 @@ static enum weir_batch_fate fail_blocked(struct weir_destination *destination,
 {
     weir_retry_reset(&parcel->retry);
     back_off(destination, parcel, answer, retry_after_ns);
-    if (destination->state != WEIR_DESTINATION_BLOCKED) {
-        for (struct weir_parcel *other = destination->waiting.first; other != NULL;
-             other = other->next) {
-            weir_retry_reset(&other->retry);
-        }
-        destination->state = WEIR_DESTINATION_BLOCKED;
-    }
+    enter_blocked(destination);
     weir_destination_add(destination, parcel);
     return WEIR_FATE_WAITS;
+}
+
+void weir_destination_block(struct weir_destination *destination, bool is_blocked, int64_t now_ns)
+{
+    if (is_blocked) {
+        enter_blocked(destination);
+    } else if (destination->state == WEIR_DESTINATION_BLOCKED) {
+        destination->probe_ns = now_ns;
+    }
 }
 
 /* Books a failure on the parcel, and finds out whether it is to blame itself. */
@@ -256,6 +272,12 @@ enum weir_batch_fate weir_destination_answer(struct weir_destination *destinatio
     WEIR_ASSERT(parcel->retry.in_flight);
     WEIR_ASSERT(destination->in_flight > 0);
     destination->in_flight--;
+    if (answer->is_void) {
+        parcel->retry.in_flight = false;
+        parcel->retry.next_ns = answer->now_ns;
+        weir_destination_add(destination, parcel);
+        return WEIR_FATE_WAITS;
+    }
     int64_t retry_after_ns =
         answer->retry_after_ns < RETRY_AFTER_MAX_NS ? answer->retry_after_ns : RETRY_AFTER_MAX_NS;
     switch (answer->outcome) {

@@ -53,6 +53,7 @@ void weir_export_metrics_init(struct weir_export_destination *destination)
     set->window_remaining = series(destination, WEIR_M_WINDOW_REMAINING, NULL);
     set->letters_refused = series(destination, WEIR_M_DEAD_LETTER_REFUSED, NULL);
     set->copies = series(destination, WEIR_M_ARENA_COPIES, NULL);
+    weir_auth_metrics(destination);
 }
 
 /* Waiting parcels that were attempted, and the rest of the window nearest to its end (-1: none
@@ -128,6 +129,17 @@ static void mark_blocked(struct weir_export_destination *destination,
         destination->blocked_series = series(destination, WEIR_M_BLOCKED, reason);
         weir_metrics_set(destination->blocked_series, 1);
     }
+}
+
+void weir_export_metrics_blocked(struct weir_export_destination *destination,
+                                 enum weir_destination_state was, const char *reason,
+                                 const char *message)
+{
+    destination->reason = reason;
+    mark_blocked(destination, was, reason);
+    weir_log(WEIR_LOG_ERROR, "destination blocked",
+             WEIR_LOG_STR("destination", destination->options->name),
+             WEIR_LOG_STR("reason", reason), WEIR_LOG_STR("message", message));
 }
 
 void weir_export_metrics_answer(struct weir_export_destination *destination,

@@ -99,6 +99,8 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
     destination->options = options;
     destination->owner = &exporter->threads[index % all->threads];
     destination->reason = "";
+    destination->auth.is_ready = true;
+    destination->auth.wake_ns = INT64_MAX;
     destination->out.fd = -1;
     atomic_init(&destination->published.reason, "");
     atomic_init(&destination->published.window_remaining_ns, -1);
@@ -114,7 +116,8 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
                           is_http ? WEIR_EXPORT_IN_FLIGHT_MAX : 1);
     WEIR_TRY(batchers_new(destination, &hints));
     if (is_http) {
-        return weir_otlp_http_target(destination);
+        WEIR_TRY(weir_otlp_http_target(destination));
+        return weir_auth_init(destination);
     }
     const char *path = options->type == WEIR_DESTINATION_FILE ? options->path : NULL;
     return weir_file_out_open(&destination->out, path);
@@ -126,6 +129,7 @@ static void destination_done(struct weir_export_destination *destination)
         weir_batcher_free(destination->gathering[i].batcher);
     }
     weir_file_out_close(&destination->out);
+    weir_auth_done(destination);
     weir_mem_free(destination->headers);
     if (destination->exporter != NULL) {
         weir_credit_done(&destination->credit);

@@ -2,6 +2,7 @@
 #ifndef WEIR_EXPORT_EXPORTER_INTERNAL_H
 #define WEIR_EXPORT_EXPORTER_INTERNAL_H
 
+#include "auth.h"
 #include "weir/deadletter.h"
 #include "weir/encode.h"
 #include "weir/exporter.h"
@@ -25,6 +26,7 @@
  *   otlp_http.c        a batch to a request body; halves of a body; headers
  *   otlp_grpc.c        what gRPC puts before a body and into the headers
  *   coding.c           gzip or zstd, by the destination
+ *   auth.c             tokens, from a file or by OAuth2
  *   parcel.c           sending, and what an answer means for a parcel
  *   loss.c             parcels that nobody will take: letters, and what is left at a shutdown
  *   export_metrics.c   series, counts, state logs
@@ -57,6 +59,7 @@ struct weir_export_parcel {
     size_t charge;              /* export credit */
     int64_t point_ns;           /* wall clock: the oldest of its runs' newest points, 0 unknown */
     enum weir_status status;    /* what encoding came to */
+    bool was_reauthorized;      /* sent again for its token, since its last answer */
     bool is_back;               /* from the encoder, for the owner */
     bool answer_lost;           /* an earlier attempt's */
 
@@ -133,6 +136,7 @@ struct weir_export_destination {
     struct weir_export_parcel *flying[WEIR_EXPORT_IN_FLIGHT_MAX];
     struct weir_transport_target target;
     const char **headers;
+    struct weir_export_auth auth;
     char grpc_timeout[32];
     struct weir_file_out out;
     bool reader_is_slow; /* the last step wrote nothing */
@@ -303,6 +307,10 @@ void weir_export_metrics_answer(struct weir_export_destination *destination,
                                 const struct weir_export_parcel *parcel,
                                 const struct weir_response *response,
                                 enum weir_destination_state was);
+/* The destination has become blocked without an answer. */
+void weir_export_metrics_blocked(struct weir_export_destination *destination,
+                                 enum weir_destination_state was, const char *reason,
+                                 const char *message);
 /* Counts delivered points with their lag. */
 void weir_export_metrics_delivered(struct weir_export_destination *destination,
                                    const struct weir_export_parcel *parcel, uint32_t rejected);

@@ -61,7 +61,10 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
     for (const struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
          own = next_own(thread, own)) {
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
-        wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
+        wakeup = earlier(wakeup, own->auth.wake_ns);
+        if (own->auth.is_ready) {
+            wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
+        }
         if (own->doomed != NULL) {
             wakeup = earlier(wakeup, now_ns + MEMORY_WAIT_NS);
         }
@@ -96,7 +99,9 @@ static void take_replies(struct weir_exporter_thread *thread)
 {
     struct weir_transport_reply reply;
     while (thread->transport.reply(thread->transport.self, &reply) == WEIR_OK) {
-        weir_parcel_reply(thread, &reply);
+        if (!weir_auth_reply(thread, &reply)) {
+            weir_parcel_reply(thread, &reply);
+        }
     }
 }
 
@@ -163,11 +168,19 @@ static void close_drained(const struct weir_exporter_thread *thread)
     }
 }
 
+/* Ends it with all that is in flight, a request for a token as well, before that is freed. */
+static void end_transport(struct weir_exporter_thread *thread)
+{
+    if (thread->transport.free != NULL) {
+        thread->transport.free(thread->transport.self);
+        thread->transport = (struct weir_transport){.free = NULL};
+    }
+}
+
 /* Ends the requests in flight; their answers, if any, are lost. */
 static void end_flights(struct weir_exporter_thread *thread)
 {
-    thread->transport.free(thread->transport.self);
-    thread->transport = (struct weir_transport){.free = NULL};
+    end_transport(thread);
     for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
          own = next_own(thread, own)) {
         for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
@@ -269,6 +282,7 @@ void weir_exporter_thread_run(void *argument)
     weir_wake_ring(&exporter->ready);
     if (status == WEIR_OK) {
         live(thread);
+        end_transport(thread);
         weir_metrics_thread_stop();
     }
     weir_rcu_thread_stop();

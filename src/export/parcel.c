@@ -33,24 +33,13 @@
 #include "weir/panic.h"
 #include <errno.h>
 
-static void fly(struct weir_export_destination *destination, struct weir_export_parcel *parcel)
+/* Where in `flying` a parcel is, or there is a place (NULL). */
+static uint32_t slot_of(const struct weir_export_destination *destination,
+                        const struct weir_export_parcel *parcel)
 {
-    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
-        if (destination->flying[i] == NULL) {
-            destination->flying[i] = parcel;
-            return;
-        }
-    }
-    WEIR_UNREACHABLE();
-}
-
-static void land(struct weir_export_destination *destination,
-                 const struct weir_export_parcel *parcel)
-{
-    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
+    for (uint32_t i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
         if (destination->flying[i] == parcel) {
-            destination->flying[i] = NULL;
-            return;
+            return i;
         }
     }
     WEIR_UNREACHABLE();
@@ -188,13 +177,14 @@ static void answered(struct weir_export_parcel *parcel, struct weir_response *re
 {
     struct weir_export_destination *destination = parcel->to;
     struct weir_export_parcel *halves[2] = {NULL, NULL};
-    land(destination, parcel);
+    destination->flying[slot_of(destination, parcel)] = NULL;
+    parcel->was_reauthorized = false;
     if (response->outcome == WEIR_OUTCOME_TOO_LARGE) {
         try_split(parcel, response, halves);
     }
-    const struct weir_destination_answer answer = {response->outcome, weir_clock_mono_ns(),
-                                                   retry_after_ns,
-                                                   weir_rand_unit(&destination->owner->rand)};
+    const struct weir_destination_answer answer = {
+        response->outcome, weir_clock_mono_ns(), retry_after_ns,
+        weir_rand_unit(&destination->owner->rand), false};
     enum weir_destination_state was = destination->machine.state;
     parcel->answer_lost |= response->answer_lost;
     parcel->last_wall_ns = weir_clock_wall_ns();
@@ -219,6 +209,17 @@ static void answered(struct weir_export_parcel *parcel, struct weir_response *re
     WEIR_UNREACHABLE();
 }
 
+/* Back to where it was: it was not sent, or its token was refused and there is another. */
+static void send_again(struct weir_export_parcel *parcel, int64_t now_ns)
+{
+    struct weir_export_destination *destination = parcel->to;
+    const struct weir_destination_answer answer = {.now_ns = now_ns, .is_void = true};
+    destination->flying[slot_of(destination, parcel)] = NULL;
+    enum weir_batch_fate fate =
+        weir_destination_answer(&destination->machine, &parcel->base, &answer);
+    WEIR_ASSERT(fate == WEIR_FATE_WAITS);
+}
+
 void weir_parcel_reply(struct weir_exporter_thread *thread,
                        const struct weir_transport_reply *reply)
 {
@@ -229,6 +230,14 @@ void weir_parcel_reply(struct weir_exporter_thread *thread,
                          (double)reply->duration_ns / (double)WEIR_NS_PER_S);
     if (reply->repeats > 0) {
         weir_metrics_add(destination->series.repeats, reply->repeats);
+    }
+    int64_t now_ns = weir_clock_mono_ns();
+    if (weir_auth_answered(destination, slot_of(destination, parcel), reply, now_ns) &&
+        !parcel->was_reauthorized) {
+        parcel->was_reauthorized = true;
+        weir_metrics_add(destination->series.requests[WEIR_OUTCOME_RETRYABLE], 1);
+        send_again(parcel, now_ns);
+        return;
     }
     const struct weir_destination_options *options = destination->options;
     bool is_grpc = options->protocol == WEIR_PROTOCOL_GRPC;
@@ -256,8 +265,17 @@ static void send_http(struct weir_export_parcel *parcel)
 {
     struct weir_export_destination *destination = parcel->to;
     const struct weir_transport *transport = &destination->owner->transport;
-    const struct weir_transport_request request = {&destination->target, parcel->body, parcel};
-    enum weir_status status = transport->send(transport->self, &request);
+    struct weir_transport_request request = {.body = parcel->body, .user = parcel};
+    int64_t now_ns = weir_clock_mono_ns();
+    enum weir_status status =
+        weir_auth_target(destination, slot_of(destination, parcel), now_ns, &request.target);
+    if (status == WEIR_EAGAIN) {
+        send_again(parcel, now_ns);
+        return;
+    }
+    if (status == WEIR_OK) {
+        status = transport->send(transport->self, &request);
+    }
     if (status == WEIR_OK) {
         return;
     }
@@ -270,7 +288,7 @@ static void send_http(struct weir_export_parcel *parcel)
 static void send_parcel(struct weir_export_destination *destination,
                         struct weir_export_parcel *parcel)
 {
-    fly(destination, parcel);
+    destination->flying[slot_of(destination, NULL)] = parcel;
     if (parcel->attempts++ == 0) {
         parcel->first_wall_ns = weir_clock_wall_ns();
         note_begin(parcel, weir_clock_mono_ns());
@@ -318,11 +336,13 @@ void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_n
         struct weir_export_parcel *parcel = (struct weir_export_parcel *)next;
         weir_loss_begin(parcel, expiry_reason(parcel), "");
     }
+    bool is_ready = weir_auth_turn(destination, now_ns);
     note_resets(destination, now_ns);
-    if (!write_on(destination)) {
+    if (!write_on(destination) || !is_ready) {
         return;
     }
-    while ((next = weir_destination_next(&destination->machine, now_ns)) != NULL) {
+    while (destination->auth.is_ready &&
+           (next = weir_destination_next(&destination->machine, now_ns)) != NULL) {
         send_parcel(destination, (struct weir_export_parcel *)next);
         if (!write_on(destination)) {
             return;

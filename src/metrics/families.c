@@ -148,6 +148,9 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_BLOCKED] = TWO(
         GAUGE, "weir_destination_blocked", "destination", "reason", CAP_CLOSED * 2,
         "1 while a destination refuses everything (a wrong token or URL) and its data is held."),
+    [WEIR_M_OAUTH_REQUESTS] =
+        TWO(COUNTER, "weir_oauth_requests_total", "destination", "outcome", CAP_CLOSED * 2,
+            "Requests for a token of OAuth2 that have ended, by outcome."),
     [WEIR_M_DEAD_LETTER_POINTS] =
         TWO(COUNTER, "weir_dead_letter_points_total", "destination", "reason", CAP_CLOSED * 4,
             "Data points given up for a destination, by reason."),

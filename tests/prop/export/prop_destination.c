@@ -114,7 +114,7 @@ static void book(struct world *world, struct item *item)
 {
     const struct weir_destination_answer answer = {
         item->answer, world->now_ns, weir_rand_below(&world->rand, 8) == 0 ? 2 * WEIR_NS_PER_S : -1,
-        weir_rand_unit(&world->rand)};
+        weir_rand_unit(&world->rand), false};
     item->is_out = false;
     switch (weir_destination_answer(&world->machine, &item->parcel, &answer)) {
     case WEIR_FATE_WAITS: return;

@@ -54,7 +54,7 @@ static enum weir_batch_fate answer(struct world *world, struct weir_parcel *parc
                                    enum weir_outcome outcome, int64_t retry_after_ns)
 {
     const struct weir_destination_answer given = {outcome, world->now_ns, retry_after_ns,
-                                                  weir_rand_unit(&world->rand)};
+                                                  weir_rand_unit(&world->rand), false};
     return weir_destination_answer(&world->machine, parcel, &given);
 }
 

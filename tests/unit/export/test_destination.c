@@ -39,7 +39,7 @@ static int next(struct scene *scene)
 /* unit 0.5 is no jitter. */
 static enum weir_batch_fate answer(struct scene *scene, int index, enum weir_outcome outcome)
 {
-    struct weir_destination_answer booked = {outcome, scene->now, -1, 0.5};
+    struct weir_destination_answer booked = {outcome, scene->now, -1, 0.5, false};
     return weir_destination_answer(&scene->d, &scene->p[index], &booked);
 }
 
@@ -113,13 +113,13 @@ static void retry_after_is_honoured_but_not_for_ever(void **state)
     struct scene scene;
     set(&scene, 2, true, 4);
     assert_int_equal(next(&scene), 0);
-    struct weir_destination_answer busy = {WEIR_OUTCOME_RETRYABLE, scene.now, 10 * S, 0.5};
+    struct weir_destination_answer busy = {WEIR_OUTCOME_RETRYABLE, scene.now, 10 * S, 0.5, false};
     assert_int_equal(weir_destination_answer(&scene.d, &scene.p[0], &busy), WEIR_FATE_WAITS);
     scene.now += 10 * S - 1;
     assert_int_equal(next(&scene), -1);
     scene.now += 1;
     assert_int_equal(next(&scene), 1);
-    struct weir_destination_answer mad = {WEIR_OUTCOME_RETRYABLE, scene.now, INT64_MAX, 0.5};
+    struct weir_destination_answer mad = {WEIR_OUTCOME_RETRYABLE, scene.now, INT64_MAX, 0.5, false};
     assert_int_equal(weir_destination_answer(&scene.d, &scene.p[1], &mad), WEIR_FATE_WAITS);
     scene.now += 3600 * S;
     (void)weir_destination_expired(&scene.d, scene.now);
