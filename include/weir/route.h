@@ -102,7 +102,7 @@ enum weir_unrouted {
     WEIR_UNROUTED_REASONS
 };
 
-static inline const char *weir_unrouted_text(enum weir_unrouted reason)
+static inline const char *weir_route_unrouted_text(enum weir_unrouted reason)
 {
     static const char *const texts[WEIR_UNROUTED_REASONS] = {
         "", "stream", "attribute", "namespace", "account", "region", "changed"};
@@ -131,13 +131,13 @@ WEIR_MUST_USE enum weir_status weir_router_choose(const struct weir_router *rout
                                                   struct weir_route_choice *ret);
 
 /* Decides which destinations each run goes to, by namespace, account and region, and sets its
- * takers. Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued budget, and
- * takes shares and ring credits in the row of each destination of `targets` that wants some of it:
- * all or nothing for a destination, which is then `live`. One without room (its share, a ring, the
- * queued budget or its last quarter, memory for a ring) is `wanted` and not live, and nothing is
- * held for it: the caller takes the request disk-only for it, or cancels. Where none is live,
- * or only such as had nothing queued, the arena's charge may have stayed where it was. O(runs) for
- * each destination. Any RCU-registered thread. */
+ * takers. Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued
+ * budget, and takes shares and ring credits in the row of each destination of `targets` that wants
+ * some of it: all or nothing for a destination, which is then `live`. One without room (its share,
+ * a ring, the queued budget or its last quarter, memory for a ring) is `wanted` and not live, and
+ * nothing is held for it: the caller takes the request disk-only for it, or cancels. Where none is
+ * live, or only such as had nothing queued, the arena's charge may have stayed where it was.
+ * O(runs) for each destination. Any RCU-registered thread. */
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret);
 

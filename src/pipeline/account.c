@@ -112,7 +112,7 @@ static void count_unrouted(const struct weir_submission *submission)
     for (int reason = WEIR_ROUTED + 1; reason < WEIR_UNROUTED_REASONS; reason++) {
         if (points[reason] > 0) {
             struct weir_bytes label =
-                weir_bytes_str(weir_unrouted_text((enum weir_unrouted)reason));
+                weir_bytes_str(weir_route_unrouted_text((enum weir_unrouted)reason));
             weir_metrics_add(weir_metrics_series(WEIR_M_POINTS_UNROUTED, &label), points[reason]);
         }
     }

@@ -186,7 +186,7 @@ static enum weir_status decode(const struct hand *hand, struct weir_arena *arena
 /* It was wanted when it came; the filters have changed since. */
 static enum weir_custody_outcome settle_unwanted(const struct hand *hand, uint32_t points)
 {
-    struct weir_bytes label = weir_bytes_str(weir_unrouted_text(WEIR_UNROUTED_CHANGED));
+    struct weir_bytes label = weir_bytes_str(weir_route_unrouted_text(WEIR_UNROUTED_CHANGED));
     weir_metrics_add(weir_metrics_series(WEIR_M_POINTS_UNROUTED, &label), points);
     return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
 }

@@ -281,8 +281,8 @@ static void the_last_filter_is_the_reason(void **state)
     assert_int_equal(request.runs.runs[2].unrouted, WEIR_UNROUTED_REGION);
     assert_int_equal(request.runs.runs[3].unrouted, WEIR_ROUTED);
     assert_int_equal(request.runs.runs[4].unrouted, WEIR_ROUTED);
-    assert_string_equal(weir_unrouted_text(WEIR_UNROUTED_REGION), "region");
-    assert_string_equal(weir_unrouted_text(WEIR_UNROUTED_CHANGED), "changed");
+    assert_string_equal(weir_route_unrouted_text(WEIR_UNROUTED_REGION), "region");
+    assert_string_equal(weir_route_unrouted_text(WEIR_UNROUTED_CHANGED), "changed");
     weir_router_cancel(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
