@@ -125,6 +125,29 @@ struct weir_config_patterns {
 struct weir_config_tls {
     struct weir_config_mapping at;
     const char *ca_file;
+    const char *certificate; /* the client's */
+    const char *key;         /* NULL: in the certificate's file */
+    unsigned insecure;       /* 0: false, 1: true */
+};
+
+struct weir_config_auth {
+    struct weir_config_mapping at;
+    const char *bearer_file;
+};
+
+struct weir_config_oauth2 {
+    struct weir_config_mapping at;
+    const char *token_url; /* NULL: no OAuth2 */
+    const char *client_id;
+    const char *client_id_file;
+    const char *client_secret;
+    const char *client_secret_file;
+    const char *const *scopes;
+    const char *const *params; /* "name: value" */
+    unsigned style;            /* enum weir_oauth_style */
+    const char *ca_file;
+    int64_t timeout_ns;
+    int64_t expiry_buffer_ns;
 };
 
 struct weir_config_destination {
@@ -147,9 +170,14 @@ struct weir_config_destination {
     struct weir_config_buffer buffer;
     struct weir_config_retry retry;
     struct weir_config_tls tls;
-    const char *proxy;  /* NULL: none */
-    size_t spool_share; /* 0: no bound */
-    const char *url;    /* derived: where requests go */
+    struct weir_config_auth auth;
+    struct weir_config_oauth2 oauth2;
+    const char *proxy; /* NULL: none */
+    const char *const *no_proxy;
+    const char *no_proxy_text;              /* derived: with commas; NULL: none */
+    const struct weir_oauth_options *oauth; /* derived; NULL: none */
+    size_t spool_share;                     /* 0: no bound */
+    const char *url;                        /* derived: where requests go */
 };
 
 struct weir_config_drain {

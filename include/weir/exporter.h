@@ -36,8 +36,12 @@ struct weir_destination_options {
     const char *path;            /* FILE */
     const char *const *headers;  /* "Name: value", NULL-terminated */
     const char *ca_file;
+    const char *certificate; /* the client's, and its key where that is another file; or NULL */
+    const char *key;
+    bool is_insecure; /* believes whoever answers */
     const char *proxy;
-    const char *bearer_file;                /* an Authorization header with the token in it; or: */
+    const char *no_proxy;    /* hosts that are reached without it, by commas; or NULL */
+    const char *bearer_file; /* an Authorization header with the token in it; or: */
     const struct weir_oauth_options *oauth; /* with tokens of a server's; outlives the exporter */
     enum weir_compression compression;
     int compression_level; /* gzip 1..12, zstd 1..19; 0: the default, 1 */

@@ -41,6 +41,7 @@ struct weir_oauth_options {
     enum weir_oauth_style style; /* AUTO: Basic first, on a refusal the body, what works is kept */
     const char *ca_file;
     const char *proxy;
+    const char *no_proxy;
     int64_t timeout_ns;
     int64_t expiry_buffer_ns; /* default 300 s; at most half of a token's life */
 };

@@ -25,9 +25,13 @@ struct weir_transport_target {
     const char *url;
     const char *method;         /* NULL: POST */
     const char *ca_file;        /* NULL: the system's */
+    const char *certificate;    /* the client's, PEM; NULL: none */
+    const char *key;            /* its key; NULL: in the certificate's file */
     const char *proxy;          /* NULL: none, whatever the environment says */
+    const char *no_proxy;       /* hosts that are reached without it, by commas; NULL: none */
     const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
     int64_t timeout_ns;         /* of the whole request */
+    bool is_insecure;           /* neither the peer's certificate nor its name is verified */
     bool is_grpc;               /* HTTP/2, and what its trailers say is in the reply */
 };
 

@@ -91,8 +91,13 @@ static bool connect_one(const struct weir_transport *transport,
     while (destination->headers[count] != NULL) {
         count++;
     }
-    const char **headers = weir_mem_zalloc(count + 3, sizeof *headers);
+    const char **headers = weir_mem_zalloc(count + 4, sizeof *headers);
     if (headers == NULL) {
+        return false;
+    }
+    char *token;
+    if (!weir_check_token(transport, destination, &token)) {
+        weir_mem_free(headers);
         return false;
     }
     memcpy(headers, destination->headers, count * sizeof *headers);
@@ -105,11 +110,18 @@ static bool connect_one(const struct weir_transport *transport,
         [WEIR_PROTOCOL_HTTP_JSON] = WEIR_BYTES_INIT("{}"),
         [WEIR_PROTOCOL_GRPC] = WEIR_BYTES_INIT("\0\0\0\0\0")}; /* a message of nothing */
     headers[count++] = types[destination->protocol];
-    headers[count] = destination->protocol == WEIR_PROTOCOL_GRPC ? "TE: trailers" : NULL;
+    if (destination->protocol == WEIR_PROTOCOL_GRPC) {
+        headers[count++] = "TE: trailers";
+    }
+    headers[count] = token;
     struct weir_transport_target target = {
         .url = destination->url,
         .ca_file = destination->tls.ca_file,
+        .certificate = destination->tls.certificate,
+        .key = destination->tls.key,
         .proxy = destination->proxy,
+        .no_proxy = destination->no_proxy_text,
+        .is_insecure = destination->tls.insecure != 0,
         .headers = headers,
         .timeout_ns = destination->timeout_ns,
         .is_grpc = destination->protocol == WEIR_PROTOCOL_GRPC,
@@ -123,6 +135,10 @@ static bool connect_one(const struct weir_transport *transport,
         (void)fprintf(stderr, "%s: failed: %s\n", destination->name, weir_status_text(status));
     }
     weir_mem_free(headers);
+    if (token != NULL) {
+        explicit_bzero(token, strlen(token));
+        weir_mem_free(token);
+    }
     return good;
 }
 

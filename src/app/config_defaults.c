@@ -22,6 +22,7 @@ void weir_schema_destination_defaults(const struct weir_config *config, void *el
         .compression_level = 1,
         .headers = nothing,
         .timeout_ns = 30 * WEIR_NS_PER_S,
+        .oauth2 = {.timeout_ns = 10 * WEIR_NS_PER_S, .expiry_buffer_ns = 300 * WEIR_NS_PER_S},
         .namespaces = {.include = everything, .exclude = nothing},
         .buffer = config->buffer,
         .retry = config->retry,

@@ -299,6 +299,7 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
         check_level(&check);
         check_ca_file(&check, offline);
         check_file(&check, offline);
+        weir_config_check_auth(config, report, i, offline);
         check_retry(report, &destinations[i].retry, path_of(&check, "retry"));
         check_buffer(&check);
     }

@@ -222,7 +222,6 @@ static void otel_headers(struct weir_config *config, struct weir_config_report *
 static void otel_choices(struct weir_config_report *report,
                          struct weir_config_destination *destination)
 {
-    static const char *const refused[] = {"CLIENT_KEY", "CLIENT_CERTIFICATE"};
     char name[NAME_MAX_SIZE];
     const char *value = otel("COMPRESSION", name, sizeof name);
     if (value != NULL && strcmp(value, "gzip") != 0 && strcmp(value, "none") != 0) {
@@ -241,12 +240,8 @@ static void otel_choices(struct weir_config_report *report,
             destination->timeout_ns = (int64_t)timeout_ms * WEIR_NS_PER_MS;
         }
     }
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (otel(refused[i], name, sizeof name) != NULL) {
-            weir_config_error(report, nowhere, name,
-                              "client certificates are not supported by this version (unset it)");
-        }
-    }
+    destination->tls.certificate = otel("CLIENT_CERTIFICATE", name, sizeof name);
+    destination->tls.key = otel("CLIENT_KEY", name, sizeof name);
 }
 
 static void otel_protocol(struct weir_config_report *report,

@@ -17,6 +17,7 @@
  *   config_env.c           ${env:NAME}, and OTEL_EXPORTER_OTLP_*
  *   config_check.c         what no single key can know
  *   config_destinations.c  the same for destinations
+ *   config_auth.c          the same for how destinations are authorised
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
  */
@@ -113,6 +114,7 @@ bool weir_config_valid_accounts(const char *text, struct weir_buf *why); /* patt
 bool weir_config_valid_regions(const char *text, struct weir_buf *why);
 bool weir_config_valid_streams(const char *text, struct weir_buf *why);
 bool weir_config_valid_attribute(const char *name, struct weir_buf *why);
+bool weir_config_valid_no_proxy(const char *text, struct weir_buf *why);
 bool weir_config_valid_header(const char *name, const char *value, struct weir_buf *why);
 bool weir_config_is_loopback(const char *address);
 
@@ -133,6 +135,9 @@ void weir_config_yaml(struct weir_config *config, struct weir_config_report *rep
 void weir_config_check(struct weir_config *config, struct weir_config_report *report, bool offline);
 void weir_config_check_destinations(struct weir_config *config, struct weir_config_report *report,
                                     bool offline);
+/* Of one destination. */
+void weir_config_check_auth(struct weir_config *config, struct weir_config_report *report,
+                            uint32_t index, bool offline);
 void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
                              bool offline);
 

@@ -205,7 +205,8 @@ static bool has_keys(const struct weir_schema *table, const void *mapping)
     for (const struct weir_schema *row = table; row->name != NULL; row++) {
         union field field = {0};
         memcpy(&field, (const char *)mapping + row->offset, field_size(row->kind));
-        if (row->kind != WEIR_SCHEMA_LATER && !is_absent(row, &field)) {
+        bool applies = row->applies == NULL || row->applies(mapping);
+        if (applies && row->kind != WEIR_SCHEMA_LATER && !is_absent(row, &field)) {
             return true;
         }
     }

@@ -45,6 +45,8 @@ static const char *const outages[] = {"hold", "dead_letter", NULL};
 static const char *const types[] = {"otlp", "stdout", "file", NULL};
 static const char *const protocols[] = {"http/protobuf", "http/json", "grpc", NULL};
 static const char *const compressions[] = {"gzip", "none", "zstd", NULL};
+static const char *const booleans[] = {"false", "true", NULL};
+static const char *const styles[] = {"auto", "basic", "body", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
 
@@ -59,6 +61,18 @@ static bool is_compressed(const void *mapping)
 {
     const struct weir_config_destination *destination = mapping;
     return is_otlp(mapping) && destination->compression != WEIR_COMPRESSION_NONE;
+}
+
+static bool is_insecure(const void *mapping)
+{
+    const struct weir_config_tls *tls = mapping;
+    return tls->insecure != 0;
+}
+
+static bool is_oauth(const void *mapping)
+{
+    const struct weir_config_oauth2 *oauth2 = mapping;
+    return oauth2->token_url != NULL;
 }
 
 static bool is_file(const void *mapping)
@@ -225,10 +239,45 @@ PATTERNS(streams, weir_config_valid_streams, "names of delivery streams, or patt
 static const struct weir_schema tls[] = {
     {"ca_file", WEIR_SCHEMA_TEXT, AT(tls, ca_file), .valid = weir_config_valid_file,
      .help = "PEM file of the authorities to trust; default: the system's"},
-    {"certificate", WEIR_SCHEMA_LATER,
-     .help = "client certificates are not supported by this "
-             "version"},
-    {"key", WEIR_SCHEMA_LATER, .help = "client certificates are not supported by this version"},
+    {"certificate", WEIR_SCHEMA_TEXT, AT(tls, certificate), .valid = weir_config_valid_file,
+     .help = "PEM file of the client's certificate, for destinations that ask for one"},
+    {"key", WEIR_SCHEMA_TEXT, AT(tls, key), .valid = weir_config_valid_file,
+     .help = "PEM file of its key; default: the certificate's file"},
+    {"insecure", WEIR_SCHEMA_CHOICE, AT(tls, insecure), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_insecure, .choices = booleans,
+     .help = "true: believe whoever answers, without a look at certificate and name"},
+    END};
+
+static const struct weir_schema auth[] = {
+    {"bearer_file", WEIR_SCHEMA_TEXT, AT(auth, bearer_file), .valid = weir_config_valid_file,
+     .help = "a file with the token of the header Authorization: Bearer; read again when it "
+             "changes"},
+    END};
+
+static const struct weir_schema oauth2[] = {
+    {"token_url", WEIR_SCHEMA_TEXT, AT(oauth2, token_url), .valid = weir_config_valid_url,
+     .help = "where tokens come from, by the client's credentials (RFC 6749, 4.4)"},
+    {"client_id", WEIR_SCHEMA_TEXT, AT(oauth2, client_id), .help = "the client's name there"},
+    {"client_id_file", WEIR_SCHEMA_TEXT, AT(oauth2, client_id_file),
+     .valid = weir_config_valid_file, .help = "... or a file that holds it"},
+    {"client_secret", WEIR_SCHEMA_TEXT, WEIR_SCHEMA_SECRET, AT(oauth2, client_secret),
+     .help = "its secret; better a file"},
+    {"client_secret_file", WEIR_SCHEMA_TEXT, AT(oauth2, client_secret_file),
+     .valid = weir_config_valid_file, .help = "a file that holds the secret; read for each token"},
+    {"scopes", WEIR_SCHEMA_TEXTS, AT(oauth2, scopes), .min = 1, .max = 64,
+     .help = "scopes to ask for; default: what the server gives"},
+    {"params", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET, AT(oauth2, params), .max = 64,
+     .help = "further parameters of the request, such as audience"},
+    {"style", WEIR_SCHEMA_CHOICE, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, style), .applies = is_oauth,
+     .choices = styles,
+     .help = "how the credentials are sent: in a Basic header, in the body, or what works (auto)"},
+    {"ca_file", WEIR_SCHEMA_TEXT, AT(oauth2, ca_file), .valid = weir_config_valid_file,
+     .help = "authorities to trust there; default: as in tls"},
+    {"timeout", WEIR_SCHEMA_DURATION, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, timeout_ns),
+     .applies = is_oauth, .min = 100 * MS, .max = 600 * S, .help = "for one request for a token"},
+    {"expiry_buffer", WEIR_SCHEMA_DURATION, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, expiry_buffer_ns),
+     .applies = is_oauth, .min = 0, .max = DAY,
+     .help = "how long before its end a token is replaced; at most half of its life"},
     END};
 
 const struct weir_schema weir_schema_destination[] = {
@@ -272,9 +321,16 @@ const struct weir_schema weir_schema_destination[] = {
      .help = "for this destination alone; default: as above"},
     {"tls", WEIR_SCHEMA_MAPPING, AT(destination, tls), .keys = tls, .applies = is_otlp,
      .help = "how to trust the destination"},
+    {"auth", WEIR_SCHEMA_MAPPING, AT(destination, auth), .keys = auth, .applies = is_otlp,
+     .help = "a token that somebody else keeps fresh"},
+    {"oauth2", WEIR_SCHEMA_MAPPING, AT(destination, oauth2), .keys = oauth2, .applies = is_otlp,
+     .help = "a token that Weir fetches and keeps fresh"},
     {"proxy", WEIR_SCHEMA_TEXT, AT(destination, proxy), .valid = weir_config_valid_url,
      .applies = is_otlp,
      .help = "URL of an HTTP proxy; default: none, whatever the environment says"},
+    {"no_proxy", WEIR_SCHEMA_TEXTS, AT(destination, no_proxy), .min = 1, .max = 64,
+     .valid = weir_config_valid_no_proxy, .applies = is_otlp,
+     .help = "hosts that are reached without the proxy: names with all below them, addresses"},
     {"spool_share", WEIR_SCHEMA_SIZE, AT(destination, spool_share), .min = 0, .max = 65536 * GIB,
      .help = "bytes of requests that may wait on disk for it alone; what comes on top goes to the "
              "dead letter; 0: no bound"},

@@ -258,6 +258,17 @@ bool weir_config_valid_base_url(const char *text, struct weir_buf *why)
     return true;
 }
 
+bool weir_config_valid_no_proxy(const char *text, struct weir_buf *why)
+{
+    static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                ".-_:/[]";
+    bool is_all = strcmp(text, "*") == 0;
+    if (!is_all && (text[0] == 0 || strspn(text, plain) != strlen(text))) {
+        return wrong(why, "not a host, a domain, an address or *", text, "");
+    }
+    return true;
+}
+
 bool weir_config_valid_name(const char *text, struct weir_buf *why)
 {
     size_t size = strlen(text);

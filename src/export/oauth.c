@@ -178,6 +178,7 @@ enum weir_status weir_oauth_poll(struct weir_oauth *oauth, int64_t now_ns,
         .url = oauth->options->token_url,
         .ca_file = oauth->options->ca_file,
         .proxy = oauth->options->proxy,
+        .no_proxy = oauth->options->no_proxy,
         .headers = oauth->call.headers,
         .timeout_ns = oauth->options->timeout_ns,
     };

@@ -85,7 +85,11 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
     destination->target = (struct weir_transport_target){
         .url = options->url,
         .ca_file = options->ca_file,
+        .certificate = options->certificate,
+        .key = options->key,
         .proxy = options->proxy,
+        .no_proxy = options->no_proxy,
+        .is_insecure = options->is_insecure,
         .headers = headers,
         .timeout_ns = options->timeout_ns,
         .is_grpc = options->protocol == WEIR_PROTOCOL_GRPC,

@@ -42,6 +42,7 @@
  */
 #include "weir/transport.h"
 #include "trailers.h"
+#include "transport_peer.h"
 #include "weir/clock.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
@@ -179,6 +180,9 @@ static void flight_give(struct curl_transport *transport, struct flight *flight)
 {
     (void)curl_easy_setopt(flight->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(flight->headers);
+    if (flight->body_size > 0) {
+        explicit_bzero(flight->body, flight->body_size); /* it may be a token */
+    }
     flight->headers = NULL;
     flight->next = transport->idle;
     transport->idle = flight;
@@ -221,8 +225,6 @@ static CURLcode set_fixed(struct flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     worst |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     worst |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     worst |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "Weir/" WEIR_VERSION);
     worst |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -274,12 +276,7 @@ static CURLcode set_request(struct flight *flight)
     long connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
     CURLcode worst = set_version(easy, target);
     worst |= curl_easy_setopt(easy, CURLOPT_URL, target->url);
-    worst |= curl_easy_setopt(easy, CURLOPT_PROXY, target->proxy == NULL ? "" : target->proxy);
-    worst |= curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* or NO_PROXY would go past it */
-    if (target->ca_file != NULL) {
-        worst |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
-        worst |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or the system's count as well */
-    }
+    worst |= weir_transport_peer_set(easy, target);
     worst |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
     worst |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
     worst |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, flight->headers);

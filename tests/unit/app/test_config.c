@@ -387,9 +387,10 @@ static void the_standard_environment_can_be_wrong(void **state)
          "header: "
          "\"a\""},
         {"CERTIFICATE", "/nowhere", "OTEL_EXPORTER_OTLP_CERTIFICATE: cannot be read: /nowhere"},
-        {"CLIENT_KEY", "/x",
-         "OTEL_EXPORTER_OTLP_CLIENT_KEY: client certificates are not supported "
-         "by this version (unset it)"},
+        {"CLIENT_KEY", "/dev/null",
+         "destinations[0].tls.key: is there without certificate (write certificate: FILE)"},
+        {"CLIENT_CERTIFICATE", "/nowhere",
+         "destinations[0].tls.certificate: cannot be read: /nowhere"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(setup(NULL), 0);
