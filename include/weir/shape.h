@@ -34,7 +34,7 @@
  * resource as it leaves; one that the point has already is not copied), then dimensions. The first
  * to have a key keeps it. A dimension whose key is taken ("Namespace", "MetricName", a promoted
  * one's, another dimension's, after mending and cutting) is called "Dimension.<key>"; if that is
- * taken too, and for attributes of the point itself, "_<n>" follows, its place on the point.
+ * taken too, and for all other attributes, "_<n>" follows, its place on the point.
  *
  * Names of AWS/EC2 CPUUtilization with the dimension InstanceId; a namespace that does not begin
  * with AWS/ has "custom" for "aws"; a statistic that is part of the name (".tm90") and a gauge's
@@ -59,7 +59,7 @@ enum weir_shape_dimensions {
 enum weir_shape_names {
     WEIR_SHAPE_NAMES_CLOUDWATCH,        /* amazonaws.com/AWS/EC2/CPUUtilization */
     WEIR_SHAPE_NAMES_DYNATRACE,         /* cloud.aws.ec2.CPUUtilization.By.InstanceId */
-    WEIR_SHAPE_NAMES_DYNATRACE_CLASSIC, /* cloud.aws.ec2.cpuUtilizationByAccountIdInstanceIdRegion */
+    WEIR_SHAPE_NAMES_DYNATRACE_CLASSIC, /* cloud.aws.ec2.cpuUtilizationByAccountIdRegion */
     WEIR_SHAPE_NAMES_PROMETHEUS         /* amazonaws_com_AWS_EC2_CPUUtilization */
 };
 

@@ -2,17 +2,19 @@
 /*
  * A run, point by point, into another shape: see weir/shape.h for what becomes what.
  *
- *   metric changes? ─► open the group: is it wanted, what is its name made of      shape_names.c
- *   point ─► take apart: numbers, attributes, spans of the rest                    here
+ *   metric changes? ─► open the group: is it wanted, what is its name made of     shape_names.c
+ *   point ─► take apart: numbers, attributes, spans of the rest                   here
  *         ─► too old?
- *         ─► attributes as they leave                                              shape_attributes.c
- *         ─► the names' variant                                                    shape_names.c
- *         ─► kept whole, kept with other attributes, gauges, histogram             here, shape_summary.c
+ *         ─► attributes as they leave                                            shape_attributes.c
+ *         ─► the names' variant                                                   shape_names.c
+ *         ─► kept whole, kept with other attributes                               here
+ *         ─► gauges, histogram                                                    shape_summary.c
  *
  *   point  [ field | attribute | attribute | field field ]
  *            ^span                           ^span            at most one more than attributes
  *
- *   I1  each input index comes up in the output, among the refused, or is filtered: one of the three
+ *   I1  each input index comes up in the output, among the refused, or is filtered:
+ *       one of the three
  *   I2  the output's indices never decrease
  *   I3  what needs no change is copied in one piece, and not taken apart unless its time is asked
  *   I4  nothing of the output is a view of the input; nothing is allocated outside the arena

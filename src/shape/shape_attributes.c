@@ -4,7 +4,7 @@
  *
  *   as they came    Namespace, MetricName, Dimensions { a, b }, others
  *                      │ promoted: those of the resource that the point has not
- *                      │ flat: Dimensions goes, a and b come at the end; json: its value becomes text
+ *                      │ flat: Dimensions goes, a and b come at the end; json: it becomes text
  *   items           [ Namespace | MetricName | cloud.region | a | b ]
  *                      │ each in turn: key mended, cut, made unique; text cut
  *   leaves          fields of the data point; what was not changed is the KeyValue as it came

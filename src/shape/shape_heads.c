@@ -11,8 +11,8 @@
  *   I2  several messages of a singular field are one (protobuf merges them), and leave as one
  *   I3  each head is allocated at a size that is enough for it; the tail is given back
  *
- * Threads: the walk's. Full arena: NULL or false, and the walk ends. Deliberately does not check the
- * input's heads: what cannot be read ends there, and the decoders let none through.
+ * Threads: the walk's. Full arena: NULL or false, and the walk ends. Deliberately does not check
+ * the input's heads: what cannot be read ends there, and the decoders let none through.
  */
 #include "shape_heads.h"
 #include "shape_write.h"

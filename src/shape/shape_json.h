@@ -5,7 +5,7 @@
 #include "shape_state.h"
 
 /* The pairs as one JSON object, sorted by key, as the content of an AnyValue with that text, cut to
- * `size_max`: in scratch or arena. FULL; MALFORMED where a value is no AnyValue, or one too deep. */
+ * `size_max`: in scratch or arena. FULL; MALFORMED where a value is no AnyValue, or too deep. */
 enum weir_shape_verdict weir_shape_json_object(struct weir_shape_walk *walk,
                                                const struct weir_shape_point *point,
                                                size_t size_max, struct weir_bytes *ret);

@@ -158,12 +158,24 @@ static uint8_t *put(uint8_t *at, const char *text)
     return weir_shape_write_raw(at, weir_bytes_str(text));
 }
 
-static void first_letter(uint8_t *at, const uint8_t *end, bool to_lower)
+static bool is_upper(const uint8_t *at, const uint8_t *end)
 {
-    uint8_t from = to_lower ? 'A' : 'a';
-    if (at < end && *at >= from && *at <= from + 25) {
-        *at ^= 0x20;
+    return at < end && *at >= 'A' && *at <= 'Z';
+}
+
+/* CPUUtilization to cpuUtilization, 4XXError to 4xxError, IOPS to iops: the capitals that a name
+ * begins with are one word, the last of them the next word's if a small letter follows. */
+static void lower_first_word(uint8_t *at, const uint8_t *end)
+{
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
     }
+    uint8_t *last = at;
+    while (is_upper(last, end)) {
+        last++;
+    }
+    bool is_shared = last - at > 1 && last < end && *last >= 'a' && *last <= 'z';
+    weir_shape_text_lower(at, is_shared ? last - 1 : last);
 }
 
 static uint8_t *put_keys(uint8_t *at, const struct keys *keys, bool classic)
@@ -176,8 +188,8 @@ static uint8_t *put_keys(uint8_t *at, const struct keys *keys, bool classic)
         at = put(at, classic ? "" : ".");
         uint8_t *begin = at;
         at = weir_shape_text_mend(at, keys->key[i], WEIR_SHAPE_TEXT_SECTION);
-        if (classic) {
-            first_letter(begin, at, false);
+        if (classic && begin < at && *begin >= 'a' && *begin <= 'z') {
+            *begin = (uint8_t)(*begin - 'a' + 'A');
         }
     }
     return at;
@@ -203,7 +215,7 @@ static bool dynatrace_stem(struct weir_shape_walk *walk, const struct weir_shape
     begin = at;
     at = weir_shape_text_mend(at, parts.metric, WEIR_SHAPE_TEXT_DYNATRACE);
     if (classic) {
-        first_letter(begin, at, true);
+        lower_first_word(begin, at);
     }
     at = put_keys(at, &keys, classic);
     at = weir_shape_text_mend(at, parts.statistic, WEIR_SHAPE_TEXT_DYNATRACE);

@@ -29,7 +29,7 @@
 #include "shape_write.h"
 #include "weir/panic.h"
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 #define BITS_MINUS_ZERO UINT64_C(0x8000000000000000)
 #define BITS_ONE        UINT64_C(0x3ff0000000000000)
