@@ -93,16 +93,6 @@ enum weir_status weir_ledger_new(const struct weir_ledger_options *options,
     return WEIR_OK;
 }
 
-static void segment_done(struct weir_ledger_segment *segment)
-{
-    for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
-        weir_mem_free(segment->slots[slot].words);
-    }
-    weir_mem_free(segment->unreleased_bits);
-    weir_mem_free(segment->entries);
-    weir_mem_free(segment);
-}
-
 void weir_ledger_free(struct weir_ledger *ledger)
 {
     if (ledger == NULL) {
@@ -110,11 +100,8 @@ void weir_ledger_free(struct weir_ledger *ledger)
     }
     WEIR_ASSERT(ledger->ticket_first == NULL);
     WEIR_ASSERT(ledger->waiting_jobs == 0);
-    struct weir_ledger_segment *next = NULL;
-    for (struct weir_ledger_segment *at = ledger->first; at != NULL; at = next) {
-        next = at->next;
-        segment_done(at);
-    }
+    weir_ledger_records_done(ledger->first);
+    weir_ledger_records_done(ledger->unused);
     weir_mem_free(ledger->by_lsn);
     weir_ledger_progress_table_done(&ledger->progress);
     weir_pool_free(ledger->tickets);
@@ -204,7 +191,7 @@ static enum weir_status segment_new(struct weir_ledger *ledger,
 {
     WEIR_ASSERT(ledger->last == NULL || ledger->last->facts.number < header->number);
     WEIR_TRY(reserve_index(ledger));
-    struct weir_ledger_segment *segment = weir_mem_zalloc(1, sizeof *segment);
+    struct weir_ledger_segment *segment = weir_ledger_records_take(ledger);
     if (segment == NULL) {
         return WEIR_ENOMEM;
     }
@@ -312,8 +299,8 @@ void weir_ledger_segment_free(struct weir_ledger *ledger, struct weir_ledger_seg
     WEIR_ASSERT(segment->returned);
     WEIR_ASSERT(segment->unreleased == 0);
     unlink_segment(ledger, segment);
+    weir_ledger_records_give(ledger, segment);
     pthread_mutex_unlock(&ledger->mutex);
-    segment_done(segment);
 }
 
 /* -- records ------------------------------------------------------------------------------- */

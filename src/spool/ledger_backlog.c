@@ -143,7 +143,7 @@ bool weir_ledger_lose(struct weir_ledger *ledger, struct weir_ticket *ticket)
         if (weir_ledger_records_is_owed(at, slot) && !weir_ledger_records_is_live(at, slot)) {
             (void)weir_ledger_records_settle(ledger, at, slot);
             weir_ledger_progress_free(
-                weir_ledger_progress_pull(&ledger->progress, ticket->lsn, slot));
+                &ledger->progress, weir_ledger_progress_pull(&ledger->progress, ticket->lsn, slot));
         }
     }
     weir_ledger_ticket_end(ledger, ticket, &ticket->destinations[0], WEIR_SETTLED, &told);

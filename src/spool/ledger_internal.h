@@ -40,6 +40,7 @@ struct weir_ledger_progress {
 struct weir_ledger_progress_table {
     struct weir_ledger_progress **chains; /* a power of two of them */
     uint32_t chain_count, count;
+    struct weir_pool *pool; /* of all progress, in tickets too */
 };
 
 struct weir_ticket_destination {
@@ -116,6 +117,8 @@ struct weir_ledger {
     int64_t wall_ns;
 
     struct weir_ledger_segment *first, *last;
+    struct weir_ledger_segment *unused; /* with their arrays, for the next ones; by `next` */
+    uint32_t unused_count;
     struct weir_ledger_segment *hint; /* where the last number was found */
     struct weir_ledger_segment **by_lsn;
     uint32_t by_lsn_count, by_lsn_capacity; /* capacity: for all segments there are */
@@ -148,6 +151,13 @@ struct weir_ledger {
     uint32_t durable_count;
     bool durable_changed;
 };
+
+/* A segment without records, linked nowhere, with the arrays of one that was given. NULL: memory. */
+struct weir_ledger_segment *weir_ledger_records_take(struct weir_ledger *ledger);
+void weir_ledger_records_give(struct weir_ledger *ledger, struct weir_ledger_segment *segment);
+
+/* Frees it and all that follow it by `next`. */
+void weir_ledger_records_done(struct weir_ledger_segment *first);
 
 /* Room in the segment's arrays for `count` more records owed to `owed`. */
 enum weir_status weir_ledger_records_reserve(struct weir_ledger_segment *segment, uint32_t count,
@@ -215,8 +225,11 @@ void weir_ledger_tell(struct weir_ledger_told told);
 /* -- progress -- */
 
 /* An empty one, in nobody's hands. NULL: memory. */
-struct weir_ledger_progress *weir_ledger_progress_new(uint64_t lsn, uint32_t slot);
-void weir_ledger_progress_free(struct weir_ledger_progress *progress);
+struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
+                                                      uint64_t lsn, uint32_t slot);
+/* NULL is nothing. */
+void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
+                               struct weir_ledger_progress *progress);
 
 /* Adds [begin, end) of `total`; spans of another total go. WEIR_ENOMEM: forgotten. */
 enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress, uint32_t begin,

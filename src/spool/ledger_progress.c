@@ -10,6 +10,8 @@
  *
  *   I1  a pair (lsn, slot) has at most one progress, in a ticket or in the table
  *   I2  begin < end <= total, and between two spans there is a gap
+ *   I3  every progress is of the table's pool, which keeps those that nobody has, spans and all: a
+ *       batch that ends has a dozen of them, and none is an allocation once it is warm
  *
  * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
  * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
@@ -22,24 +24,39 @@
 #include "weir/hash.h"
 #include "weir/mem.h"
 
-enum { CHAINS_INITIAL = 256, SPANS_INITIAL = 4 };
+/* What is kept for the next: 512 of them with at most 2 KiB of spans each. */
+enum { CHAINS_INITIAL = 256, SPANS_INITIAL = 16, IDLE_MAX = 512, IDLE_SPANS_MAX = 256 };
 
-struct weir_ledger_progress *weir_ledger_progress_new(uint64_t lsn, uint32_t slot)
+struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
+                                                      uint64_t lsn, uint32_t slot)
 {
-    struct weir_ledger_progress *progress = weir_mem_zalloc(1, sizeof *progress);
+    struct weir_ledger_progress *progress = weir_pool_take(table->pool);
     if (progress != NULL) {
-        progress->lsn = lsn;
-        progress->slot = slot;
+        *progress = (struct weir_ledger_progress){
+            .lsn = lsn,
+            .slot = slot,
+            .spans = progress->spans,
+            .capacity = progress->capacity,
+        };
     }
     return progress;
 }
 
-void weir_ledger_progress_free(struct weir_ledger_progress *progress)
+static void drop_spans(void *object)
 {
-    if (progress != NULL) {
-        weir_mem_free(progress->spans);
-        weir_mem_free(progress);
+    struct weir_ledger_progress *progress = object;
+    weir_mem_free(progress->spans);
+    progress->spans = NULL;
+    progress->capacity = 0;
+}
+
+void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
+                               struct weir_ledger_progress *progress)
+{
+    if (progress != NULL && progress->capacity > IDLE_SPANS_MAX) {
+        drop_spans(progress);
     }
+    weir_pool_give(table->pool, progress);
 }
 
 /* -- spans --------------------------------------------------------------------------------- */
@@ -121,11 +138,14 @@ enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress,
 
 enum weir_status weir_ledger_progress_table_init(struct weir_ledger_progress_table *table)
 {
-    struct weir_ledger_progress **chains = weir_mem_zalloc(CHAINS_INITIAL, sizeof(void *));
-    if (chains == NULL) {
+    struct weir_ledger_progress_table made = {NULL, CHAINS_INITIAL, 0, NULL};
+    WEIR_TRY(weir_pool_new(sizeof(struct weir_ledger_progress), IDLE_MAX, drop_spans, &made.pool));
+    made.chains = weir_mem_zalloc(CHAINS_INITIAL, sizeof(void *));
+    if (made.chains == NULL) {
+        weir_pool_free(made.pool);
         return WEIR_ENOMEM;
     }
-    *table = (struct weir_ledger_progress_table){chains, CHAINS_INITIAL, 0};
+    *table = made;
     return WEIR_OK;
 }
 
@@ -135,11 +155,12 @@ void weir_ledger_progress_table_done(struct weir_ledger_progress_table *table)
         struct weir_ledger_progress *next = NULL;
         for (struct weir_ledger_progress *at = table->chains[i]; at != NULL; at = next) {
             next = at->next;
-            weir_ledger_progress_free(at);
+            weir_ledger_progress_free(table, at);
         }
     }
     weir_mem_free(table->chains);
-    *table = (struct weir_ledger_progress_table){NULL, 0, 0};
+    weir_pool_free(table->pool);
+    *table = (struct weir_ledger_progress_table){NULL, 0, 0, NULL};
 }
 
 static struct weir_ledger_progress **chain_of(const struct weir_ledger_progress_table *table,
@@ -150,7 +171,8 @@ static struct weir_ledger_progress **chain_of(const struct weir_ledger_progress_
 
 static void table_grow(struct weir_ledger_progress_table *table)
 {
-    struct weir_ledger_progress_table larger = {NULL, table->chain_count * 2, table->count};
+    struct weir_ledger_progress_table larger = {NULL, table->chain_count * 2, table->count,
+                                                table->pool};
     larger.chains = weir_mem_zalloc(larger.chain_count, sizeof(void *));
     if (larger.chains == NULL) {
         return; /* longer chains, then */

@@ -18,13 +18,15 @@
  *   I5  at most one entry of a number is not void
  *
  * The ledger's mutex is held by whoever calls. Memory: grown in weir_ledger_records_reserve alone,
- * before a record is written; everything else cannot fail. Deliberately forgets nothing before the
+ * before a record is written; everything else cannot fail. A segment that goes leaves its arrays to
+ * the next, so that in the long run none are allocated. Deliberately forgets nothing before the
  * whole segment goes.
  */
 #include "ledger_internal.h"
 #include "weir/mem.h"
 
-enum { CAPACITY_INITIAL = 64 };
+/* Kept for the next: four segments of 4096 records, some 100 KiB each with one destination. */
+enum { CAPACITY_INITIAL = 64, UNUSED_MAX = 4, UNUSED_RECORDS_MAX = 4096 };
 
 static uint64_t bit_of(uint32_t index)
 {
@@ -102,6 +104,67 @@ enum weir_status weir_ledger_records_reserve(struct weir_ledger_segment *segment
         }
     }
     return WEIR_OK;
+}
+
+/* -- segments and their arrays -------------------------------------------------------------- */
+
+static void segment_free(struct weir_ledger_segment *segment)
+{
+    for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
+        weir_mem_free(segment->slots[slot].words);
+    }
+    weir_mem_free(segment->unreleased_bits);
+    weir_mem_free(segment->entries);
+    weir_mem_free(segment);
+}
+
+void weir_ledger_records_done(struct weir_ledger_segment *first)
+{
+    struct weir_ledger_segment *next = NULL;
+    for (struct weir_ledger_segment *at = first; at != NULL; at = next) {
+        next = at->next;
+        segment_free(at);
+    }
+}
+
+struct weir_ledger_segment *weir_ledger_records_take(struct weir_ledger *ledger)
+{
+    struct weir_ledger_segment *segment = ledger->unused;
+    if (segment == NULL) {
+        return weir_mem_zalloc(1, sizeof *segment);
+    }
+    ledger->unused = segment->next;
+    ledger->unused_count--;
+    segment->next = NULL;
+    return segment;
+}
+
+/* Slots that had words keep them, empty: who was owed something in the last segment will be in the
+ * next, and a destination that is not any more is owed nothing there. */
+void weir_ledger_records_give(struct weir_ledger *ledger, struct weir_ledger_segment *segment)
+{
+    uint32_t capacity = segment->capacity;
+    if (ledger->unused_count == UNUSED_MAX || capacity == 0 || capacity > UNUSED_RECORDS_MAX) {
+        segment_free(segment);
+        return;
+    }
+    struct weir_ledger_segment empty = {
+        .next = ledger->unused,
+        .capacity = capacity,
+        .entries = segment->entries,
+        .unreleased_bits = segment->unreleased_bits,
+    };
+    memset(empty.unreleased_bits, 0, capacity / 64 * sizeof *empty.unreleased_bits);
+    for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
+        uint64_t *words = segment->slots[slot].words;
+        if (words != NULL) {
+            memset(words, 0, capacity / 32 * sizeof *words);
+        }
+        empty.slots[slot].words = words;
+    }
+    *segment = empty;
+    ledger->unused = segment;
+    ledger->unused_count++;
 }
 
 /* -- order of numbers ---------------------------------------------------------------------- */

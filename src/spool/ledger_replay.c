@@ -19,6 +19,7 @@ static void forget(struct weir_ledger *ledger, struct weir_ledger_position at, u
 {
     if (weir_ledger_records_settle(ledger, at, slot)) {
         weir_ledger_progress_free(
+            &ledger->progress,
             weir_ledger_progress_pull(&ledger->progress, weir_ledger_lsn_at(at), slot));
     }
 }
@@ -51,7 +52,7 @@ static struct weir_ledger_progress *progress_for(struct weir_ledger *ledger,
     struct weir_ledger_progress *progress =
         weir_ledger_progress_pull(&ledger->progress, note->lsn, slot);
     if (progress == NULL) {
-        progress = weir_ledger_progress_new(note->lsn, slot);
+        progress = weir_ledger_progress_new(&ledger->progress, note->lsn, slot);
     }
     if (progress != NULL) {
         weir_ledger_progress_put(&ledger->progress, progress);

@@ -139,7 +139,7 @@ static void end_progress(struct weir_ledger *ledger, struct weir_ticket_destinat
     if (progress != NULL && is_worth && !weir_ledger_progress_is_empty(progress)) {
         weir_ledger_progress_put(&ledger->progress, progress);
     } else {
-        weir_ledger_progress_free(progress);
+        weir_ledger_progress_free(&ledger->progress, progress);
     }
 }
 
@@ -182,12 +182,13 @@ static struct weir_ticket_destination *destination_of(const struct weir_ledger *
 }
 
 /* The destination's progress, made when there is none. NULL: no release log, or no memory. */
-static struct weir_ledger_progress *progress_of(const struct weir_ledger *ledger,
+static struct weir_ledger_progress *progress_of(struct weir_ledger *ledger,
                                                 const struct weir_ticket *ticket,
                                                 struct weir_ticket_destination *destination)
 {
     if (destination->progress == NULL && ledger->has_notes) {
-        destination->progress = weir_ledger_progress_new(ticket->lsn, destination->slot);
+        destination->progress =
+            weir_ledger_progress_new(&ledger->progress, ticket->lsn, destination->slot);
     }
     return destination->progress;
 }

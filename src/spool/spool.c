@@ -33,6 +33,8 @@ enum { DESTINATIONS_MAX = WEIR_FRAME_NAMES_MAX };
 #define SEGMENTS_IN_LIMIT  32
 #define LANE_HEADERS_LIMIT ((size_t)1 << 30)
 #define ATTEMPT_NOTES_MAX  ((size_t)16 << 20)
+#define ATTEMPT_NOTES_KEPT ((size_t)64 << 10)
+#define ATTEMPTS_IDLE      16
 
 /* -- small things --------------------------------------------------------------------------- */
 
@@ -185,6 +187,7 @@ static void free_spool(struct weir_spool *spool)
     weir_segments_free(spool->segments);
     weir_ids_free(spool->ids);
     weir_ledger_free(spool->ledger);
+    weir_pool_free(spool->attempts);
     weir_buf_done(&spool->lane.headers);
     weir_buf_done(&spool->keeper.notes);
     weir_mem_free(spool->lane.twins);
@@ -193,6 +196,11 @@ static void free_spool(struct weir_spool *spool)
     pthread_mutex_destroy(&spool->ids_lock);
     pthread_mutex_destroy(&spool->files_lock);
     weir_mem_free(spool);
+}
+
+static void attempt_done(void *buf)
+{
+    weir_buf_done(buf);
 }
 
 static enum weir_status new_ledger(struct weir_spool *spool,
@@ -207,6 +215,7 @@ static enum weir_status new_ledger(struct weir_spool *spool,
         .notes = options->durability == WEIR_DURABILITY_DISK,
         .delivered_ns = options->delivered_timeout_ns,
     };
+    WEIR_TRY(weir_pool_new(sizeof(struct weir_buf), ATTEMPTS_IDLE, attempt_done, &spool->attempts));
     return weir_ledger_new(&ledger, &spool->ledger);
 }
 
@@ -308,13 +317,22 @@ static void attempted(void *self, const struct weir_manifest *manifest, int64_t 
         weir_ledger_attempted(spool->ledger, manifest, used_ns, NULL);
         return;
     }
-    struct weir_buf notes = weir_buf_grow_init(ATTEMPT_NOTES_MAX);
-    weir_ledger_attempted(spool->ledger, manifest, used_ns, &notes);
-    if (!notes.failed) {
-        /* A failure is the log's, and the keeper's next step finds it. */
-        (void)weir_notes_write(spool->notes, weir_buf_view(&notes));
+    struct weir_buf *notes = weir_pool_take(spool->attempts);
+    if (notes == NULL) {
+        weir_ledger_attempted(spool->ledger, manifest, used_ns, NULL);
+        return;
     }
-    weir_buf_done(&notes);
+    notes->limit = ATTEMPT_NOTES_MAX;
+    weir_ledger_attempted(spool->ledger, manifest, used_ns, notes);
+    if (!notes->failed) {
+        /* A failure is the log's, and the keeper's next step finds it. */
+        (void)weir_notes_write(spool->notes, weir_buf_view(notes));
+    }
+    notes->size = 0;
+    if (notes->failed || notes->capacity > ATTEMPT_NOTES_KEPT) {
+        weir_buf_done(notes);
+    }
+    weir_pool_give(spool->attempts, notes);
 }
 
 struct weir_settler weir_spool_settler(struct weir_spool *spool)

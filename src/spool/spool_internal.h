@@ -5,6 +5,7 @@
 #include "ledger.h"
 #include "weir/ids.h"
 #include "weir/panic.h"
+#include "weir/pool.h"
 #include "weir/segment.h"
 #include "weir/spool.h"
 #include <pthread.h>
@@ -84,7 +85,8 @@ struct weir_spool {
     pthread_mutex_t ids_lock;
     struct weir_ids *ids; /* NULL: no deduplication */
 
-    struct weir_notes *notes; /* DISK, as all below */
+    struct weir_notes *notes;   /* DISK, as all below */
+    struct weir_pool *attempts; /* buffers for the notes of what begins, of any thread */
     pthread_mutex_t files_lock;
     struct weir_segments *segments;
     struct weir_span_of_segment *spans; /* of the segments that hold records, by number */
