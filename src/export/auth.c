@@ -21,7 +21,8 @@
  * wait for a round trip, and nobody needs to be told. A failed fetch does, with the reason "token".
  * Where an answer has blocked the destination before (401), that reason stays: it is the cause.
  *
- * A token's trouble is logged when it begins, changes and ends, not at each try.
+ * A token's trouble is logged when it begins, changes and ends, not at each try. Each 401 is logged,
+ * too: it costs a request.
  *
  * Tried and dropped: the token in the one target, replaced in place. The transport may
  * look at a request's headers until its answer is there, and which token a 401 speaks of would be
@@ -273,6 +274,8 @@ bool weir_auth_answered(struct weir_export_destination *destination, uint32_t sl
     struct weir_export_auth_flight *flight = &auth->flights[slot];
     bool is_worth_a_try = false;
     if (is_unauthorized(reply)) {
+        weir_log(WEIR_LOG_WARN, "token rejected",
+                 WEIR_LOG_STR("destination", destination->options->name));
         is_worth_a_try = auth->oauth != NULL
                              ? weir_oauth_rejected(auth->oauth, flight->authorization, now_ns)
                              : weir_bearer_rejected(auth->bearer, flight->authorization, now_ns);

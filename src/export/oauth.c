@@ -355,8 +355,8 @@ bool weir_oauth_rejected(struct weir_oauth *oauth, const char *header, int64_t n
     }
     drop_token(oauth);
     oauth->rejections += oauth->rejections < UINT32_MAX;
-    (void)snprintf(oauth->trouble, sizeof(oauth->trouble), "the backend rejected the token");
     if (oauth->rejections > 1) {
+        (void)snprintf(oauth->trouble, sizeof(oauth->trouble), "the backend rejected the token");
         int64_t wait_ns = wait_after(oauth, oauth->rejections - 1);
         oauth->next_ns = max_of(oauth->next_ns, later(now_ns, wait_ns));
         return oauth->fetching;

@@ -97,9 +97,9 @@ class Docs:
 
     def keys(self, page):
         """Each key of the configuration."""
-        for key in re.findall(r'^    \{"([a-z_]+)", WEIR_SCHEMA', self.text(
+        for key in re.findall(r'^    \{"([a-z0-9_]+)", WEIR_SCHEMA', self.text(
                 "src/app/config_schema.c"), re.M):
-            if not re.search(rf"`[a-z_.\[\]]*\b{key}(\[\])?`", page):
+            if not re.search(rf"`[a-z0-9_.\[\]]*\b{key}(\[\])?`", page):
                 self.say("docs/configuration.md", f"the key {key} is not told")
 
     def links(self, pages):
