@@ -18,6 +18,7 @@
  */
 #define WEIR_CWPOINT_DIMENSIONS_MAX 128 /* CloudWatch: 30 */
 #define WEIR_CWPOINT_QUANTILES_MAX  256 /* CloudWatch: about 100 statistics */
+#define WEIR_CWPOINT_SLACK          16
 
 struct weir_cwpoint_quantile {
     double quantile;
@@ -34,8 +35,10 @@ struct weir_cwpoint {
     struct weir_bytes metric_name;
     bool without_name; /* 0.7 only: the label was not there, so the attribute is not */
     bool without_metric_name;
+    bool has_slack; /* `names` is there, and behind it and each dimension's key and value
+                     * WEIR_CWPOINT_SLACK bytes may be read: they are copied in steps of that */
     struct weir_bytes
-        names; /* those two attributes written before (weir_cwpoint_names), or empty */
+        names; /* the two attributes written before (weir_cwpoint_names_in), or empty */
     uint64_t start_ns;
     uint64_t time_ns;
     uint64_t count;
@@ -51,6 +54,16 @@ struct weir_cwpoint {
 struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct weir_cwpoint *point,
                                        size_t extra_size, uint8_t **ret_extra);
 
+/* Where something is to be written. In there, the empty view means that it does not fit. */
+struct weir_cwpoint_room {
+    uint8_t *at;
+    uint8_t *end;
+};
+
+/* A SummaryDataPoint without more; needs some bytes more than it is long. */
+struct weir_bytes weir_cwpoint_summary_in(struct weir_cwpoint_room room,
+                                          const struct weir_cwpoint *point);
+
 /* A NumberDataPoint with the same times and attributes; `value` is written even when it is 0, since
  * it is a oneof. */
 struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir_cwpoint *point,
@@ -58,12 +71,13 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
 
 /* The attributes Namespace and MetricName as a point of the metric has them: for the next point of
  * the same metric to be copied from. */
-struct weir_bytes weir_cwpoint_names(struct weir_arena *arena, const struct weir_cwpoint *point);
+struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
+                                        const struct weir_cwpoint *point);
 
 /* A Metric's name and unit. `statistic`, unless empty, is appended to the name after a dot. */
-struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,
-                                           const struct weir_cwpoint *point,
-                                           struct weir_bytes statistic, struct weir_bytes unit);
+struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
+                                              const struct weir_cwpoint *point,
+                                              struct weir_bytes statistic, struct weir_bytes unit);
 
 /* What the ARN of a metric stream is made of, and the resource's other attributes. */
 struct weir_cwpoint_resource {

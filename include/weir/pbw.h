@@ -14,7 +14,7 @@
 /* Bytes of `value` as a varint (1..10). */
 static inline size_t weir_pbw_varint_size(uint64_t value)
 {
-    return ((size_t)(63 - __builtin_clzll(value | 1)) * 9 + 73) / 64;
+    return value < 0x80 ? 1 : ((size_t)(63 - __builtin_clzll(value)) * 9 + 73) / 64;
 }
 
 /* Bytes of a length-delimited field: tag, length, content of `size` bytes. */

@@ -10,18 +10,21 @@
  * by the plain one. The plain one alone says that a line is no metric.
  *
  * Building a resource's or a metric's head for every line would cost more than the point itself, so
- * both are remembered under the raw strings they are made of, for as long as the request lives:
+ * both are remembered, for as long as the request lives:
  *
- *   streams   (metric_stream_name, account_id, region)     ─► scope    the last used is tried first
- *   metrics   (scope, namespace, metric_name, unit)        ─► metric, its points' first attributes
+ *   last                                           the stream of the line before is tried first
+ *   streams   (metric_stream_name, account_id, region)     ─► scope
+ *   texts     (scope, the line from namespace to metric)   ─► named metric, if its unit is right
+ *   metrics   (scope, namespace, metric_name, unit)        ─► named metric, for all other lines
  *
- * Both tables hash all of the strings, with a key. So before either, what the quick reader has read
- * is looked for where a few bytes of it point to (`recent`): one place, one compare of the line's
- * text. Bytes chosen so that metrics chase each other from there cost what a hash does, no more.
+ * A named metric is what a line's point needs of its metric, in one piece of memory: where requests
+ * have thousands of metrics in any order, it is the way into memory that costs.
  *
- *   I1  a remembered string is a view of the body, whose line is never written again once it has
- *       been read
+ *   I1  a remembered string is a copy, or a view of the body, whose line is never written again
+ *       once it has been read
  *   I2  one context holds for all of a request's records
+ *   I3  `room` is the rest of a piece of the arena that nothing else is written to; points and
+ *       named metrics are cut off it, since asking the arena costs what writing a point does
  *
  * Where the arena is full, `full` is set and the line is dropped: the request fails as a whole.
  */
@@ -31,6 +34,10 @@
 #include "weir/intern.h"
 #include "weir/panic.h"
 #include "weir/unit.h"
+
+#define ROOM_SIZE ((size_t)16 << 10) /* at a time; below half an arena chunk */
+#define ROOM_LEFT ((size_t)512)      /* for a usual point; what is less is left unused */
+#define AROUND    ((size_t)96)       /* more than is written around names, besides their bytes */
 
 struct stream {
     struct weir_bytes stream;
@@ -44,20 +51,21 @@ struct named_metric {
     const struct weir_scope *scope;
     struct weir_bytes name;
     struct weir_bytes metric_name;
+    struct weir_bytes text; /* the two as they stood in a line, or empty */
     struct weir_bytes unit;
-    struct weir_bytes text; /* the two names as they stood in a line, or empty */
+    struct weir_bytes names; /* weir_cwpoint_names_in, with slack behind */
     const struct weir_metric *metric;
-    struct weir_bytes names; /* weir_cwpoint_names */
 };
 
-#define RECENT_BITS 8
+#define RECENT_BITS 4
 
 struct weir_cwjson_cache {
     struct weir_intern streams;
+    struct weir_intern texts;
     struct weir_intern metrics;
-    struct stream *last;
     struct stream *recent_streams[1 << RECENT_BITS];
-    struct named_metric *recent_metrics[1 << RECENT_BITS];
+    struct weir_cwpoint_room room;
+    struct weir_cwjson_last last;
     struct weir_cwjson_line line; /* one line's values, too large for the stack */
 };
 
@@ -178,39 +186,124 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
                                            const struct weir_cwjson_line *line)
 {
     struct weir_cwjson_cache *cache = collect->cwjson;
-    struct stream *known = cache->last;
-    if (known != NULL && is_text(known->text, line->stream_text)) {
-        return known->scope;
+    bool is_quick = line->stream_text.size > 0;
+    if (is_quick && cache->last.scope != NULL) {
+        return cache->last.scope;
     }
     struct stream **place =
         &cache->recent_streams[place_of(glance(line->account) ^ glance(line->region) << 1)];
-    known = *place;
+    struct stream *known = *place;
     if (known == NULL || !is_text(known->text, line->stream_text)) {
         known = look_up_stream(collect, context, line);
     }
-    if (known != NULL && line->stream_text.size > 0) {
+    if (known == NULL) {
+        return NULL;
+    }
+    if (is_quick) {
         known->text = line->stream_text;
         *place = known;
-        cache->last = known;
+        cache->last.scope = known->scope;
     }
-    return known == NULL ? NULL : known->scope;
+    return known->scope;
+}
+
+/* `size` bytes of the arena at the beginning of a room, at least; its `at` NULL when it is full.
+ * What is used of it is taken by end_room. */
+static struct weir_cwpoint_room begin_room(struct weir_collect *collect, size_t size)
+{
+    struct weir_cwpoint_room *room = &collect->cwjson->room;
+    if ((size_t)(room->end - room->at) >= size) {
+        return *room;
+    }
+    size_t whole = size > ROOM_SIZE / 4 ? size : ROOM_SIZE;
+    uint8_t *fresh = weir_arena_alloc(collect->arena, whole, _Alignof(max_align_t));
+    if (fresh == NULL) {
+        collect->full = true;
+        return (struct weir_cwpoint_room){NULL, NULL};
+    }
+    struct weir_cwpoint_room ret = {fresh, fresh + whole};
+    if (size <= ROOM_SIZE / 4) {
+        *room = ret;
+    }
+    return ret;
+}
+
+/* Takes what is before `end`. */
+static void end_room(struct weir_collect *collect, struct weir_cwpoint_room taken, uint8_t *end)
+{
+    struct weir_cwpoint_room *room = &collect->cwjson->room;
+    if (taken.at == room->at) {
+        room->at = end;
+    }
 }
 
 static const struct weir_metric *build_metric(struct weir_collect *collect, struct weir_metric key,
                                               const struct weir_cwpoint *point,
                                               struct weir_bytes statistic, struct weir_bytes unit)
 {
-    key.head = weir_cwpoint_metric_head(collect->arena, point, statistic, unit);
-    if (key.head.data == NULL) {
+    size_t size = AROUND + point->name.size + point->metric_name.size + statistic.size + unit.size;
+    struct weir_cwpoint_room room = begin_room(collect, size);
+    if (room.at != NULL) {
+        key.head = weir_cwpoint_metric_head_in(room, point, statistic, unit);
+        WEIR_ASSERT(key.head.size > 0);
+    }
+    return weir_collect_metric(collect, &key); /* which copies the head: the room stays as it is */
+}
+
+static struct weir_bytes copy_to(uint8_t **at, struct weir_bytes bytes)
+{
+    uint8_t *start = *at;
+    if (bytes.size > 0) {
+        memcpy(start, bytes.data, bytes.size);
+    }
+    *at += bytes.size;
+    return weir_bytes_of(start, bytes.size);
+}
+
+/* What is remembered of the line's metric; NULL when the arena is full. */
+static struct named_metric *build_named(struct weir_collect *collect,
+                                        const struct weir_scope *scope,
+                                        const struct weir_cwjson_line *line)
+{
+    const struct weir_cwpoint *point = &line->point;
+    const struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
+    const struct weir_metric *metric =
+        build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit));
+    size_t size = sizeof(struct named_metric) + line->metric_text.size + line->unit.size +
+                  point->name.size + point->metric_name.size + AROUND + WEIR_CWPOINT_SLACK;
+    struct weir_cwpoint_room room = begin_room(collect, size + _Alignof(struct named_metric));
+    if (collect->full) {
+        return NULL;
+    }
+    size_t skew = (uintptr_t)room.at % _Alignof(struct named_metric);
+    uint8_t *start = room.at + (skew == 0 ? 0 : _Alignof(struct named_metric) - skew);
+    struct named_metric *named = (struct named_metric *)(void *)start;
+    uint8_t *at = start + sizeof(*named);
+    named->scope = scope;
+    named->metric = metric;
+    named->name = point->name;
+    named->metric_name = point->metric_name;
+    named->text = copy_to(&at, line->metric_text);
+    named->unit = copy_to(&at, line->unit);
+    named->names = weir_cwpoint_names_in((struct weir_cwpoint_room){at, room.end}, point);
+    WEIR_ASSERT(named->names.size > 0);
+    at += named->names.size + WEIR_CWPOINT_SLACK;
+    WEIR_ASSERT(at <= room.end);
+    end_room(collect, room, at);
+    return named;
+}
+
+/* The same, added to one of the tables. */
+static struct named_metric *add_named(struct weir_collect *collect, struct weir_intern *intern,
+                                      uint64_t hash, const struct weir_scope *scope,
+                                      const struct weir_cwjson_line *line)
+{
+    struct named_metric *named = build_named(collect, scope, line);
+    if (named != NULL && weir_intern_add(intern, collect->arena, hash, named) != WEIR_OK) {
         collect->full = true;
+        return NULL;
     }
-    const struct weir_metric *metric = weir_collect_metric(collect, &key);
-    if (metric->head.data != key.head.data && key.head.data != NULL && !collect->full) {
-        /* known already: a Gauge's head is built for each of its points */
-        uint8_t *head = (uint8_t *)(uintptr_t)key.head.data;
-        weir_arena_trim(collect->arena, head, key.head.size, 0);
-    }
-    return metric;
+    return named;
 }
 
 static bool metric_is(const struct named_metric *metric, const struct weir_scope *scope,
@@ -220,10 +313,10 @@ static bool metric_is(const struct named_metric *metric, const struct weir_scope
            weir_bytes_eq(metric->name, line->point.name) && weir_bytes_eq(metric->unit, line->unit);
 }
 
-/* By the table, which holds all of them. */
-static struct named_metric *look_up_metric(struct weir_collect *collect,
-                                           const struct weir_scope *scope,
-                                           const struct weir_cwjson_line *line)
+/* By all that makes a metric. */
+static const struct named_metric *look_up_metric(struct weir_collect *collect,
+                                                 const struct weir_scope *scope,
+                                                 const struct weir_cwjson_line *line)
 {
     struct weir_intern *intern = &collect->cwjson->metrics;
     const struct weir_cwpoint *point = &line->point;
@@ -231,43 +324,34 @@ static struct named_metric *look_up_metric(struct weir_collect *collect,
         weir_hash_mix(scope->hash, weir_hash_quick(point->name)),
         weir_hash_mix(weir_hash_quick(point->metric_name), weir_hash_quick(line->unit)));
     uint32_t at = 0;
-    struct named_metric *known = weir_intern_first(intern, hash, &at);
+    const struct named_metric *known = weir_intern_first(intern, hash, &at);
     while (known != NULL && !metric_is(known, scope, line)) {
         known = weir_intern_next(intern, hash, &at);
     }
-    if (known == NULL) {
-        struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
-        struct named_metric fresh = {
-            .scope = scope,
-            .name = point->name,
-            .metric_name = point->metric_name,
-            .unit = line->unit,
-            .metric = build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit)),
-            .names = weir_cwpoint_names(collect->arena, point)};
-        collect->full = collect->full || fresh.names.data == NULL;
-        known = remember(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
-    }
-    return known;
+    return known != NULL ? known : add_named(collect, intern, hash, scope, line);
 }
 
-/* The line's Summary metric; NULL when the arena is full. */
+/* The line's Summary metric; NULL when the arena is full. A text has one unit, nearly always; the
+ * first one's is known by the text, others in full. */
 static const struct named_metric *find_metric(struct weir_collect *collect,
                                               const struct weir_scope *scope,
                                               const struct weir_cwjson_line *line)
 {
-    struct weir_cwjson_cache *cache = collect->cwjson;
-    uint64_t glances = glance(line->metric_text) ^ glance(line->unit) << 1 ^ scope->hash;
-    struct named_metric **place = &cache->recent_metrics[place_of(glances)];
-    struct named_metric *known = *place;
-    if (known == NULL || known->scope != scope || !is_text(known->text, line->metric_text) ||
-        !weir_bytes_eq(known->unit, line->unit)) {
-        known = look_up_metric(collect, scope, line);
+    struct weir_intern *intern = &collect->cwjson->texts;
+    if (line->metric_text.size == 0) {
+        return look_up_metric(collect, scope, line);
     }
-    if (known != NULL && line->metric_text.size > 0) {
-        known->text = line->metric_text;
-        *place = known;
+    uint64_t hash = weir_hash_mix(scope->hash, weir_hash_quick(line->metric_text));
+    uint32_t at = 0;
+    const struct named_metric *known = weir_intern_first(intern, hash, &at);
+    while (known != NULL &&
+           (known->scope != scope || !weir_bytes_eq(known->text, line->metric_text))) {
+        known = weir_intern_next(intern, hash, &at);
     }
-    return known;
+    if (known == NULL) {
+        return add_named(collect, intern, hash, scope, line);
+    }
+    return weir_bytes_eq(known->unit, line->unit) ? known : look_up_metric(collect, scope, line);
 }
 
 /* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */
@@ -303,6 +387,22 @@ static void put_point(struct weir_collect *collect, const struct weir_metric *me
     weir_collect_point(collect, metric, point->name, data, (int64_t)point->time_ns);
 }
 
+/* The line's Summary, written where there is room. */
+static struct weir_bytes write_summary(struct weir_collect *collect,
+                                       const struct weir_cwpoint *point)
+{
+    struct weir_cwpoint_room room = begin_room(collect, ROOM_LEFT);
+    if (room.at == NULL) {
+        return (struct weir_bytes){NULL, 0};
+    }
+    struct weir_bytes data = weir_cwpoint_summary_in(room, point);
+    if (data.size == 0) {
+        return weir_cwpoint_summary(collect->arena, point, 0, NULL);
+    }
+    end_room(collect, room, room.at + data.size);
+    return data;
+}
+
 static void put_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
                      struct weir_cwjson_line *line)
 {
@@ -314,7 +414,8 @@ static void put_line(struct weir_collect *collect, const struct weir_cwjson_cont
         return;
     }
     point->names = named->names;
-    put_point(collect, named->metric, point, weir_cwpoint_summary(collect->arena, point, 0, NULL));
+    point->has_slack = line->metric_text.size > 0;
+    put_point(collect, named->metric, point, write_summary(collect, point));
     for (uint32_t i = 0; i < line->extra_count && !collect->full; i++) {
         struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
         const struct weir_metric *metric =
@@ -362,7 +463,7 @@ void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context
     struct weir_cwjson_line *line = &collect->cwjson->line;
     while (rest.size > 0 && !collect->full) {
         const uint8_t *end = rest.data + rest.size;
-        const uint8_t *next = weir_cwjson_line_quick(rest.data, end, line);
+        const uint8_t *next = weir_cwjson_line_quick(rest.data, end, &collect->cwjson->last, line);
         if (next != NULL) {
             put_line(collect, &context, line);
         } else {

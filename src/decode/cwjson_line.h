@@ -5,6 +5,8 @@
 #include "weir/cwpoint.h"
 #include "weir/tally.h"
 
+struct weir_scope;
+
 /* One line of CloudWatch JSON, read; a part of the module weir/cwjson.h. */
 #define WEIR_CWJSON_VALUES_MAX (WEIR_CWPOINT_QUANTILES_MAX - 2)
 
@@ -19,12 +21,30 @@ struct weir_cwjson_line {
     struct weir_bytes region;
     struct weir_bytes unit; /* CloudWatch's; "None" where the line has none */
     /* Of the quick reader only: what stands in the line from the stream's name to the region, and
-     * from the namespace to the metric's name. Where that is equal, the strings are. */
+     * from the namespace to the metric's name. Where that is equal, the strings are. And it says by
+     * this that more than WEIR_CWPOINT_SLACK bytes of the line stand behind each dimension. */
     struct weir_bytes stream_text;
     struct weir_bytes metric_text;
     uint32_t extra_count;
     struct weir_cwpoint point; /* all of a Summary, quantiles included */
     struct weir_cwjson_value extra[WEIR_CWJSON_VALUES_MAX]; /* what has no place in a Summary */
+};
+
+#define WEIR_CWJSON_STREAM_MAX  256 /* what is longer is read in each line */
+#define WEIR_CWJSON_TIME_DIGITS 13  /* milliseconds from 2001 to 2255 */
+
+/* What lines have in common with the ones before them, for the quick reader. All zero before the
+ * first one. */
+struct weir_cwjson_last {
+    const struct weir_scope *scope; /* the caller's; NULL whenever the stream is another */
+    size_t stream_size;             /* 0: none */
+    uint8_t stream_text[WEIR_CWJSON_STREAM_MAX]; /* a line's beginning, as far as the namespace */
+    struct weir_bytes stream;                    /* in stream_text */
+    struct weir_bytes account;
+    struct weir_bytes region;
+    uint8_t time[WEIR_CWJSON_TIME_DIGITS];
+    uint64_t start_ns;
+    uint64_t time_ns; /* 0: none */
 };
 
 /* Reads one line, rewriting its escaped strings in place. False, with the reason:
@@ -36,7 +56,7 @@ bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *
  * after it and its line feed. NULL for every other, good or not: nothing is written to it, and the
  * plain reader must say. */
 const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
-                                      struct weir_cwjson_line *ret);
+                                      struct weir_cwjson_last *last, struct weir_cwjson_line *ret);
 
 /* What the two readers share. A line without anything. */
 void weir_cwjson_line_init(struct weir_cwjson_line *line);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CloudWatch's values as OTLP 1.0 bytes. Every message is measured, allocated at its exact size,
- * and then written through a bare pointer, so that no length is ever patched, no byte shifted and
- * no write checked. The size functions stand directly above their writers and must say the same;
- * each writer's caller asserts that they did.
+ * CloudWatch's values as OTLP 1.0 bytes. Nested messages are measured, then written through a bare
+ * pointer, so that no byte is shifted and no write checked. The size functions stand directly above
+ * their writers and must say the same; each writer's caller asserts that they did. A Summary as a
+ * whole is not measured, only what it cannot be larger than: what it did not need is given back.
  *
  *   attribute      KeyValue { 1 key  2 AnyValue { 1 string } }
  *   0.7's labels   have the same two strings
@@ -13,6 +13,8 @@
  *       has presence)
  *   I2  fixed64 fields with all bits 0 are left out, except a Gauge's value
  *   I3  field numbers are below 16, so that each tag is one byte
+ *   I4  a Summary's writers may write up to SLACK bytes more than they say: what may be there or
+ *       not is written, and then counted or not, which costs less than a branch nobody can foresee
  *
  * Deliberately not a general OTLP encoder: field orders are AWS's, taken from captured payloads.
  */
@@ -20,7 +22,10 @@
 #include "weir/panic.h"
 #include "weir/pbw.h"
 
-#define FIXED64_SIZE 9 /* a one-byte tag and eight bytes */
+#define FIXED64_SIZE 9   /* a one-byte tag and eight bytes */
+#define SHORT_MAX    127 /* the longest content whose length is one byte */
+#define SLACK        WEIR_CWPOINT_SLACK
+#define AROUND_LIST  48 /* more than what stands before the list of the dimensions */
 
 static const struct weir_bytes name_prefix = WEIR_BYTES_INIT("amazonaws.com/");
 static const struct weir_bytes namespace_key = WEIR_BYTES_INIT("Namespace");
@@ -58,12 +63,33 @@ static uint8_t *put_fixed64_unless_zero(uint8_t *at, uint32_t number, uint64_t b
     return bits == 0 ? at : put_fixed64(at, number, bits);
 }
 
+/* Into a Summary. */
+static inline uint8_t *put_fixed64_if(uint8_t *at, uint32_t number, uint64_t bits)
+{
+    const uint8_t *end = put_fixed64(at, number, bits);
+    return at + (bits == 0 ? 0 : end - at);
+}
+
+/* Copies steps of SLACK: more than the bytes, from and to. */
+static inline uint8_t *put_slack(uint8_t *at, struct weir_bytes bytes)
+{
+    for (size_t done = 0; done < bytes.size; done += SLACK) {
+        memcpy(at + done, bytes.data + done, SLACK);
+    }
+    return at + bytes.size;
+}
+
 static uint8_t *put_raw(uint8_t *at, struct weir_bytes bytes)
 {
     if (bytes.size > 0) {
         memcpy(at, bytes.data, bytes.size);
     }
     return at + bytes.size;
+}
+
+static inline uint8_t *put_text(uint8_t *at, struct weir_bytes text, bool has_slack)
+{
+    return has_slack ? put_slack(at, text) : put_raw(at, text);
 }
 
 static uint8_t *put_string(uint8_t *at, uint32_t number, struct weir_bytes text)
@@ -88,26 +114,55 @@ static uint8_t *put_string_attribute(uint8_t *at, uint32_t number, struct weir_b
 }
 
 /* KeyValueList of the dimensions. */
-static size_t dimension_list_size(const struct weir_cwpoint *point)
+static inline size_t dimension_list_size(const struct weir_cwpoint *point)
 {
     size_t size = 0;
     for (uint32_t i = 0; i < point->dimension_count; i++) {
         const struct weir_cwpoint_dimension *dimension = &point->dimensions[i];
-        size += weir_pbw_bytes_size(1, string_attribute_size(dimension->key, dimension->value));
+        size_t attribute = 6 + dimension->key.size + dimension->value.size;
+        size +=
+            attribute <= SHORT_MAX
+                ? 2 + attribute
+                : weir_pbw_bytes_size(1, string_attribute_size(dimension->key, dimension->value));
     }
     return size;
 }
 
-static uint8_t *put_dimensions(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
+static inline uint8_t *put_dimension(uint8_t *at, const struct weir_cwpoint_dimension *dimension,
+                                     bool has_slack)
+{
+    struct weir_bytes key = dimension->key;
+    struct weir_bytes value = dimension->value;
+    size_t size = 6 + key.size + value.size;
+    if (size > SHORT_MAX) {
+        return put_string_attribute(at, 1, key, value);
+    }
+    const uint8_t before[4] = {1 << 3 | WEIR_PB_BYTES, (uint8_t)size, 1 << 3 | WEIR_PB_BYTES,
+                               (uint8_t)key.size};
+    const uint8_t between[4] = {2 << 3 | WEIR_PB_BYTES, (uint8_t)(value.size + 2),
+                                1 << 3 | WEIR_PB_BYTES, (uint8_t)value.size};
+    memcpy(at, before, sizeof(before));
+    at = put_text(at + sizeof(before), key, has_slack);
+    memcpy(at, between, sizeof(between));
+    return put_text(at + sizeof(between), value, has_slack);
+}
+
+/* What stands before the list. */
+static uint8_t *put_dimensions_head(uint8_t *at, size_t list_size)
 {
     const struct weir_bytes key = WEIR_BYTES_INIT("Dimensions");
     size_t value_size = weir_pbw_bytes_size(6, list_size);
     at = put_begin(at, 7, weir_pbw_bytes_size(1, key.size) + weir_pbw_bytes_size(2, value_size));
     at = put_string(at, 1, key);
     at = put_begin(at, 2, value_size);
-    at = put_begin(at, 6, list_size);
+    return put_begin(at, 6, list_size);
+}
+
+static uint8_t *put_dimensions(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
+{
+    at = put_dimensions_head(at, list_size);
     for (uint32_t i = 0; i < point->dimension_count; i++) {
-        at = put_string_attribute(at, 1, point->dimensions[i].key, point->dimensions[i].value);
+        at = put_dimension(at, &point->dimensions[i], false);
     }
     return at;
 }
@@ -155,35 +210,57 @@ static uint8_t *put_attributes(uint8_t *at, const struct weir_cwpoint *point, si
     return put_dimensions(put_names(at, point), point, list_size);
 }
 
-static size_t quantile_size(const struct weir_cwpoint_quantile *quantile)
+/* More than a Summary is long, by SLACK at least. */
+static inline size_t summary_room(const struct weir_cwpoint *point, size_t list_size)
 {
-    return fixed64_size(bits_of(quantile->quantile)) + fixed64_size(bits_of(quantile->value));
+    return 4 * FIXED64_SIZE + point->quantile_count * (size_t)(2 + 2 * FIXED64_SIZE) +
+           names_size(point) + AROUND_LIST + list_size + SLACK;
 }
 
-static size_t summary_size(const struct weir_cwpoint *point, size_t list_size)
+static inline uint8_t *put_quantile(uint8_t *at, const struct weir_cwpoint_quantile *quantile)
 {
-    size_t size = fixed64_size(point->start_ns) + fixed64_size(point->time_ns) +
-                  fixed64_size(point->count) + fixed64_size(bits_of(point->sum)) +
-                  attributes_size(point, list_size);
-    for (uint32_t i = 0; i < point->quantile_count; i++) {
-        size += 2 + quantile_size(&point->quantiles[i]); /* at most 18: one byte of length */
-    }
-    return size;
+    uint8_t *end = put_fixed64_if(at + 2, 1, bits_of(quantile->quantile));
+    end = put_fixed64_if(end, 2, bits_of(quantile->value));
+    at[0] = 6 << 3 | WEIR_PB_BYTES;
+    at[1] = (uint8_t)(end - at - 2);
+    return end;
 }
 
-static uint8_t *put_summary(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
+/* The three attributes, where all strings of the point have slack behind them. */
+static inline uint8_t *put_slack_attributes(uint8_t *at, const struct weir_cwpoint *point,
+                                            size_t list_size)
 {
-    at = put_fixed64_unless_zero(at, 2, point->start_ns);
-    at = put_fixed64_unless_zero(at, 3, point->time_ns);
-    at = put_fixed64_unless_zero(at, 4, point->count);
-    at = put_fixed64_unless_zero(at, 5, bits_of(point->sum));
-    for (uint32_t i = 0; i < point->quantile_count; i++) {
-        const struct weir_cwpoint_quantile *quantile = &point->quantiles[i];
-        at = put_begin(at, 6, quantile_size(quantile));
-        at = put_fixed64_unless_zero(at, 1, bits_of(quantile->quantile));
-        at = put_fixed64_unless_zero(at, 2, bits_of(quantile->value));
+    /* what put_dimensions_head writes where all sizes are short ones */
+    static const uint8_t head[18] = "\x3a\0\x0a\x0a"
+                                    "Dimensions"
+                                    "\x12\0\x32";
+    at = put_slack(at, point->names);
+    if (list_size + 16 <= SHORT_MAX) {
+        memcpy(at, head, sizeof(head));
+        at[1] = (uint8_t)(list_size + 16);
+        at[15] = (uint8_t)(list_size + 2);
+        at[17] = (uint8_t)list_size;
+        at += sizeof(head);
+    } else {
+        at = put_dimensions_head(at, list_size);
     }
-    return put_attributes(at, point, list_size);
+    for (uint32_t i = 0; i < point->dimension_count; i++) {
+        at = put_dimension(at, &point->dimensions[i], true);
+    }
+    return at;
+}
+
+static inline uint8_t *put_summary(uint8_t *at, const struct weir_cwpoint *point, size_t list_size)
+{
+    at = put_fixed64_if(at, 2, point->start_ns);
+    at = put_fixed64_if(at, 3, point->time_ns);
+    at = put_fixed64_if(at, 4, point->count);
+    at = put_fixed64_if(at, 5, bits_of(point->sum));
+    for (uint32_t i = 0; i < point->quantile_count; i++) {
+        at = put_quantile(at, &point->quantiles[i]);
+    }
+    return point->has_slack ? put_slack_attributes(at, point, list_size)
+                            : put_attributes(at, point, list_size);
 }
 
 struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct weir_cwpoint *point,
@@ -192,17 +269,33 @@ struct weir_bytes weir_cwpoint_summary(struct weir_arena *arena, const struct we
     WEIR_ASSERT(point->quantile_count <= WEIR_CWPOINT_QUANTILES_MAX);
     WEIR_ASSERT(point->dimension_count <= WEIR_CWPOINT_DIMENSIONS_MAX);
     size_t list_size = dimension_list_size(point);
-    size_t size = summary_size(point, list_size);
-    uint8_t *data = weir_arena_alloc(arena, size + extra_size, 1);
+    size_t room = summary_room(point, list_size) + extra_size;
+    uint8_t *data = weir_arena_alloc(arena, room, 1);
     if (data == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    const uint8_t *end = put_summary(data, point, list_size);
-    WEIR_ASSERT(end == data + size);
+    uint8_t *end = put_summary(data, point, list_size);
+    size_t size = (size_t)(end - data) + extra_size;
+    WEIR_ASSERT(size + SLACK <= room);
     if (ret_extra != NULL) {
-        *ret_extra = data + size;
+        *ret_extra = end;
     }
-    return weir_bytes_of(data, size + extra_size);
+    weir_arena_trim(arena, data, room, size);
+    return weir_bytes_of(data, size);
+}
+
+struct weir_bytes weir_cwpoint_summary_in(struct weir_cwpoint_room room,
+                                          const struct weir_cwpoint *point)
+{
+    WEIR_DCHECK(point->quantile_count <= WEIR_CWPOINT_QUANTILES_MAX);
+    WEIR_DCHECK(point->dimension_count <= WEIR_CWPOINT_DIMENSIONS_MAX);
+    size_t list_size = dimension_list_size(point);
+    if (summary_room(point, list_size) > (size_t)(room.end - room.at)) {
+        return (struct weir_bytes){NULL, 0};
+    }
+    const uint8_t *end = put_summary(room.at, point, list_size);
+    WEIR_ASSERT(end + SLACK <= room.end);
+    return weir_bytes_of(room.at, (size_t)(end - room.at));
 }
 
 struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir_cwpoint *point,
@@ -223,31 +316,30 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
     return weir_bytes_of(data, size);
 }
 
-struct weir_bytes weir_cwpoint_names(struct weir_arena *arena, const struct weir_cwpoint *point)
+struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
+                                        const struct weir_cwpoint *point)
 {
     size_t size = names_size(point);
-    uint8_t *data = weir_arena_alloc(arena, size, 1);
-    if (data == NULL) {
+    if (size > (size_t)(room.end - room.at)) {
         return (struct weir_bytes){NULL, 0};
     }
-    const uint8_t *end = put_names(data, point);
-    WEIR_ASSERT(end == data + size);
-    return weir_bytes_of(data, size);
+    const uint8_t *end = put_names(room.at, point);
+    WEIR_ASSERT(end == room.at + size);
+    return weir_bytes_of(room.at, size);
 }
 
-struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,
-                                           const struct weir_cwpoint *point,
-                                           struct weir_bytes statistic, struct weir_bytes unit)
+struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
+                                              const struct weir_cwpoint *point,
+                                              struct weir_bytes statistic, struct weir_bytes unit)
 {
     size_t name_size = name_prefix.size + point->name.size + 1 + point->metric_name.size +
                        (statistic.size > 0 ? 1 + statistic.size : 0);
     size_t unit_size = unit.size > 0 ? weir_pbw_bytes_size(3, unit.size) : 0;
     size_t size = weir_pbw_bytes_size(1, name_size) + unit_size;
-    uint8_t *data = weir_arena_alloc(arena, size, 1);
-    if (data == NULL) {
+    if (size > (size_t)(room.end - room.at)) {
         return (struct weir_bytes){NULL, 0};
     }
-    uint8_t *at = put_raw(put_begin(data, 1, name_size), name_prefix);
+    uint8_t *at = put_raw(put_begin(room.at, 1, name_size), name_prefix);
     at = put_raw(at, point->name);
     *at++ = '/';
     at = put_raw(at, point->metric_name);
@@ -258,8 +350,8 @@ struct weir_bytes weir_cwpoint_metric_head(struct weir_arena *arena,
     if (unit.size > 0) {
         at = put_string(at, 3, unit);
     }
-    WEIR_ASSERT(at == data + size);
-    return weir_bytes_of(data, size);
+    WEIR_ASSERT(at == room.at + size);
+    return weir_bytes_of(room.at, size);
 }
 
 /* The parts of arn:<partition>:cloudwatch:<region>:<account>:metric-stream/<stream>, in order. */

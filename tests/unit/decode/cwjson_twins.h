@@ -57,14 +57,19 @@ static inline void twins_same_line(const struct weir_cwjson_line *a,
     }
 }
 
-/* Reads one line (`text` without a line feed) by both. Whether the quick one took it. */
+/* Reads one line (`text` without a line feed) by both, as the first one and as one that comes after
+ * the lines that were read before. Whether the quick one took it. */
 static inline bool twins_check(struct weir_bytes text)
 {
+    static struct weir_cwjson_last last;
     static struct weir_cwjson_line quick;
+    static struct weir_cwjson_line after_others;
     static struct weir_cwjson_line plain;
+    struct weir_cwjson_last first = {.scope = NULL};
     struct guard copies[2] = {guard_copy(text), guard_copy(text)};
     const uint8_t *end = copies[0].data + text.size;
-    const uint8_t *after = weir_cwjson_line_quick(copies[0].data, end, &quick);
+    const uint8_t *after = weir_cwjson_line_quick(copies[0].data, end, &first, &quick);
+    WEIR_ASSERT(weir_cwjson_line_quick(copies[0].data, end, &last, &after_others) == after);
     enum weir_quarantine reason;
     bool is_good = weir_cwjson_line_read(copies[1].data, text.size, &plain, &reason);
     WEIR_ASSERT(weir_bytes_eq(guard_view(&copies[0]), text)); /* it only reads */
@@ -72,6 +77,7 @@ static inline bool twins_check(struct weir_bytes text)
         WEIR_ASSERT(after == end);
         WEIR_ASSERT(is_good);
         twins_same_line(&quick, &plain);
+        twins_same_line(&after_others, &plain);
     }
     guard_free(&copies[0]);
     guard_free(&copies[1]);

@@ -107,18 +107,82 @@ static void test_a_gauge_has_its_zero(void **state)
 static void test_metric_heads(void **state)
 {
     (void)state;
-    struct fixture fixture;
+    uint8_t data[27];
+    const struct weir_cwpoint_room room = {data, data + sizeof(data)};
     static struct weir_cwpoint point;
-    fixture_open(&fixture);
     point = (struct weir_cwpoint){.name = WEIR_BYTES("A/B"), .metric_name = WEIR_BYTES("C")};
-    support_assert_bytes(weir_cwpoint_metric_head(fixture.arena, &point, none, WEIR_BYTES("By")),
+    support_assert_bytes(weir_cwpoint_metric_head_in(room, &point, none, WEIR_BYTES("By")),
                          WEIR_BYTES("\x0a\x13"
                                     "amazonaws.com/A/B/C"
                                     "\x1a\x02"
                                     "By"));
-    support_assert_bytes(weir_cwpoint_metric_head(fixture.arena, &point, WEIR_BYTES("tm9"), none),
+    support_assert_bytes(weir_cwpoint_metric_head_in(room, &point, WEIR_BYTES("tm9"), none),
                          WEIR_BYTES("\x0a\x17"
                                     "amazonaws.com/A/B/C.tm9"));
+    assert_int_equal(weir_cwpoint_metric_head_in(room, &point, none, WEIR_BYTES("ByBy")).size, 27);
+    assert_null(weir_cwpoint_metric_head_in(room, &point, none, WEIR_BYTES("ByByB")).data);
+}
+
+/* With slack or without, in a room or in an arena: a point is the same, and it keeps to its room,
+ * whatever the sizes of what is in it. */
+static void check_both_ways(struct fixture *fixture, struct weir_cwpoint *point)
+{
+    static uint8_t names[1024];
+    static uint8_t out[8192];
+    enum { BEYOND = 4 };
+    point->names = (struct weir_bytes){NULL, 0};
+    point->has_slack = false;
+    struct weir_bytes plain = weir_cwpoint_summary(fixture->arena, point, 0, NULL);
+    const struct weir_cwpoint_room names_room = {names, names + sizeof(names) - WEIR_CWPOINT_SLACK};
+    point->names = weir_cwpoint_names_in(names_room, point);
+    assert_true(point->names.size > 0);
+    point->has_slack = true;
+    bool fits = false;
+    for (size_t size = plain.size; !fits; size++) {
+        memset(out, 0x5a, sizeof(out));
+        struct weir_bytes quick =
+            weir_cwpoint_summary_in((struct weir_cwpoint_room){out, out + size}, point);
+        fits = quick.data != NULL;
+        assert_true(fits || out[0] == 0x5a);
+        if (fits) {
+            support_assert_bytes(quick, plain);
+        }
+        for (size_t i = size; i < size + BEYOND; i++) {
+            assert_int_equal(out[i], 0x5a);
+        }
+        assert_true(size < plain.size + 256);
+    }
+}
+
+static void test_a_summary_with_slack(void **state)
+{
+    (void)state;
+    static uint8_t text[512];
+    static const size_t sizes[] = {0, 1, 15, 16, 17, 60, 61, 62, 100, 121, 122, 127, 128, 300};
+    enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+    static struct weir_cwpoint point;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    for (size_t i = 0; i < sizeof(text); i++) {
+        text[i] = (uint8_t)('a' + i % 26);
+    }
+    for (size_t i = 0; i < SIZES * SIZES * 4; i++) {
+        point = (struct weir_cwpoint){.name = weir_bytes_of(text + i % 7, sizes[i % SIZES]),
+                                      .metric_name = weir_bytes_of(text, i % 40),
+                                      .start_ns = i % 2,
+                                      .time_ns = i,
+                                      .count = i % 3,
+                                      .sum = (double)(i % 2),
+                                      .quantile_count = (uint32_t)(i % 3),
+                                      .dimension_count = (uint32_t)(i / SIZES / SIZES),
+                                      .quantiles = {{0.0, (double)(i % 5)}, {1.0, -0.0}}};
+        for (uint32_t j = 0; j < point.dimension_count; j++) {
+            point.dimensions[j] = (struct weir_cwpoint_dimension){
+                weir_bytes_of(text + j, sizes[i % SIZES]),
+                weir_bytes_of(text, sizes[(i / SIZES + j) % SIZES])};
+        }
+        check_both_ways(&fixture, &point);
+    }
     fixture_close(&fixture);
 }
 
@@ -159,7 +223,6 @@ static void test_a_full_arena_gives_nothing(void **state)
     fixture_open_bare(&fixture, 0);
     assert_null(weir_cwpoint_summary(fixture.arena, &point, 0, NULL).data);
     assert_null(weir_cwpoint_gauge(fixture.arena, &point, 1.0).data);
-    assert_null(weir_cwpoint_metric_head(fixture.arena, &point, none, none).data);
     assert_null(weir_cwpoint_resource_head(fixture.arena, &resource).data);
     fixture_close(&fixture);
 }
@@ -173,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_room_for_extra_fields),
         cmocka_unit_test(test_a_gauge_has_its_zero),
         cmocka_unit_test(test_metric_heads),
+        cmocka_unit_test(test_a_summary_with_slack),
         cmocka_unit_test(test_resource_head),
         cmocka_unit_test(test_a_full_arena_gives_nothing),
     };

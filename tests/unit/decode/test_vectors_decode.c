@@ -242,8 +242,10 @@ static void test_our_bytes_are_aws_bytes(void **state)
             read_point(data, point);
             support_assert_bytes(weir_cwpoint_summary(fixture.arena, point, 0, NULL), data);
             struct weir_bytes unit = canonical_field(aws->metric->head, 3).bytes;
+            uint8_t head[512];
+            const struct weir_cwpoint_room room = {head, head + sizeof(head)};
             support_assert_bytes(
-                weir_cwpoint_metric_head(fixture.arena, point, (struct weir_bytes){NULL, 0}, unit),
+                weir_cwpoint_metric_head_in(room, point, (struct weir_bytes){NULL, 0}, unit),
                 aws->metric->head);
         }
     }
