@@ -3,8 +3,8 @@
  * One record from the spool on its second way: see custody.h and custody_backlog.c.
  *
  *   place ─► memory ─► weir_backlog_read
- *              ├─ for a destination ─► decode ─► without what is settled ─► choose ─► reserve
- *              │                                                publish ◄─ expect ◄─┘
+ *              ├─ for a destination ─► decode ─► without what is settled ─► reserve
+ *              │                                           publish ◄─ expect ◄─┘
  *              ├─ quarantined ─► its pieces ──────────────┐
  *              └─ nobody's, over a share ─► its records ──┴► letters ─► all durable
  *
@@ -21,6 +21,9 @@
  *   I1  every place is settled once here, or published after expect; never both
  *   I2  points keep the numbers of the whole decode, so what is settled later means the same points
  *   I3  settled spans are believed only when they were noted for as many points as there are now
+ *   I4  what is owed to a destination has passed its stream and attributes, and is not asked for
+ *       them again: a replay's record has no attributes. Namespace, account and region are in the
+ *       points, and are
  *
  * Memory: the record as it was sent and its arena are the backlog's credit, all of it free when a
  * record begins. One that is too large for all of it, as it was sent or decoded, takes the memory
@@ -148,42 +151,20 @@ static enum weir_status name_origin(const struct hand *hand, struct weir_arena *
     return WEIR_OK;
 }
 
-/* Whether the destination, as it is configured now, takes this stream with these attributes: the
- * record has both as they came. */
-static enum weir_status choose(const struct hand *hand, struct weir_arena *arena,
-                               uint64_t *ret_targets)
-{
-    const struct weir_route_request request = {.targets = UINT64_C(1) << hand->place->destination,
-                                               .source_arn = hand->record.stream,
-                                               .attributes = hand->record.attributes};
-    struct weir_route_choice choice;
-    WEIR_TRY(weir_router_choose(hand->custody->options.router, arena, &request, &choice));
-    *ret_targets = choice.targets;
-    return WEIR_OK;
-}
-
-/* What is to be published: the points, how many the record has in all, and where they may go. */
-struct delivery {
-    struct weir_runs runs;
-    uint32_t total;
-    uint64_t targets;
-};
-
-/* Decodes into `arena` what is left to be delivered. */
+/* Decodes into `arena`: *ret is what is left to be delivered, *ret_total the points of all. */
 static enum weir_status decode(const struct hand *hand, struct weir_arena *arena,
-                               struct delivery *ret)
+                               struct weir_runs *ret, uint32_t *ret_total)
 {
     const struct weir_body_options options = body_options(hand);
     struct weir_body_result result = {.error = ""};
     WEIR_TRY(weir_body_decode(hand->custody->inflater, arena, hand->body, &options, &result));
-    ret->runs = result.runs;
-    ret->total = result.runs.points;
-    WEIR_TRY(drop_settled(arena, hand->place, &ret->runs));
-    WEIR_TRY(choose(hand, arena, &ret->targets));
-    return name_origin(hand, arena, &ret->runs);
+    *ret = result.runs;
+    *ret_total = result.runs.points;
+    WEIR_TRY(drop_settled(arena, hand->place, ret));
+    return name_origin(hand, arena, ret);
 }
 
-/* It was wanted when it came; the filters have changed since. */
+/* Some of it was wanted when it came; the filters have changed since. */
 static enum weir_custody_outcome settle_unwanted(const struct hand *hand, uint32_t points)
 {
     struct weir_bytes label = weir_bytes_str(weir_route_unrouted_text(WEIR_UNROUTED_CHANGED));
@@ -192,21 +173,21 @@ static enum weir_custody_outcome settle_unwanted(const struct hand *hand, uint32
 }
 
 static enum weir_custody_outcome publish(const struct hand *hand, struct weir_arena *arena,
-                                         struct delivery *delivery)
+                                         struct weir_runs *runs, uint32_t total)
 {
     const struct weir_custody_options *options = &hand->custody->options;
     uint32_t destination = hand->place->destination;
     struct weir_reservation held;
-    weir_router_reserve(options->router, arena, &delivery->runs, delivery->targets, &held);
+    weir_router_reserve(options->router, arena, runs, UINT64_C(1) << destination, &held);
     if (held.wanted == 0) {
-        return settle_unwanted(hand, delivery->runs.points);
+        return settle_unwanted(hand, runs->points);
     }
     if (held.live == 0) {
         return settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
     }
     weir_backlog_expect(options->spool, hand->place->ticket, destination, held.points[destination],
-                        delivery->total);
-    weir_router_publish(options->router, &delivery->runs, &held);
+                        total);
+    weir_router_publish(options->router, runs, &held);
     return WEIR_CUSTODY_TAKEN;
 }
 
@@ -221,11 +202,12 @@ static bool is_lack_of_memory(enum weir_status status)
 static enum weir_custody_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
                                               bool *ret_full)
 {
-    struct delivery delivery;
-    enum weir_status status = decode(hand, arena, &delivery);
+    struct weir_runs runs;
+    uint32_t total = 0;
+    enum weir_status status = decode(hand, arena, &runs, &total);
     *ret_full = is_lack_of_memory(status);
     if (status == WEIR_OK) {
-        return publish(hand, arena, &delivery);
+        return publish(hand, arena, &runs, total);
     }
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         return letter_body(hand);

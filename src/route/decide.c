@@ -12,8 +12,9 @@
  *
  *   I1  a destination without a filter is in no mask of router->filtered, and is not asked; where
  *       nobody has one the cost is a load for each run
- *   I2  a decision depends on the configuration and on the request's own data (points, Source-Arn,
- *       common attributes) alone; so a record that is read back from the spool is decided as it was
+ *   I2  a decision depends on the configuration and on the request's own data alone. A record that
+ *       is read back from the spool is owed to whom it was chosen for; what is in its points is
+ *       decided again, and comes out as it was
  *   I3  a namespace's decision, once known, never changes: names of ids are for ever, filters do
  *       not change
  *

@@ -150,19 +150,67 @@ class Routing(DurableCase):
         self.assertEqual(self.backends["tenants"].batches, [])
 
     def test_filters_that_have_changed(self):
-        """What a destination is owed and does not want any more after a start is counted."""
+        """What a destination is owed goes there although it would not have the stream any more; what
+        it does not want of the points any more is counted."""
         self.down.set()
-        weir = self.start(("payments",))
+        weir = self.start(("payments", "everything"))
         with Firehose(weir.port) as client:
             self.send(client, "pay-eu", {}, points.as_otlp07)
         self.killed(weir)
+        for backend in self.backends.values():
+            backend.quiet()
         self.down.clear()
         weir = self.durable("", destinations=[
             {"name": "payments", "endpoint": self.backends["payments"].url,
-             "streams": {"include": ["other"]}}])
+             "streams": {"include": ["other"]}},
+            {"name": "everything", "endpoint": self.backends["everything"].url,
+             "accounts": {"include": ["9*"]}}])
         self.wait_metric(weir, "weir_points_unrouted_total", self.count, reason="changed")
+        self.assert_each_once(self.backends["payments"], self.sent["payments"])
         self.assertEqual(weir.stop(), 0)
-        self.assertEqual(self.backends["payments"].accepted(), [])
+        self.assertEqual(self.backends["everything"].accepted(), [])
+
+    def test_a_letter_goes_where_it_was_meant_for(self):
+        """The dead letter has no attributes; a replay asks for none."""
+        refuses = threading.Event()
+        refuses.set()
+        picky = self.receiver(lambda _: Answer(400) if refuses.is_set() else None)
+        weir = self.durable("", destinations=[
+            {"name": "tenants", "endpoint": picky.url} | FILTERS["tenants"]])
+        with Firehose(weir.port) as client:
+            self.send(client, "ops", TENANTS[1], points.as_otlp10)
+        self.assertTrue(picky.wait(lambda: len(picky.batches) > 0))
+        self.assertEqual(weir.stop(), 0)
+        self.assertGreater(len(self.letters()), 0)
+        refuses.clear()
+        code, out, err = self.run_weir("replay", "-c", f"{self.folder}/weir.yaml",
+                                       f"{self.folder}/spool/dead-letter")
+        self.assertEqual(code, 0, out + err)
+        self.assert_each_once(picky, self.sent["tenants"])
+
+    def test_no_allocation_once_warm(self):
+        """Also with all filters and attributes a request costs no allocation of ours."""
+        weir = self.durable("", destinations=[
+            {"name": name, "endpoint": self.backends[name].url} | FILTERS[name]
+            for name in FILTERS], ingest={"threads": 1}, export_threads=1,
+            spool={"durability": "memory"})
+        costs = []
+        with Firehose(weir.port) as client:
+            for number in range(10):
+                start = weir.metric("weir_allocations_total")
+                before = weir.metric("weir_allocations_total")
+                for _ in range(20):
+                    self.send(client, "pay-eu", TENANTS[1], points.as_otlp10)
+                self.assert_arrived_all_counts()
+                costs.append(weir.metric("weir_allocations_total") - before - (before - start))
+        self.assertEqual(min(costs[5:]), 0, f"20 requests each: {costs}")
+        self.assertEqual(weir.stop(), 0)
+
+    def assert_arrived_all_counts(self):
+        """As many points as each destination must get are there, and what follows is over."""
+        for name, backend in self.backends.items():
+            self.assertTrue(backend.wait_count(len(self.sent[name])), name)
+        threading.Event().wait(0.3)
 
     def wait_metric(self, weir, name, value, **labels):
         """Waits until a counter has this value."""
