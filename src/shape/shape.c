@@ -31,6 +31,7 @@
 #include "shape_options.h"
 #include "shape_points.h"
 #include "shape_summary.h"
+#include "shape_text.h"
 #include "shape_write.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
@@ -53,6 +54,7 @@ enum weir_status weir_shape_new(const struct weir_shape_options *options, struct
         weir_mem_free(shape);
         return status;
     }
+    weir_shape_text_table(shape);
     *ret = shape;
     return WEIR_OK;
 }

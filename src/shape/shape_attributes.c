@@ -30,9 +30,29 @@ enum { TEXT = 1, KVLIST = 6, VALUES = 7 }; /* AnyValue */
 static const enum weir_shape_verdict malformed = WEIR_SHAPE_REFUSED(WEIR_SHAPE_MALFORMED);
 static const enum weir_shape_verdict too_many = WEIR_SHAPE_REFUSED(WEIR_SHAPE_TOO_MANY_ATTRIBUTES);
 
+/* Whether a message begins with a length-delimited field of that tag and a one-byte length, all of
+ * which is there: its content. Nearly every attribute is two such fields, around a third. */
+static bool read_short(struct weir_bytes message, uint8_t tag, struct weir_bytes *ret)
+{
+    if (message.size < 2 || message.data[0] != tag || message.data[1] >= 0x80 ||
+        message.data[1] > message.size - 2) {
+        return false;
+    }
+    *ret = weir_bytes_of(message.data + 2, message.data[1]);
+    return true;
+}
+
 /* Key and value of a KeyValue. */
 static bool read_pair(struct weir_bytes raw, struct weir_shape_item *ret)
 {
+    struct weir_bytes key;
+    struct weir_bytes value;
+    if (read_short(raw, 0x0a, &key) &&
+        read_short(weir_bytes_from(raw, key.size + 2), 0x12, &value) &&
+        key.size + value.size + 4 == raw.size) {
+        *ret = (struct weir_shape_item){raw, key, value};
+        return true;
+    }
     struct weir_cursor cursor = weir_cursor_of(raw);
     struct weir_pb_field field;
     *ret = (struct weir_shape_item){.raw = raw};
@@ -53,6 +73,10 @@ static bool read_value(struct weir_bytes value, uint32_t *ret_number, struct wei
 {
     struct weir_cursor cursor = weir_cursor_of(value);
     struct weir_pb_field field;
+    if (read_short(value, TEXT << 3 | WEIR_PB_BYTES, ret) && ret->size + 2 == value.size) {
+        *ret_number = TEXT;
+        return true;
+    }
     *ret_number = 0;
     while (weir_pb_next(&cursor, &field)) {
         if (field.number <= VALUES) {
@@ -157,7 +181,7 @@ static bool add(struct weir_shape_point *point, const struct weir_shape_item *it
 static bool add_promoted(const struct weir_shape_walk *walk, struct weir_shape_point *point)
 {
     for (uint32_t i = 0; i < walk->promoted_count; i++) {
-        const struct weir_shape_item *promoted = &walk->promoted[i];
+        const struct weir_shape_item *promoted = &walk->shape->promoted[i];
         if (!has_key(point, point->item_count, promoted->key) && !add(point, promoted)) {
             return false;
         }

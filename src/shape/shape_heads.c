@@ -177,7 +177,7 @@ static void find_promoted(struct weir_shape_walk *walk, struct weir_bytes head)
         bool found = false;
         while (!found && weir_pb_next(&cursor, &field)) {
             found = is_message(&field, 1) &&
-                    find(field.bytes, keys->text[i], &walk->promoted[walk->promoted_count]);
+                    find(field.bytes, keys->text[i], &walk->shape->promoted[walk->promoted_count]);
         }
         walk->promoted_count += found;
     }

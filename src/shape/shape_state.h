@@ -80,8 +80,9 @@ struct weir_shape {
     size_t attributes_max;
     size_t key_bytes_max; /* SIZE_MAX: any */
     size_t value_bytes_max;
-    bool mends_attributes; /* attributes leave otherwise than they came, or are counted */
-    bool names_dimensions; /* a name has to do with the dimensions */
+    bool mends_attributes;  /* attributes leave otherwise than they came, or are counted */
+    bool names_dimensions;  /* a name has to do with the dimensions */
+    uint8_t key_bytes[256]; /* what a byte of a key becomes for Dynatrace; 0: nothing */
     struct weir_bytes suffix[WEIR_SHAPE_STATISTICS];
     struct weir_shape_list promote;
     struct weir_shape_list include;
@@ -90,7 +91,8 @@ struct weir_shape {
     struct weir_shape_pair resource[WEIR_SHAPE_LIST_MAX];
     struct weir_bytes scope_name; /* data NULL: the scope as it came */
     struct weir_bytes scope_version;
-    char *texts; /* what the views above look into */
+    char *texts;                                          /* what the views above look into */
+    struct weir_shape_item promoted[WEIR_SHAPE_LIST_MAX]; /* of the run */
     struct weir_shape_point point;
     size_t scratch_used; /* by the point */
     uint8_t scratch[WEIR_SHAPE_SCRATCH];
@@ -138,8 +140,7 @@ struct weir_shape_walk {
     size_t bytes;
     struct weir_shape_refused *refused;
     uint32_t refused_count;
-    uint32_t promoted_count;
-    struct weir_shape_item promoted[WEIR_SHAPE_LIST_MAX];
+    uint32_t promoted_count; /* of the shape's list */
 };
 
 /* What became of a step. Only FULL ends the walk. */

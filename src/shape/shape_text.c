@@ -70,34 +70,49 @@ void weir_shape_text_lower(uint8_t *at, const uint8_t *end)
     }
 }
 
-static bool is_key(struct weir_bytes key)
+/* A byte of a key as Dynatrace has it; 0: none, its character has its _ already. */
+static uint8_t key_byte(uint8_t byte)
 {
-    for (size_t i = 0; i < key.size; i++) {
-        uint8_t byte = key.data[i];
-        if (!is_lower(byte) && !is_digit(byte) && byte != '_' && byte != '.' && byte != '-') {
-            return false;
-        }
+    if (is_lower(byte) || is_digit(byte) || byte == '_' || byte == '.' || byte == '-') {
+        return byte;
     }
-    return key.size > 0 && (is_lower(key.data[0]) || key.data[0] == '_');
+    if (is_upper(byte)) {
+        return (uint8_t)(byte - 'A' + 'a');
+    }
+    return is_tail(byte) ? 0 : '_';
+}
+
+void weir_shape_text_table(struct weir_shape *shape)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        shape->key_bytes[i] = key_byte((uint8_t)i);
+    }
 }
 
 bool weir_shape_text_key(struct weir_shape_walk *walk, struct weir_bytes key,
                          struct weir_bytes *ret)
 {
-    if (is_key(key)) {
-        *ret = key;
-        return true;
-    }
+    const uint8_t *table = walk->shape->key_bytes;
     uint8_t *room = weir_shape_text_room(walk, key.size + 1);
     if (room == NULL) {
         return false;
     }
+    uint8_t *at = room + 1;
+    bool stays = true;
+    for (size_t i = 0; i < key.size; i++) {
+        uint8_t byte = table[key.data[i]];
+        stays &= byte == key.data[i];
+        *at = byte;
+        at += byte != 0;
+    }
+    bool begins_well = at > room + 1 && (is_lower(room[1]) || room[1] == '_');
+    if (stays && begins_well) {
+        *ret = key;
+        return true;
+    }
     room[0] = '_';
-    uint8_t *end = weir_shape_text_mend(room + 1, key, WEIR_SHAPE_TEXT_DYNATRACE);
-    weir_shape_text_lower(room + 1, end);
-    const uint8_t *begin =
-        end > room + 1 && (is_lower(room[1]) || room[1] == '_') ? room + 1 : room;
-    *ret = weir_bytes_of(begin, (size_t)(end - begin));
+    const uint8_t *begin = begins_well ? room + 1 : room;
+    *ret = weir_bytes_of(begin, (size_t)(at - begin));
     return true;
 }
 

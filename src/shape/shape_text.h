@@ -23,6 +23,9 @@ uint8_t *weir_shape_text_mend(uint8_t *at, struct weir_bytes text, const char *o
 /* ASCII letters to lower case. */
 void weir_shape_text_lower(uint8_t *at, const uint8_t *end);
 
+/* Fills the shape's table of what each byte of a key becomes. */
+void weir_shape_text_table(struct weir_shape *shape);
+
 /* A key as Dynatrace has them; `key` itself where nothing is to be done. False: the arena is
  * full. */
 bool weir_shape_text_key(struct weir_shape_walk *walk, struct weir_bytes key,

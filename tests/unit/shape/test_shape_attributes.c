@@ -10,7 +10,7 @@
 
 static const char *const region[] = {"cloud.region", NULL};
 
-/* A point of nothing but attributes, then Dimensions, shaped; what is between { and } must be so. */
+/* A point of attributes alone, then Dimensions, shaped; what is between { and } must be so. */
 static void check(const struct weir_shape_options *options, const char *const *attributes,
                   const char *const *dimensions, const char *expected)
 {
