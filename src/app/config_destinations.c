@@ -279,6 +279,30 @@ static void default_destination(struct weir_config *config, struct weir_config_r
     }
 }
 
+/* A destination that nothing can go to is hardly meant. */
+static void check_filters(struct check *check)
+{
+    const struct weir_config_destination *destination = check->destination;
+    const struct {
+        const char *key;
+        const struct weir_config_patterns *patterns;
+    } filters[] = {{"namespaces", &destination->namespaces},
+                   {"accounts", &destination->accounts},
+                   {"regions", &destination->regions},
+                   {"streams", &destination->streams}};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const char *const *pattern = filters[i].patterns->exclude;
+        while (pattern != NULL && *pattern != NULL && strcmp(*pattern, "*") != 0) {
+            pattern++;
+        }
+        if (pattern != NULL && *pattern != NULL) {
+            weir_config_warn(check->report, place_of(check, filters[i].key),
+                             path_of(check, filters[i].key),
+                             "exclude has *: nothing goes to this destination");
+        }
+    }
+}
+
 void weir_config_check_destinations(struct weir_config *config, struct weir_config_report *report,
                                     bool offline)
 {
@@ -296,6 +320,7 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
         }
         check_name(&check);
         check_target(&check);
+        check_filters(&check);
         check_level(&check);
         check_ca_file(&check, offline);
         check_file(&check, offline);

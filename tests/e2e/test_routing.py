@@ -150,8 +150,8 @@ class Routing(DurableCase):
         self.assertEqual(self.backends["tenants"].batches, [])
 
     def test_filters_that_have_changed(self):
-        """What a destination is owed goes there although it would not have the stream any more; what
-        it does not want of the points any more is counted."""
+        """What a destination is owed goes there, although it would not have the stream any more;
+        what it does not want of the points any more is counted."""
         self.down.set()
         weir = self.start(("payments", "everything"))
         with Firehose(weir.port) as client:

@@ -158,6 +158,20 @@ static void mistakes_are_told_with_their_place(void **state)
     assert_int_equal(missed, 0);
 }
 
+static void an_exclude_of_everything_is_warned_of(void **state)
+{
+    (void)state;
+    struct weir_config *config =
+        parse_keys("streams: {include: ['*'], exclude: [a, '*']}, regions: {exclude: 'a*'}");
+    assert_non_null(config);
+    assert_int_equal(report.count, 1);
+    assert_true(report.messages[0].warning);
+    assert_string_equal(report.messages[0].text,
+                        "w.yaml:2:49: destinations[0].streams: exclude has *: nothing goes to this "
+                        "destination");
+    weir_config_free(config);
+}
+
 /* `open`, then `count` of `item` with their numbers, then `close`. */
 static struct weir_config *parse_many(const char *open, const char *item, int count,
                                       const char *close)
@@ -204,6 +218,7 @@ int main(void)
         cmocka_unit_test(without_filters_there_are_none),
         cmocka_unit_test(printed_filters_read_back),
         cmocka_unit_test(mistakes_are_told_with_their_place),
+        cmocka_unit_test(an_exclude_of_everything_is_warned_of),
         cmocka_unit_test(too_many_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
