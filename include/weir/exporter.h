@@ -7,6 +7,7 @@
 #include "weir/letterbox.h"
 #include "weir/oauth.h"
 #include "weir/route.h"
+#include "weir/shape.h"
 
 /*
  * The exporter threads: they drain the rings into batches, encode and compress closed batches,
@@ -45,6 +46,8 @@ struct weir_destination_options {
     const struct weir_oauth_options *oauth; /* with tokens of a server's; outlives the exporter */
     enum weir_compression compression;
     int compression_level; /* gzip 1..12, zstd 1..19; 0: the default, 1 */
+    const struct weir_shape_options *shape; /* NULL: points leave as they came; outlives the
+                                               exporter */
     int64_t timeout_ns;
     struct weir_buffer_hints buffer;
     struct weir_retry_options retry;
