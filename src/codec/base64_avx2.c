@@ -20,6 +20,10 @@
  */
 #define STEP_CHARS 32
 #define STEP_STORE 32
+
+/* A body of some megabytes has left the core's cache by now, and the processor's own looking ahead
+ * ends with the page. Behind the text's end it is a hint that comes to nothing. */
+#define AHEAD 2048
 _Static_assert(STEP_STORE <= STEP_CHARS, "a store must not reach the next step's characters");
 
 #define BOTH_LANES(...) _mm256_setr_epi8(__VA_ARGS__, __VA_ARGS__)
@@ -67,6 +71,7 @@ __attribute__((target("avx2"))) size_t weir_base64_avx2(uint8_t *text, size_t si
     size_t in = 0;
     size_t out = 0;
     while (size - in >= STEP_CHARS) {
+        __builtin_prefetch(text + in + AHEAD, 1);
         __m256i chars = _mm256_loadu_si256((const __m256i *)(const void *)(text + in));
         __m256i high = nibbles_high(chars);
         if (!all_known(chars, high)) {

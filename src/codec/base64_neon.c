@@ -13,6 +13,7 @@
  */
 #define STEP_CHARS 64
 #define STEP_STORE 48
+#define AHEAD      2048 /* as in base64_avx2.c */
 _Static_assert(STEP_STORE <= STEP_CHARS, "a store must not reach the next step's characters");
 
 struct tables {
@@ -35,6 +36,7 @@ size_t weir_base64_neon(uint8_t *text, size_t size)
     size_t in = 0;
     size_t out = 0;
     while (size - in >= STEP_CHARS) {
+        __builtin_prefetch(text + in + AHEAD, 1);
         uint8x16x4_t chars = vld4q_u8(text + in);
         uint8x16_t a = look_up(&tables, chars.val[0]);
         uint8x16_t b = look_up(&tables, chars.val[1]);
