@@ -53,8 +53,22 @@ const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
 const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
                                             const struct weir_resource *resource,
                                             struct weir_bytes head);
-const struct weir_metric *weir_collect_metric(struct weir_collect *collect,
-                                              const struct weir_metric *key);
+const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
+                                             const struct weir_metric *key); /* with its hash */
+
+static inline const struct weir_metric *weir_collect_metric(struct weir_collect *collect,
+                                                            const struct weir_metric *key)
+{
+    struct weir_metric hashed = *key;
+    hashed.hash = weir_metric_hash(key);
+    return weir_collect_asked(collect, &hashed);
+}
+
+/* For who looks several metrics up (WEIR_COLLECT_TOGETHER at most): sets the keys' hashes for
+ * weir_collect_asked, and asks for the memory that it will want. The way there is most of what
+ * looking up costs, and so the ways go side by side. */
+#define WEIR_COLLECT_TOGETHER 16
+void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *keys, uint32_t count);
 
 /* One data point of `metric` (this collector's) in the namespace `name`, its content at `data` in
  * the arena; `time_ns` is its time. */

@@ -52,6 +52,14 @@ static inline void *weir_intern_first(const struct weir_intern *intern, uint64_t
     return weir_intern_next(intern, hash, at);
 }
 
+/* Where the first item of this hash would stand, for who looks several up; NULL when the table is
+ * empty. What is there may be another one, or none. */
+static inline const struct weir_intern_slot *weir_intern_slot_of(const struct weir_intern *intern,
+                                                                 uint64_t hash)
+{
+    return intern->slots == 0 ? NULL : &intern->table[(uint32_t)hash & (intern->slots - 1)];
+}
+
 /* Adds an item (not NULL), equal ones too. WEIR_EFULL when the arena is full: nothing added. */
 WEIR_MUST_USE enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,
                                                uint64_t hash, void *item);

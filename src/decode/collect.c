@@ -11,7 +11,8 @@
  *                                          its first group lies beside it, and only further ones
  *                                          are in a table
  *
- *   finish:  count each group's points ─► offsets ─► copy every point to its group's next slot
+ *   point:   counted in its group; a group with its first point enters its place
+ *   finish:  offsets from the counts ─► copy every point to its group's next slot
  *
  *            place 0                        place 1
  *            [ group 0: p0 p4 | group 2: p3 | group 1: p1 p2 ]     one array
@@ -24,79 +25,15 @@
  *   I4  once `full` is set, nothing is added and what was interned stays readable
  *
  * Taking back a message moves `points` only. The heads and groups that it brought stay (nobody can
- * see them): I2's order is found in finish, among the points that remain, so that a message that
- * was taken back leaves no trace in it.
+ * see them), and what was counted is worth nothing from then on, because neither a maximum nor an
+ * order can be taken back: finish then forgets all counts and counts again the points that remain.
+ * So a message that was taken back leaves no trace, and many of them cost no more than one.
  *
- * Counts, bytes and the newest time are summed in finish and not on the way, because a rollback
- * could not take a maximum back. The one thread of the request calls all of it. It does not look
- * into the points.
+ * The one thread of the request calls all of it. It does not look into the points.
  */
-#include "weir/collect.h"
+#include "collect_internal.h"
 #include "weir/hash.h"
-#include "weir/intern.h"
 #include "weir/panic.h"
-
-/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
- * few regions each. */
-#define BLOCK_POINTS 512
-
-/* A point while it is collected. */
-struct slot {
-    const uint8_t *data;
-    int64_t time_ns;
-    struct group *group;
-    uint32_t size;
-};
-
-struct block {
-    struct block *next;
-    struct block *previous;
-    struct slot slots[BLOCK_POINTS];
-};
-
-/* What becomes a run. */
-struct place {
-    const struct weir_resource *resource;
-    struct weir_bytes name;
-    struct place *next;  /* of those with points, in their order; set by finish */
-    struct group *first; /* its groups with points; set by finish */
-    struct group *last;
-};
-
-/* Points of one metric in one place. All below `place` is finish's. */
-struct group {
-    const struct weir_metric *metric;
-    struct place *place; /* NULL: a metric's first group, before the first point */
-    struct group *next;  /* in its place */
-    uint32_t count;
-    uint32_t offset; /* of its next point in the sorted array */
-    uint32_t run;
-    size_t bytes;
-    int64_t newest_ns;
-};
-
-/* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
- * up and finding its group is one way into memory, and with some thousand metrics the way is what
- * it costs. */
-struct memo {
-    struct group *latest;
-    struct group first;
-};
-struct known_metric {
-    struct weir_metric metric;
-    struct memo *memo; /* `own`: a way to change it from a const metric */
-    struct memo own;
-};
-
-struct weir_collect_tables {
-    struct weir_intern resources;
-    struct weir_intern scopes;
-    struct weir_intern metrics;
-    struct weir_intern places;
-    struct weir_intern groups; /* but the metrics' first ones */
-    struct block *first;
-    struct block *current;
-};
 
 static const struct weir_resource no_resource;
 static const struct weir_scope no_scope = {.resource = &no_resource};
@@ -175,19 +112,19 @@ const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
 
 /* The head is copied behind the metric, because every look-up compares it. */
 static const struct weir_metric *add_metric(struct weir_collect *collect,
-                                            const struct weir_metric *key, uint64_t hash)
+                                            const struct weir_metric *key)
 {
     struct known_metric *added = NULL;
     if (!collect->full) {
-        added = weir_arena_alloc(collect->arena, sizeof(*added) + key->head.size, 8);
+        added =
+            weir_arena_alloc(collect->arena, sizeof(*added) + key->head.size, COLLECT_CACHE_LINE);
     }
     if (added == NULL ||
-        weir_intern_add(&collect->tables->metrics, collect->arena, hash, added) != WEIR_OK) {
+        weir_intern_add(&collect->tables->metrics, collect->arena, key->hash, added) != WEIR_OK) {
         collect->full = true;
         return &no_metric;
     }
     *added = (struct known_metric){.metric = *key, .memo = &added->own};
-    added->metric.hash = hash;
     added->own.latest = &added->own.first;
     added->own.first.metric = &added->metric;
     if (key->head.size > 0) {
@@ -197,21 +134,40 @@ static const struct weir_metric *add_metric(struct weir_collect *collect,
     return &added->metric;
 }
 
-const struct weir_metric *weir_collect_metric(struct weir_collect *collect,
-                                              const struct weir_metric *key)
+const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
+                                             const struct weir_metric *key)
 {
     const struct weir_intern *intern = &collect->tables->metrics;
-    uint64_t hash = weir_metric_hash(key);
     uint32_t at = 0;
-    for (const struct weir_metric *known = weir_intern_first(intern, hash, &at); known != NULL;
-         known = weir_intern_next(intern, hash, &at)) {
+    for (const struct weir_metric *known = weir_intern_first(intern, key->hash, &at); known != NULL;
+         known = weir_intern_next(intern, key->hash, &at)) {
         if (known->scope == key->scope && known->data == key->data &&
-            weir_bytes_eq(known->head, key->head) &&
+            weir_bytes_eq_short(known->head, key->head) &&
             weir_bytes_eq(known->data_head, key->data_head)) {
             return known;
         }
     }
-    return add_metric(collect, key, hash);
+    return add_metric(collect, key);
+}
+
+/* Two rounds: the hashes, and their slots are asked for; the slots, and the metrics that they name
+ * are asked for, right ones or not. */
+void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *keys, uint32_t count)
+{
+    const struct weir_intern *intern = &collect->tables->metrics;
+    WEIR_ASSERT(count <= WEIR_COLLECT_TOGETHER);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i].hash = weir_metric_hash(&keys[i]);
+        __builtin_prefetch(weir_intern_slot_of(intern, keys[i].hash));
+    }
+    for (uint32_t i = 0; i < count && intern->slots > 0; i++) {
+        const uint8_t *known = weir_intern_slot_of(intern, keys[i].hash)->item;
+        if (known != NULL) {
+            __builtin_prefetch(known);
+            __builtin_prefetch(known + COLLECT_CACHE_LINE, 1);
+            __builtin_prefetch(known + 2 * (size_t)COLLECT_CACHE_LINE);
+        }
+    }
 }
 
 static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
@@ -248,9 +204,12 @@ static struct group *find_further(struct weir_collect *collect, const struct wei
     return place == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
-/* Where the metric's latest point was in another place, or there was none. */
-static struct group *change_group(struct weir_collect *collect, const struct weir_metric *metric,
-                                  struct memo *memo, struct weir_bytes name)
+/* Where the metric's latest point was in another place, or there was none. Out of line, because
+ * that is rare. */
+__attribute__((noinline)) static struct group *change_group(struct weir_collect *collect,
+                                                            const struct weir_metric *metric,
+                                                            struct memo *memo,
+                                                            struct weir_bytes name)
 {
     struct group *group = &memo->first;
     if (group->place == NULL) {
@@ -270,7 +229,7 @@ static inline struct group *find_group(struct weir_collect *collect,
 {
     struct memo *memo = ((const struct known_metric *)metric)->memo;
     struct group *latest = memo->latest;
-    if (latest->place != NULL && weir_bytes_eq(latest->place->name, name)) {
+    if (latest->place != NULL && weir_bytes_eq_short(latest->place->name, name)) {
         return latest;
     }
     return change_group(collect, metric, memo, name);
@@ -305,18 +264,19 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
     struct group *group = collect->full ? NULL : find_group(collect, metric, name);
-    uint32_t at = collect->points % BLOCK_POINTS;
+    uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     if (group == NULL || (at == 0 && !next_block(collect))) {
         return;
     }
-    collect->tables->current->slots[at] =
-        (struct slot){data.data, time_ns, group, (uint32_t)data.size};
+    struct slot *slot = &collect->tables->current->slots[at];
+    *slot = (struct slot){data.data, time_ns, group, (uint32_t)data.size};
+    count_point(&collect->tables->sorting, slot);
     collect->points++;
 }
 
 static uint32_t blocks_of(uint32_t points)
 {
-    return points / BLOCK_POINTS + (points % BLOCK_POINTS != 0);
+    return points / COLLECT_BLOCK_POINTS + (points % COLLECT_BLOCK_POINTS != 0);
 }
 
 void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mark mark)
@@ -325,118 +285,6 @@ void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mar
     for (uint32_t i = blocks_of(mark.points); i < blocks_of(collect->points); i++) {
         collect->tables->current = collect->tables->current->previous;
     }
+    collect->tables->is_stale = collect->tables->is_stale || collect->points != mark.points;
     collect->points = mark.points;
-}
-
-/* The places that have points. */
-struct sorting {
-    struct place *first;
-    struct place *last;
-    uint32_t places;
-};
-
-/* Puts a group that has got its first point at the end of its place, and the place, if it is its
- * first too, at the end of all. */
-static void link_group(struct sorting *sorting, struct group *group)
-{
-    struct place *place = group->place;
-    if (place->last != NULL) {
-        place->last->next = group;
-        place->last = group;
-        return;
-    }
-    place->first = group;
-    place->last = group;
-    if (sorting->last == NULL) {
-        sorting->first = place;
-    } else {
-        sorting->last->next = place;
-    }
-    sorting->last = place;
-    sorting->places++;
-}
-
-static void count_slots(struct sorting *sorting, const struct slot *slots, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct group *group = slots[i].group;
-        if (group->count++ == 0) {
-            link_group(sorting, group);
-        }
-        group->bytes += weir_point_encoded_size(slots[i].size);
-        group->newest_ns =
-            slots[i].time_ns > group->newest_ns ? slots[i].time_ns : group->newest_ns;
-    }
-}
-
-/* One run for each place that has points, its part of `points` laid out group by group. */
-static struct weir_runs lay_out(const struct weir_collect *collect, const struct sorting *sorting,
-                                struct weir_run *runs, const struct weir_point *points)
-{
-    struct weir_runs all = {.runs = runs, .points = collect->points};
-    uint32_t offset = 0;
-    for (const struct place *place = sorting->first; place != NULL; place = place->next) {
-        struct weir_run run = {.arena = collect->arena,
-                               .resource = place->resource,
-                               .name = place->name,
-                               .points = points + offset};
-        for (struct group *group = place->first; group != NULL; group = group->next) {
-            group->run = all.count;
-            group->offset = offset;
-            offset += group->count;
-            run.count += group->count;
-            run.bytes += group->bytes;
-            run.newest_ns = group->newest_ns > run.newest_ns ? group->newest_ns : run.newest_ns;
-        }
-        all.bytes += run.bytes;
-        runs[all.count++] = run;
-    }
-    WEIR_ASSERT(offset == collect->points);
-    return all;
-}
-
-static void copy_slots(const struct slot *slots, uint32_t count, struct weir_point *points)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct group *group = slots[i].group;
-        points[group->offset++] =
-            (struct weir_point){slots[i].data, slots[i].size, group->run, group->metric};
-    }
-}
-
-/* How many points of a block are taken, when `before` stand in the blocks before it. */
-static uint32_t taken_of_block(const struct weir_collect *collect, uint32_t before)
-{
-    uint32_t left = collect->points - before;
-    return left < BLOCK_POINTS ? left : BLOCK_POINTS;
-}
-
-enum weir_status weir_collect_finish(struct weir_collect *collect, struct weir_runs *ret)
-{
-    struct weir_arena *arena = collect->arena;
-    if (collect->full) {
-        return WEIR_EFULL;
-    }
-    if (collect->points == 0) {
-        *ret = (struct weir_runs){0};
-        return WEIR_OK;
-    }
-    struct sorting sorting = {NULL, NULL, 0};
-    const struct block *block = collect->tables->first;
-    for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
-        count_slots(&sorting, block->slots, taken_of_block(collect, i));
-    }
-    struct weir_run *runs = weir_arena_alloc(arena, sorting.places * sizeof(*runs), 8);
-    struct weir_point *points = weir_arena_alloc(arena, collect->points * sizeof(*points), 8);
-    if (runs == NULL || points == NULL) {
-        collect->full = true;
-        return WEIR_EFULL;
-    }
-    *ret = lay_out(collect, &sorting, runs, points);
-    block = collect->tables->first;
-    for (uint32_t i = 0; i < collect->points; i += BLOCK_POINTS, block = block->next) {
-        copy_slots(block->slots, taken_of_block(collect, i), points);
-    }
-    WEIR_DCHECK(weir_runs_validate(ret));
-    return WEIR_OK;
 }

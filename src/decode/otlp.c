@@ -73,14 +73,10 @@ static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, stru
     return true;
 }
 
-static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
+/* The points of a Metric that has AWS's layout. */
+static bool walk_points(struct weir_otlp_walk *walk, const struct weir_metric *metric,
+                        struct weir_bytes points)
 {
-    struct weir_metric key = {.scope = walk->scope, .data = WEIR_METRIC_SUMMARY};
-    struct weir_bytes points;
-    if (!weir_otlp_aws_metric(message, &key.head, &points)) {
-        return weir_otlp_plain_metric(walk, message);
-    }
-    const struct weir_metric *metric = weir_collect_metric(walk->collect, &key);
     while (points.size > 0) {
         struct weir_bytes data;
         if ((!weir_otlp_aws_next(&points, 0x0A, &data) &&
@@ -89,6 +85,46 @@ static bool walk_metric(struct weir_otlp_walk *walk, struct weir_bytes message)
             return false;
         }
     }
+    return true;
+}
+
+/* Asks for the bytes that the next Metrics are in: only their beginnings are looked at before their
+ * turn. Behind the record's end it is a hint that comes to nothing. */
+static inline void ask_for_next(const uint8_t *at)
+{
+    enum { LINE = 64, FROM = 4 * LINE, TO = 8 * LINE };
+    for (size_t i = FROM; i < TO; i += LINE) {
+        __builtin_prefetch(at + i);
+    }
+}
+
+/* Takes Metrics of AWS's layout off the front of a scope, as many as are looked up together at
+ * most, and walks their points; *ret_count is how many there were. */
+static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, uint32_t *ret_count)
+{
+    struct weir_metric keys[WEIR_COLLECT_TOGETHER];
+    struct weir_bytes points[WEIR_COLLECT_TOGETHER];
+    uint32_t count = 0;
+    while (count < WEIR_COLLECT_TOGETHER) {
+        struct weir_bytes after = *rest;
+        struct weir_bytes message;
+        struct weir_bytes head;
+        if (!weir_otlp_aws_next(&after, 0x12, &message) ||
+            !weir_otlp_aws_metric(message, &head, &points[count])) {
+            break;
+        }
+        keys[count++] =
+            (struct weir_metric){.scope = walk->scope, .head = head, .data = WEIR_METRIC_SUMMARY};
+        ask_for_next(after.data);
+        *rest = after;
+    }
+    weir_collect_ask(walk->collect, keys, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!walk_points(walk, weir_collect_asked(walk->collect, &keys[i]), points[i])) {
+            return false;
+        }
+    }
+    *ret_count = count;
     return true;
 }
 
@@ -121,9 +157,12 @@ static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *
     walk->scope = weir_collect_scope(walk->collect, resource, head);
     while (rest.size > 0) {
         struct weir_bytes metric;
-        if ((!weir_otlp_aws_next(&rest, 0x12, &metric) &&
-             !take_child(&rest, WEIR_OTLP_SCOPE_METRICS, &metric)) ||
-            !walk_metric(walk, metric)) {
+        uint32_t walked = 0;
+        if (!walk_metrics(walk, &rest, &walked)) {
+            return false;
+        }
+        if (walked == 0 && (!take_child(&rest, WEIR_OTLP_SCOPE_METRICS, &metric) ||
+                            !weir_otlp_plain_metric(walk, metric))) {
             return false;
         }
     }

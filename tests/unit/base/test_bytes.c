@@ -37,6 +37,32 @@ static void test_equal_needs_size_and_content(void **state)
     assert_false(weir_bytes_eq(WEIR_BYTES(""), WEIR_BYTES("a")));
 }
 
+/* Every size that the pieces can make, and each byte different by one bit. */
+static void test_equal_short_agrees_with_equal(void **state)
+{
+    (void)state;
+    uint8_t a[80];
+    uint8_t b[80];
+    for (size_t i = 0; i < sizeof a; i++) {
+        a[i] = b[i] = (uint8_t)(i * 37);
+    }
+    assert_true(weir_bytes_eq_short(weir_bytes_str(NULL), WEIR_BYTES("")));
+    for (size_t size = 1; size + 1 < sizeof a; size++) {
+        struct weir_bytes x = weir_bytes_of(a, size);
+        struct weir_bytes y = weir_bytes_of(b, size);
+        assert_true(weir_bytes_eq_short(x, y));
+        assert_false(weir_bytes_eq_short(x, weir_bytes_of(b, size - 1)));
+        for (size_t i = 0; i < size; i++) {
+            b[i] ^= (uint8_t)(1U << i % 8);
+            assert_false(weir_bytes_eq_short(x, y));
+            b[i] = a[i];
+        }
+        b[size] ^= 0xFF; /* behind the end: not looked at */
+        assert_true(weir_bytes_eq_short(x, y));
+        b[size] = a[size];
+    }
+}
+
 static void test_case_is_ignored_for_ascii_letters_only(void **state)
 {
     (void)state;
@@ -155,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_needs_size_and_content),
+        cmocka_unit_test(test_equal_short_agrees_with_equal),
         cmocka_unit_test(test_case_is_ignored_for_ascii_letters_only),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_from_past_the_end_is_empty),

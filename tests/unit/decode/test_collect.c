@@ -65,6 +65,33 @@ static void test_each_part_of_a_metric_counts(void **state)
     assert_ptr_not_equal(weir_collect_metric(collect, &key), metric);
 }
 
+/* Asked for in an empty table, in one that grows before they are fetched, and in a full one. */
+static void test_metrics_asked_for_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    const struct weir_metric *known[1000];
+    struct weir_metric keys[WEIR_COLLECT_TOGETHER];
+    static char heads[1000][4];
+    weir_collect_ask(collect, keys, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 1000; i += 10) {
+            for (unsigned k = 0; k < 10; k++) {
+                snprintf(heads[i + k], sizeof(heads[0]), "%03u", (i + k) % 1000);
+                keys[k] = *metric_of(collect, "r", "any");
+                keys[k].head = weir_bytes_of(heads[i + k], 3);
+            }
+            weir_collect_ask(collect, keys, 10);
+            for (unsigned k = 0; k < 10; k++) {
+                const struct weir_metric *metric = weir_collect_asked(collect, &keys[k]);
+                assert_ptr_equal(metric, metric_of(collect, "r", heads[i + k]));
+                assert_true(round == 0 || metric == known[i + k]);
+                known[i + k] = metric;
+            }
+        }
+    }
+}
+
 static void test_runs_by_resource_and_namespace_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -273,6 +300,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_equal_heads_are_one_struct, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_each_part_of_a_metric_counts, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_metrics_asked_for_together, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
                                         close_fixture),

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_DECODE_COLLECT_INTERNAL_H
+#define WEIR_DECODE_COLLECT_INTERNAL_H
+
+#include "weir/collect.h"
+#include "weir/intern.h"
+
+/*
+ * What collect.c collects and collect_finish.c sorts; see the picture in collect.c. For these two
+ * alone.
+ */
+
+/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
+ * few regions each. */
+#define COLLECT_BLOCK_POINTS 512
+
+#define COLLECT_CACHE_LINE 64
+
+/* A point while it is collected. */
+struct slot {
+    const uint8_t *data;
+    int64_t time_ns;
+    struct group *group;
+    uint32_t size;
+};
+
+struct block {
+    struct block *next;
+    struct block *previous;
+    struct slot slots[COLLECT_BLOCK_POINTS];
+};
+
+/* What becomes a run. */
+struct place {
+    const struct weir_resource *resource;
+    struct weir_bytes name;
+    struct place *next;  /* of those with points, in their order */
+    struct group *first; /* its groups with points */
+    struct group *last;
+};
+
+/* Points of one metric in one place. `offset` and `run` are finish's. */
+struct group {
+    const struct weir_metric *metric;
+    struct place *place; /* NULL: a metric's first group, before the first point */
+    struct group *next;  /* in its place */
+    uint32_t count;
+    uint32_t offset; /* of its next point in the sorted array */
+    uint32_t run;
+    size_t bytes;
+    int64_t newest_ns;
+};
+
+/* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
+ * up and finding its group is one way into memory, and with some thousand metrics the way is what
+ * it costs. */
+struct memo {
+    struct group *latest;
+    struct group first;
+};
+struct known_metric {
+    struct weir_metric metric;
+    struct memo *memo; /* `own`: a way to change it from a const metric */
+    struct memo own;   /* the second line of the cache; the head's bytes begin the third */
+};
+_Static_assert(sizeof(struct known_metric) == 2 * COLLECT_CACHE_LINE,
+               "three lines, asked for at once");
+
+/* The places that have points, in the order of their first ones. */
+struct sorting {
+    struct place *first;
+    struct place *last;
+    uint32_t places;
+};
+
+struct weir_collect_tables {
+    struct weir_intern resources;
+    struct weir_intern scopes;
+    struct weir_intern metrics;
+    struct weir_intern places;
+    struct weir_intern groups; /* but the metrics' first ones */
+    struct block *first;
+    struct block *current;
+    struct sorting sorting;
+    bool is_stale; /* points were taken back: what was counted is wrong */
+};
+
+/* Puts a group that has got its first point at the end of its place, and the place, if it is its
+ * first too, at the end of all. */
+static void link_group(struct sorting *sorting, struct group *group)
+{
+    struct place *place = group->place;
+    if (place->last != NULL) {
+        place->last->next = group;
+        place->last = group;
+        return;
+    }
+    place->first = group;
+    place->last = group;
+    if (sorting->last == NULL) {
+        sorting->first = place;
+    } else {
+        sorting->last->next = place;
+    }
+    sorting->last = place;
+    sorting->places++;
+}
+
+static inline void count_point(struct sorting *sorting, const struct slot *slot)
+{
+    struct group *group = slot->group;
+    if (group->count++ == 0) {
+        link_group(sorting, group);
+    }
+    group->bytes += weir_point_encoded_size(slot->size);
+    group->newest_ns = slot->time_ns > group->newest_ns ? slot->time_ns : group->newest_ns;
+}
+
+#endif
