@@ -23,7 +23,12 @@
  * Secrets are read from their files at each request, and wiped after it; they are in no log line.
  * Pure but for reading those files; one thread.
  */
-enum weir_oauth_style { WEIR_OAUTH_AUTO, WEIR_OAUTH_BASIC, WEIR_OAUTH_BODY };
+enum weir_oauth_style {
+    WEIR_OAUTH_AUTO,
+    WEIR_OAUTH_BASIC, /* a Basic header of id and secret, each escaped first: RFC 6749, 2.3.1 */
+    WEIR_OAUTH_BODY,
+    WEIR_OAUTH_BASIC_PLAIN /* Basic without escaping, which some servers take it for */
+};
 
 struct weir_oauth_parameter {
     const char *key;
@@ -38,7 +43,8 @@ struct weir_oauth_options {
     const char *client_secret_file;
     const char *const *scopes;                     /* NULL-terminated, or NULL */
     const struct weir_oauth_parameter *parameters; /* "audience", ...; ends with a NULL key */
-    enum weir_oauth_style style; /* AUTO: Basic first, on a refusal the body, what works is kept */
+    enum weir_oauth_style
+        style; /* AUTO: one after the other until one is not refused, which is kept */
     const char *ca_file;
     const char *proxy;
     const char *no_proxy;

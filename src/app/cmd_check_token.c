@@ -6,7 +6,7 @@
 #include "weir/mem.h"
 #include <stdio.h>
 
-enum { FETCHES_MAX = 4 }; /* a style, the other one; no more without a wait */
+enum { FETCHES_MAX = 4 }; /* one a style; no more without a wait */
 
 static char *copy_of(const char *header)
 {

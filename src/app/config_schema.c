@@ -46,7 +46,7 @@ static const char *const types[] = {"otlp", "stdout", "file", NULL};
 static const char *const protocols[] = {"http/protobuf", "http/json", "grpc", NULL};
 static const char *const compressions[] = {"gzip", "none", "zstd", NULL};
 static const char *const booleans[] = {"false", "true", NULL};
-static const char *const styles[] = {"auto", "basic", "body", NULL};
+static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
 
@@ -270,7 +270,9 @@ static const struct weir_schema oauth2[] = {
      .help = "further parameters of the request, such as audience"},
     {"style", WEIR_SCHEMA_CHOICE, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, style), .applies = is_oauth,
      .choices = styles,
-     .help = "how the credentials are sent: in a Basic header, in the body, or what works (auto)"},
+     .help = "how the credentials are sent: in a Basic header (escaped, or plain), in the body, or "
+             "what "
+             "works (auto)"},
     {"ca_file", WEIR_SCHEMA_TEXT, AT(oauth2, ca_file), .valid = weir_config_valid_file,
      .help = "authorities to trust there; default: as in tls"},
     {"timeout", WEIR_SCHEMA_DURATION, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, timeout_ns),

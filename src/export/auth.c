@@ -21,8 +21,8 @@
  * wait for a round trip, and nobody needs to be told. A failed fetch does, with the reason "token".
  * Where an answer has blocked the destination before (401), that reason stays: it is the cause.
  *
- * A token's trouble is logged when it begins, changes and ends, not at each try. Each 401 is logged,
- * too: it costs a request.
+ * A token's trouble is logged when it begins, changes and ends, not at each try. Each 401 is
+ * logged, too: it costs a request.
  *
  * Tried and dropped: the token in the one target, replaced in place. The transport may
  * look at a request's headers until its answer is there, and which token a 401 speaks of would be

@@ -10,7 +10,7 @@
  * Edges, and who takes them:
  *   none, fresh, waiting -> fetching   weir_oauth_poll
  *   fetching -> fresh                  install
- *   fetching -> waiting                fail; AUTO: at once in the other style (try_other_style)
+ *   fetching -> waiting                fail; AUTO: at once in the next style (try_next_style)
  *   fresh    -> none, waiting          weir_oauth_rejected, when the token is the one rejected
  *
  *   I1  `fetching` is set exactly while a call is made and its reply has not come
@@ -24,8 +24,9 @@
  * without end. Weirs that were started together do not ask together: each refreshes up to a tenth
  * of the good time (a minute at most) earlier than it must.
  *
- * AUTO probes as most clients do: Basic, and when that is refused, the same in the body; what gives
- * the first token is kept for good. When both are refused the pair counts as one failure. An answer
+ * AUTO probes as most clients do: Basic, and when that is refused, the same in the body; then, if
+ * it makes a difference, Basic without escaping. What gives the first token is kept for good. When
+ * all are refused they count as one failure. An answer
  * that only asks for patience (429, 502 to 504) and no answer at all say nothing about the style.
  *
  * Rejections (401 from the backend). The first one fetches at once, since a revoked token is the
@@ -63,7 +64,7 @@ struct weir_oauth {
     struct weir_rand rand;
     enum weir_oauth_style style; /* of the next request; never AUTO */
     bool style_is_known;
-    bool is_second_style; /* the pair of an AUTO probe is half done */
+    bool is_plain; /* the last request's credentials need no escaping */
 
     char *header; /* "Authorization: Bearer ...", or NULL */
     size_t header_size;
@@ -147,7 +148,6 @@ static void fail(struct weir_oauth *oauth, int64_t now_ns, int64_t asked_ns)
     oauth->failures += oauth->failures < UINT32_MAX;
     int64_t wait_ns = max_of(wait_after(oauth, oauth->failures), min_of(asked_ns, ASKED_MAX_NS));
     oauth->next_ns = max_of(oauth->next_ns, later(now_ns, wait_ns));
-    oauth->is_second_style = false;
     if (!oauth->style_is_known) {
         oauth->style = WEIR_OAUTH_BASIC;
     }
@@ -182,6 +182,7 @@ enum weir_status weir_oauth_poll(struct weir_oauth *oauth, int64_t now_ns,
         .headers = oauth->call.headers,
         .timeout_ns = oauth->options->timeout_ns,
     };
+    oauth->is_plain = oauth->call.is_plain;
     oauth->fetching = true;
     oauth->begun_ns = now_ns;
     *ret_todo = WEIR_OAUTH_FETCH;
@@ -208,14 +209,15 @@ static bool is_busy(int status)
     return status == 429 || (status >= 502 && status <= 504);
 }
 
-/* After a refusal in the style Basic, while it is not known which is right. */
-static bool try_other_style(struct weir_oauth *oauth, int status)
+/* After a refusal, while it is not known which style is right. */
+static bool try_next_style(struct weir_oauth *oauth, int status)
 {
-    if (oauth->style_is_known || oauth->is_second_style || is_busy(status)) {
+    bool has_next =
+        oauth->style == WEIR_OAUTH_BASIC || (oauth->style == WEIR_OAUTH_BODY && !oauth->is_plain);
+    if (oauth->style_is_known || !has_next || is_busy(status)) {
         return false;
     }
-    oauth->style = WEIR_OAUTH_BODY;
-    oauth->is_second_style = true;
+    oauth->style = oauth->style == WEIR_OAUTH_BASIC ? WEIR_OAUTH_BODY : WEIR_OAUTH_BASIC_PLAIN;
     return true;
 }
 
@@ -269,7 +271,6 @@ static const char *take_token(struct weir_oauth *oauth, uint8_t *text, size_t si
         return "no memory for the token";
     }
     oauth->style_is_known = true;
-    oauth->is_second_style = false;
     oauth->failures = 0;
     oauth->trouble[0] = '\0';
     return NULL;
@@ -291,7 +292,7 @@ static enum weir_oauth_outcome answered(struct weir_oauth *oauth,
     } else {
         why = weir_oauth_error_read(text, size);
     }
-    if (!try_other_style(oauth, reply->status)) {
+    if (!try_next_style(oauth, reply->status)) {
         enum weir_oauth_outcome outcome = refused(oauth, now_ns, reply->status, why);
         oauth->next_ns = max_of(
             oauth->next_ns, later(now_ns, min_of(max_of(reply->retry_after_ns, 0), ASKED_MAX_NS)));

@@ -16,6 +16,7 @@ struct weir_oauth_call {
     char *secrets; /* the Basic header and the body, in one piece: `capacity` bytes, to be wiped */
     size_t capacity;
     struct weir_bytes body;
+    bool is_plain; /* escaping changes neither id nor secret */
 };
 
 /* Makes a request in the given style, which is not AUTO. WEIR_ENOMEM; WEIR_EIO: a secret cannot be

@@ -11,8 +11,8 @@
  *       parameter can add to the form, and no byte of them can end a header
  *
  * In Basic id and secret are escaped like the form before they are joined with a colon and encoded,
- * as the RFC says and servers differ in; for those that take them as they are, there is the style
- * BODY.
+ * as the RFC says and servers differ in (glewlwyd takes them as they are, and none in the body);
+ * for those there is the style BASIC_PLAIN.
  *
  * Secrets in files end where the file's text ends: line ends and spaces after it are cut off, which
  * editors and `echo` leave there.
@@ -84,6 +84,16 @@ static bool is_plain(uint8_t byte)
            (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' || byte == '~';
 }
 
+static bool all_plain(struct weir_bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_plain(text.data[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* application/x-www-form-urlencoded. */
 static void put_escaped(struct weir_buf *buf, struct weir_bytes text)
 {
@@ -147,8 +157,18 @@ static size_t body_bound(const struct weir_oauth_options *options, size_t secret
     return size;
 }
 
+static void put_half(struct weir_buf *buf, struct weir_bytes text, bool is_escaped)
+{
+    if (is_escaped) {
+        put_escaped(buf, text);
+    } else {
+        weir_buf_put(buf, text);
+    }
+}
+
 /* The Basic header with its terminator. The pair is put together where the body will be. */
-static void put_basic(struct weir_buf *buf, const struct secret *id, const struct secret *secret)
+static void put_basic(struct weir_buf *buf, const struct secret *id, const struct secret *secret,
+                      bool is_escaped)
 {
     size_t encoded_max =
         weir_base64_encoded_size(ESCAPED * (id->text.size + secret->text.size) + 1);
@@ -156,9 +176,9 @@ static void put_basic(struct weir_buf *buf, const struct secret *id, const struc
     weir_buf_put(buf, WEIR_BYTES(BASIC_LEAD));
     pair.size = buf->size + encoded_max;
     size_t start = pair.size;
-    put_escaped(&pair, id->text);
+    put_half(&pair, id->text, is_escaped);
     weir_buf_put_byte(&pair, ':');
-    put_escaped(&pair, secret->text);
+    put_half(&pair, secret->text, is_escaped);
     WEIR_ASSERT(!pair.failed);
     struct weir_bytes plain = weir_bytes_of(pair.data + start, pair.size - start);
     uint8_t *out = weir_buf_reserve(buf, weir_base64_encoded_size(plain.size));
@@ -176,14 +196,14 @@ static enum weir_status write_call(const struct weir_oauth_options *options,
     size_t pair_max = ESCAPED * secrets_size + 1;
     size_t capacity = sizeof(BASIC_LEAD) + weir_base64_encoded_size(pair_max) + 1 + pair_max +
                       body_bound(options, secrets_size);
-    bool is_basic = style == WEIR_OAUTH_BASIC;
+    bool is_basic = style != WEIR_OAUTH_BODY;
     char *memory = weir_mem_alloc(capacity);
     if (memory == NULL) {
         return WEIR_ENOMEM;
     }
     struct weir_buf buf = weir_buf_fixed(memory, capacity);
     if (is_basic) {
-        put_basic(&buf, id, secret);
+        put_basic(&buf, id, secret, style == WEIR_OAUTH_BASIC);
     }
     size_t head_size = buf.size;
     put_body(&buf, options, is_basic ? NULL : id, secret);
@@ -194,6 +214,7 @@ static enum weir_status write_call(const struct weir_oauth_options *options,
         .secrets = memory,
         .capacity = capacity,
         .body = weir_bytes_from(weir_buf_view(&buf), head_size),
+        .is_plain = all_plain(id->text) && all_plain(secret->text),
     };
     return WEIR_OK;
 }
