@@ -64,10 +64,11 @@ static inline const struct weir_metric *weir_collect_metric(struct weir_collect 
     return weir_collect_asked(collect, &hashed);
 }
 
+#define WEIR_COLLECT_TOGETHER 16
+
 /* For who looks several metrics up (WEIR_COLLECT_TOGETHER at most): sets the keys' hashes for
  * weir_collect_asked, and asks for the memory that it will want. The way there is most of what
  * looking up costs, and so the ways go side by side. */
-#define WEIR_COLLECT_TOGETHER 16
 void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *keys, uint32_t count);
 
 /* One data point of `metric` (this collector's) in the namespace `name`, its content at `data` in

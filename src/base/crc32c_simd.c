@@ -73,15 +73,52 @@ static inline uint32_t add_byte(uint32_t state, uint8_t byte)
 
 #endif
 
-/* One stream of words: 9.6 GB/s where it was measured, which is far above the disk; three
- * interleaved streams, folded, would be thrice as fast and ten times the code. */
+static inline uint32_t skip_stream(uint32_t state)
+{
+    return weir_crc32c_skip[0][state & 0xFF] ^ weir_crc32c_skip[1][state >> 8 & 0xFF] ^
+           weir_crc32c_skip[2][state >> 16 & 0xFF] ^ weir_crc32c_skip[3][state >> 24];
+}
+
+static inline uint64_t load_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/*
+ * Three streams at once, since the instruction takes three cycles until it is done, and one until
+ * the next may begin:
+ *
+ *   [ 1024: from `state` ][ 1024: from 0 ][ 1024: from 0 ]
+ *              a                  b               c           skip(skip(a) ^ b) ^ c
+ *
+ * The next three are asked for on the way: they come from memory that another core wrote.
+ */
+CRC_TARGET static inline uint32_t add_three(uint32_t state, const uint8_t *data)
+{
+    const uint8_t *second = data + WEIR_CRC32C_STREAM;
+    const uint8_t *third = second + WEIR_CRC32C_STREAM;
+    uint32_t b = 0;
+    uint32_t c = 0;
+    for (size_t i = 0; i < WEIR_CRC32C_STREAM; i += sizeof(uint64_t)) {
+        __builtin_prefetch(data + 3 * i + 3 * WEIR_CRC32C_STREAM);
+        state = add_word(state, load_word(data + i));
+        b = add_word(b, load_word(second + i));
+        c = add_word(c, load_word(third + i));
+    }
+    return skip_stream(skip_stream(state) ^ b) ^ c;
+}
+
 CRC_TARGET uint32_t weir_crc32c_instruction(uint32_t state, const uint8_t *data, size_t size)
 {
+    for (; size >= 3 * WEIR_CRC32C_STREAM; size -= 3 * WEIR_CRC32C_STREAM) {
+        state = add_three(state, data);
+        data += 3 * WEIR_CRC32C_STREAM;
+    }
     for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, data, sizeof word);
-        state = add_word(state, word);
-        data += sizeof word;
+        state = add_word(state, load_word(data));
+        data += sizeof(uint64_t);
     }
     for (; size > 0; size--) {
         state = add_byte(state, *data++);
