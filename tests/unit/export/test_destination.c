@@ -376,9 +376,57 @@ static void remove_empties_it_whatever_the_state(void **state)
     assert_int_equal(weir_destination_wakeup_ns(&scene.d), INT64_MAX);
 }
 
+/* The answer said nothing of the batch: it goes again at once, and nobody is to blame. */
+static void a_void_answer_leaves_everything_as_it_was(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, 3, true, 2);
+    const struct weir_destination_answer none = {.now_ns = scene.now, .is_void = true};
+    assert_int_equal(next(&scene), 0);
+    assert_int_equal(next(&scene), 1);
+    int64_t deadline = weir_retry_deadline_ns(&scene.p[0].retry, &scene.d.retry);
+    assert_int_equal(weir_destination_answer(&scene.d, &scene.p[0], &none), WEIR_FATE_WAITS);
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_UP);
+    assert_int_equal(scene.d.in_flight, 1);
+    assert_int_equal(scene.p[0].failures, 0);
+    scene.now += S;
+    assert_int_equal(next(&scene), 0); /* before 2 */
+    assert_int_equal(weir_retry_deadline_ns(&scene.p[0].retry, &scene.d.retry), deadline);
+    assert_int_equal(answer(&scene, 1, WEIR_OUTCOME_BLOCKED), WEIR_FATE_WAITS);
+    assert_int_equal(weir_destination_answer(&scene.d, &scene.p[0], &none), WEIR_FATE_WAITS);
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_BLOCKED);
+}
+
+/* No token: no window runs, and when there is one a probe goes at once. */
+static void it_can_be_blocked_without_an_answer(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, 3, false, 2);
+    assert_int_equal(next(&scene), 0);
+    assert_int_equal(answer(&scene, 0, WEIR_OUTCOME_RETRYABLE), WEIR_FATE_WAITS);
+    weir_destination_block(&scene.d, true, scene.now);
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_BLOCKED);
+    scene.now += 100 * retry.window_ns;
+    assert_null(weir_destination_expired(&scene.d, scene.now));
+    weir_destination_block(&scene.d, true, scene.now); /* still */
+    weir_destination_block(&scene.d, false, scene.now);
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_BLOCKED);
+    int probe = next(&scene);
+    assert_int_not_equal(probe, -1);
+    assert_int_equal(next(&scene), -1);
+    assert_int_equal(answer(&scene, probe, WEIR_OUTCOME_DELIVERED), WEIR_FATE_DONE);
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_UP);
+    weir_destination_block(&scene.d, false, scene.now); /* nothing */
+    assert_int_equal(scene.d.state, WEIR_DESTINATION_UP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_void_answer_leaves_everything_as_it_was),
+        cmocka_unit_test(it_can_be_blocked_without_an_answer),
         cmocka_unit_test(up_sends_in_order_up_to_its_limit),
         cmocka_unit_test(parcels_may_be_added_out_of_order),
         cmocka_unit_test(a_retryable_answer_leaves_one_probe_after_the_backoff),
