@@ -12,8 +12,8 @@
 #endif
 
 /*
- * The plain part of a JSON string: printable ASCII without quote and backslash. For readers that
- * know what they expect and leave everything else to weir/json.h; inline, since what they read is
+ * The plain part of a JSON string: printable ASCII without quote and backslash; and the digits that
+ * a number begins with. For readers that know what they expect and leave everything else to weir/json.h; inline, since what they read is
  * mostly shorter than a call.
  */
 #define WEIR_JSON_PLAIN_STEP 16
@@ -65,6 +65,28 @@ static inline const uint8_t *weir_json_plain_end(const uint8_t *at, const uint8_
         at++;
     }
     return at;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digits count from the low end");
+
+/* How many digits eight bytes begin with, the first in the lowest byte. What is above 9 comes to 80
+ * and more by adding 76, and the lowest byte that does so is not disturbed by its neighbours. */
+static inline unsigned weir_json_plain_digits(uint64_t word)
+{
+    const uint64_t low = UINT64_C(0x0101010101010101);
+    uint64_t digits = word ^ low * 0x30;
+    uint64_t others = ((digits + low * 0x76) | digits) & (low * 0x80);
+    return others == 0 ? 8 : (unsigned)__builtin_ctzll(others) / 8;
+}
+
+/* The number that the first `count` (1..8) of eight bytes make, which are digits: in pairs, in
+ * fours, in one. What is not there are zeros before it. */
+static inline uint64_t weir_json_plain_number(uint64_t word, unsigned count)
+{
+    word = word << (64 - 8 * count) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    word = word * (1 + (10 << 8)) >> 8;
+    word = (word & UINT64_C(0x00FF00FF00FF00FF)) * (1 + (100 << 16)) >> 16;
+    return (word & UINT64_C(0x0000FFFF0000FFFF)) * (1 + (UINT64_C(10000) << 32)) >> 32;
 }
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * Numbers. Nearly all of them are read exactly with a few instructions, by the first that can:
  *
+ *   digits.digits                           the next but one, read in steps of eight digits
  *   mantissa x 10^0                         converting rounds once
  *   mantissa <= 2^53, |exponent| <= 22      one multiplication or division (Clinger)
  *   any mantissa, -19 <= exponent < 0       one division of integers, of twice the width
@@ -15,6 +16,7 @@
  * The common steps are inline, so that a number stays in registers.
  */
 #include "weir/json.h"
+#include "weir/json_plain.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,12 +25,37 @@
 #define EXPONENT_MAX 100000
 #define POWER_MAX    22 /* the largest power of ten that a double holds exactly */
 #define DIVISOR_MAX  19 /* the largest power of ten that 64 bits hold */
-#define LOW_BITS     UINT64_C(0x0101010101010101)
 #define MANTISSA_MAX ((uint64_t)1 << DBL_MANT_DIG)
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight_digits counts from the low end");
 _Static_assert(FLT_EVAL_METHOD == 0, "the exact path needs plain double arithmetic");
 
 __extension__ typedef unsigned __int128 wide;
+
+static const uint64_t integer_powers[DIVISOR_MAX + 1] = {
+    1,
+    10,
+    100,
+    1000,
+    10000,
+    100000,
+    1000000,
+    10000000,
+    100000000,
+    1000000000,
+    10000000000,
+    100000000000,
+    1000000000000,
+    10000000000000,
+    100000000000000,
+    1000000000000000,
+    10000000000000000,
+    100000000000000000,
+    1000000000000000000,
+    10000000000000000000U,
+};
+
+static const double powers[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                             1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                             1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* A number taken apart: (-1)^negative x mantissa x 10^exponent, when not `inexact`. */
 struct parts {
@@ -43,42 +70,22 @@ static inline bool is_digit(const uint8_t *at, const uint8_t *end)
     return at < end && *at >= '0' && *at <= '9';
 }
 
-/* Whether all eight bytes are digits. What is above '9' comes to 80 and more by adding 46, what is
- * below '0' by taking away 30; and the lowest byte that does so is not disturbed by its
- * neighbours. */
-static inline bool is_eight_digits(uint64_t word)
-{
-    return (((word + LOW_BITS * 0x46) | (word - LOW_BITS * 0x30)) & (LOW_BITS * 0x80)) == 0;
-}
-
-/* The number that eight digits make, the first in the lowest byte: in pairs, in fours, in one. */
-static inline uint64_t eight_digits(uint64_t word)
-{
-    word = (word & (LOW_BITS * 0x0F)) * (1 + (10 << 8)) >> 8;
-    word = (word & UINT64_C(0x00FF00FF00FF00FF)) * (1 + (100 << 16)) >> 16;
-    return (word & UINT64_C(0x0000FFFF0000FFFF)) * (1 + (UINT64_C(10000) << 32)) >> 32;
-}
-
-/* The same as take_digits, for the places behind the point: averages have a dozen and more. */
-static inline const uint8_t *take_eights(struct parts *parts, const uint8_t *at, const uint8_t *end)
-{
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        if (!is_eight_digits(word)) {
-            break;
-        }
-        parts->mantissa = parts->mantissa * 100000000 + eight_digits(word);
-        at += 8;
-    }
-    return at;
-}
-
 /* Appends digits to the mantissa, which may run over: their number will tell. */
 static inline const uint8_t *take_digits(struct parts *parts, const uint8_t *at, const uint8_t *end)
 {
     uint64_t mantissa = parts->mantissa;
-    for (; is_digit(at, end); at++) {
+    unsigned count = 8;
+    while (count == 8 && end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        count = weir_json_plain_digits(word);
+        if (count == 0) {
+            break;
+        }
+        mantissa = mantissa * integer_powers[count] + weir_json_plain_number(word, count);
+        at += count;
+    }
+    for (; count == 8 && is_digit(at, end); at++) { /* near the end */
         mantissa = mantissa * 10 + (uint64_t)(*at - '0');
     }
     parts->mantissa = mantissa;
@@ -129,7 +136,7 @@ static inline const uint8_t *take_apart(const uint8_t *at, const uint8_t *end, s
     }
     if (at < end && *at == '.') {
         const uint8_t *point = at + 1;
-        at = take_digits(&parts, take_eights(&parts, point, end), end);
+        at = take_digits(&parts, point, end);
         parts.exponent = point - at;
         if (at == point) {
             return NULL;
@@ -151,31 +158,9 @@ static inline const uint8_t *take_apart(const uint8_t *at, const uint8_t *end, s
  */
 static double divide(uint64_t mantissa, unsigned power)
 {
-    static const uint64_t powers[DIVISOR_MAX + 1] = {
-        1,
-        10,
-        100,
-        1000,
-        10000,
-        100000,
-        1000000,
-        10000000,
-        100000000,
-        1000000000,
-        10000000000,
-        100000000000,
-        1000000000000,
-        10000000000000,
-        100000000000000,
-        1000000000000000,
-        10000000000000000,
-        100000000000000000,
-        1000000000000000000,
-        10000000000000000000U,
-    };
     int mantissa_shift = __builtin_clzll(mantissa);
-    int divisor_shift = __builtin_clzll(powers[power]);
-    uint64_t divisor = powers[power] << divisor_shift;
+    int divisor_shift = __builtin_clzll(integer_powers[power]);
+    uint64_t divisor = integer_powers[power] << divisor_shift;
     wide dividend = (wide)(mantissa << mantissa_shift) << 62;
     uint64_t quotient = (uint64_t)(dividend / divisor);
     bool has_remainder = (wide)quotient * divisor != dividend;
@@ -193,9 +178,6 @@ static double divide(uint64_t mantissa, unsigned power)
  */
 static inline bool exact(const struct parts *parts, double *ret)
 {
-    static const double powers[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (parts->inexact) {
         return false;
     }
@@ -228,8 +210,53 @@ static double slow(struct weir_bytes text)
     return strtod(terminated, NULL);
 }
 
+/* Digits, a point, at most sixteen digits: what averages are, of two or three steps. NULL for all
+ * others, whatever they are. */
+static inline const uint8_t *take_usual(const uint8_t *at, const uint8_t *end, double *ret)
+{
+    enum { BYTES = 8 + 1 + 16 + 1 };
+    uint64_t words[3];
+    if (end - at < BYTES) {
+        return NULL;
+    }
+    memcpy(&words[0], at, 8);
+    unsigned whole = weir_json_plain_digits(words[0]);
+    const uint8_t *point = at + whole;
+    if (whole == 0 || *point != '.' || (*at == '0' && whole > 1)) {
+        return NULL;
+    }
+    memcpy(&words[1], point + 1, 8);
+    memcpy(&words[2], point + 9, 8);
+    uint64_t mantissa = weir_json_plain_number(words[0], whole);
+    unsigned fraction = weir_json_plain_digits(words[1]);
+    if (fraction == 0) {
+        return NULL;
+    }
+    mantissa = mantissa * integer_powers[fraction] + weir_json_plain_number(words[1], fraction);
+    if (fraction == 8) {
+        unsigned more = weir_json_plain_digits(words[2]);
+        if (whole + 8 + more > DIGITS_MAX) {
+            return NULL;
+        }
+        mantissa = more == 0
+                       ? mantissa
+                       : mantissa * integer_powers[more] + weir_json_plain_number(words[2], more);
+        fraction += more;
+    }
+    const uint8_t *after = point + 1 + fraction;
+    if (mantissa > MANTISSA_MAX || (*after >= '0' && *after <= '9') || (*after | 0x20) == 'e') {
+        return NULL;
+    }
+    *ret = (double)mantissa / powers[fraction];
+    return after;
+}
+
 const uint8_t *weir_json_take_double(const uint8_t *at, const uint8_t *end, double *ret)
 {
+    const uint8_t *usual = take_usual(at, end, ret);
+    if (usual != NULL) {
+        return usual;
+    }
     struct parts parts;
     const uint8_t *after = take_apart(at, end, &parts);
     if (after != NULL && !exact(&parts, ret)) {

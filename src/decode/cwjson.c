@@ -209,7 +209,7 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
 
 /* `size` bytes of the arena at the beginning of a room, at least; its `at` NULL when it is full.
  * What is used of it is taken by end_room. */
-static struct weir_cwpoint_room begin_room(struct weir_collect *collect, size_t size)
+static inline struct weir_cwpoint_room begin_room(struct weir_collect *collect, size_t size)
 {
     struct weir_cwpoint_room *room = &collect->cwjson->room;
     if ((size_t)(room->end - room->at) >= size) {
@@ -229,7 +229,8 @@ static struct weir_cwpoint_room begin_room(struct weir_collect *collect, size_t 
 }
 
 /* Takes what is before `end`. */
-static void end_room(struct weir_collect *collect, struct weir_cwpoint_room taken, uint8_t *end)
+static inline void end_room(struct weir_collect *collect, struct weir_cwpoint_room taken,
+                            uint8_t *end)
 {
     struct weir_cwpoint_room *room = &collect->cwjson->room;
     if (taken.at == room->at) {
@@ -331,50 +332,45 @@ static const struct named_metric *look_up_metric(struct weir_collect *collect,
     return known != NULL ? known : add_named(collect, intern, hash, scope, line);
 }
 
+/* A look-up by the line's text. */
+struct looked_up {
+    const struct weir_scope *scope;   /* NULL: not looked up yet */
+    const struct named_metric *known; /* whatever its unit; NULL: none so far */
+    uint64_t hash;
+};
+
+static inline struct looked_up look_up_text(const struct weir_cwjson_cache *cache,
+                                            const struct weir_scope *scope,
+                                            const struct weir_cwjson_line *line)
+{
+    uint64_t hash = weir_hash_mix(scope->hash, weir_hash_quick(line->metric_text));
+    uint32_t at = 0;
+    const struct named_metric *known = weir_intern_first(&cache->texts, hash, &at);
+    while (known != NULL &&
+           (known->scope != scope || !weir_bytes_eq(known->text, line->metric_text))) {
+        known = weir_intern_next(&cache->texts, hash, &at);
+    }
+    return (struct looked_up){scope, known, hash};
+}
+
 /* The line's Summary metric; NULL when the arena is full. A text has one unit, nearly always; the
  * first one's is known by the text, others in full. */
-static const struct named_metric *find_metric(struct weir_collect *collect,
-                                              const struct weir_scope *scope,
-                                              const struct weir_cwjson_line *line)
+static inline const struct named_metric *find_metric(struct weir_collect *collect,
+                                                     const struct weir_scope *scope,
+                                                     const struct weir_cwjson_line *line,
+                                                     struct looked_up text)
 {
-    struct weir_intern *intern = &collect->cwjson->texts;
     if (line->metric_text.size == 0) {
         return look_up_metric(collect, scope, line);
     }
-    uint64_t hash = weir_hash_mix(scope->hash, weir_hash_quick(line->metric_text));
-    uint32_t at = 0;
-    const struct named_metric *known = weir_intern_first(intern, hash, &at);
-    while (known != NULL &&
-           (known->scope != scope || !weir_bytes_eq(known->text, line->metric_text))) {
-        known = weir_intern_next(intern, hash, &at);
+    if (text.scope == NULL) {
+        text = look_up_text(collect->cwjson, scope, line);
     }
-    if (known == NULL) {
-        return add_named(collect, intern, hash, scope, line);
+    if (text.known == NULL) {
+        return add_named(collect, &collect->cwjson->texts, text.hash, scope, line);
     }
-    return weir_bytes_eq(known->unit, line->unit) ? known : look_up_metric(collect, scope, line);
-}
-
-/* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */
-static bool is_statistic(struct weir_bytes statistic, const char name[static 3])
-{
-    if (statistic.size < 3 || (statistic.data[0] | 0x20) != name[0] ||
-        (statistic.data[1] | 0x20) != name[1]) {
-        return false;
-    }
-    return statistic.data[2] == '(' || (statistic.data[2] >= '0' && statistic.data[2] <= '9');
-}
-
-/* A trimmed count counts; a percentile rank is a percentage; everything else is in the metric's own
- * unit. */
-static struct weir_bytes statistic_unit(struct weir_bytes statistic, struct weir_bytes unit)
-{
-    if (is_statistic(statistic, "tc")) {
-        return WEIR_BYTES("{Count}");
-    }
-    if (is_statistic(statistic, "pr")) {
-        return WEIR_BYTES("%");
-    }
-    return weir_unit_otlp(unit);
+    return weir_bytes_eq(text.known->unit, line->unit) ? text.known
+                                                       : look_up_metric(collect, scope, line);
 }
 
 static void put_point(struct weir_collect *collect, const struct weir_metric *metric,
@@ -404,11 +400,12 @@ static struct weir_bytes write_summary(struct weir_collect *collect,
 }
 
 static void put_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
-                     struct weir_cwjson_line *line)
+                     struct weir_cwjson_line *line, struct looked_up text)
 {
     struct weir_cwpoint *point = &line->point;
     const struct weir_scope *scope = find_scope(collect, context, line);
-    const struct named_metric *named = scope == NULL ? NULL : find_metric(collect, scope, line);
+    const struct named_metric *named =
+        scope == NULL ? NULL : find_metric(collect, scope, line, text);
     if (named == NULL) {
         WEIR_ASSERT(collect->full);
         return;
@@ -420,7 +417,7 @@ static void put_line(struct weir_collect *collect, const struct weir_cwjson_cont
         struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
         const struct weir_metric *metric =
             build_metric(collect, key, point, line->extra[i].key,
-                         statistic_unit(line->extra[i].key, line->unit));
+                         weir_cwjson_statistic_unit(line->extra[i].key, line->unit));
         put_point(collect, metric, point,
                   weir_cwpoint_gauge(collect->arena, point, line->extra[i].value));
     }
@@ -447,10 +444,31 @@ static void decode_line(struct weir_collect *collect, const struct weir_cwjson_c
     }
     /* the record is mutable (weir/cwjson.h); views are read-only only by their type */
     if (weir_cwjson_line_read((uint8_t *)(uintptr_t)text.data, text.size, line, &reason)) {
-        put_line(collect, context, line);
+        put_line(collect, context, line, (struct looked_up){NULL, NULL, 0});
     } else {
         weir_tally_quarantine(collect->tally, reason, record_index, text);
     }
+}
+
+/* What comes after the first line, or NULL where the quick reader does not take it. The metric is
+ * looked up before the values are read: the way to it and the reading go on side by side. */
+static inline const uint8_t *decode_quick(struct weir_collect *collect,
+                                          const struct weir_cwjson_context *context,
+                                          struct weir_bytes rest)
+{
+    struct weir_cwjson_cache *cache = collect->cwjson;
+    const uint8_t *end = rest.data + rest.size;
+    const uint8_t *at = weir_cwjson_line_quick(rest.data, end, &cache->last, &cache->line);
+    struct looked_up text = {NULL, NULL, 0};
+    if (at != NULL && cache->last.scope != NULL) {
+        text = look_up_text(cache, cache->last.scope, &cache->line);
+        __builtin_prefetch(text.known == NULL ? NULL : text.known->metric);
+    }
+    at = weir_cwjson_line_quick_rest(at, end, &cache->last, &cache->line);
+    if (at != NULL) {
+        put_line(collect, context, &cache->line, text);
+    }
+    return at;
 }
 
 void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context context,
@@ -460,13 +478,10 @@ void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context
     if (open_cache(collect) == NULL) {
         return;
     }
-    struct weir_cwjson_line *line = &collect->cwjson->line;
     while (rest.size > 0 && !collect->full) {
         const uint8_t *end = rest.data + rest.size;
-        const uint8_t *next = weir_cwjson_line_quick(rest.data, end, &collect->cwjson->last, line);
-        if (next != NULL) {
-            put_line(collect, &context, line);
-        } else {
+        const uint8_t *next = decode_quick(collect, &context, rest);
+        if (next == NULL) {
             const uint8_t *feed = memchr(rest.data, '\n', rest.size);
             size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
             decode_line(collect, &context, weir_bytes_of(rest.data, size), record_index);

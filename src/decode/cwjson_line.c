@@ -20,6 +20,7 @@
 #include "cwjson_line.h"
 #include "weir/json.h"
 #include "weir/panic.h"
+#include "weir/unit.h"
 
 #define DEPTH_MAX         32
 #define PERCENTILE_DIGITS 15 /* and its point; CloudWatch has twelve digits */
@@ -359,4 +360,25 @@ bool weir_cwjson_quantile(struct weir_bytes statistic, double *ret)
     }
     *ret = (double)number / scale;
     return true;
+}
+
+/* Whether `statistic` is `name` with a range or a number behind it: "TC(1:2)", "tc90". */
+static bool is_statistic(struct weir_bytes statistic, const char name[static 3])
+{
+    if (statistic.size < 3 || (statistic.data[0] | 0x20) != name[0] ||
+        (statistic.data[1] | 0x20) != name[1]) {
+        return false;
+    }
+    return statistic.data[2] == '(' || (statistic.data[2] >= '0' && statistic.data[2] <= '9');
+}
+
+struct weir_bytes weir_cwjson_statistic_unit(struct weir_bytes statistic, struct weir_bytes unit)
+{
+    if (is_statistic(statistic, "tc")) {
+        return WEIR_BYTES("{Count}");
+    }
+    if (is_statistic(statistic, "pr")) {
+        return WEIR_BYTES("%");
+    }
+    return weir_unit_otlp(unit);
 }

@@ -52,11 +52,16 @@ struct weir_cwjson_last {
 bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
                            enum weir_quarantine *ret_reason);
 
-/* The same for a line that looks as AWS writes it, at the beginning of [text, end); what comes
- * after it and its line feed. NULL for every other, good or not: nothing is written to it, and the
- * plain reader must say. */
+/* The same for a line that looks as AWS writes it, at the beginning of [text, end), in two steps:
+ * the names of its stream and its metric, so that they can be looked up meanwhile, and what comes
+ * after them. The first gives where the second begins (which takes NULL as well), the second what
+ * comes after the line and its line feed. NULL for every other line, good or not: nothing is
+ * written to it, and the plain reader must say. */
 const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
                                       struct weir_cwjson_last *last, struct weir_cwjson_line *ret);
+const uint8_t *weir_cwjson_line_quick_rest(const uint8_t *at, const uint8_t *end,
+                                           struct weir_cwjson_last *last,
+                                           struct weir_cwjson_line *ret);
 
 /* What the two readers share. A line without anything. */
 void weir_cwjson_line_init(struct weir_cwjson_line *line);
@@ -74,5 +79,9 @@ bool weir_cwjson_line_end(struct weir_cwjson_line *line, double count, double mi
 /* The quantile of a percentile's name: "p99.9" is 0.999. False for everything that is not strictly
  * between 0 and 1. */
 bool weir_cwjson_quantile(struct weir_bytes statistic, double *ret);
+
+/* The OTLP unit of a statistic of a metric that is in CloudWatch's `unit`: a trimmed count counts,
+ * a percentile rank is a percentage, and everything else is in the metric's own. */
+struct weir_bytes weir_cwjson_statistic_unit(struct weir_bytes statistic, struct weir_bytes unit);
 
 #endif

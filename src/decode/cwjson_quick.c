@@ -157,6 +157,26 @@ static inline bool is_last_number(const uint8_t *at, const uint8_t *end, const s
 #endif
 }
 
+/* Up to five digits and ".0"; NULL for every other. */
+static inline const uint8_t *take_whole(const uint8_t *at, const uint8_t *end, double *ret)
+{
+    uint64_t word;
+    if (end - at < (ptrdiff_t)sizeof(word)) {
+        return NULL;
+    }
+    memcpy(&word, at, sizeof(word));
+    unsigned digits = weir_json_plain_digits(word);
+    if (digits == 0 || digits > 5 || at[0] == '0') {
+        return NULL;
+    }
+    uint64_t behind = word >> 8 * digits & 0xffffff;
+    if (behind != 0x2c302e && behind != 0x7d302e) { /* .0, and .0} */
+        return NULL;
+    }
+    *ret = (double)(int64_t)weir_json_plain_number(word, digits);
+    return at + digits + 2;
+}
+
 /* A number that JSON's reader does not refuse. Every other one is nothing at all. Most are one
  * digit and ".0", or what the number before was. */
 static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, struct value *value,
@@ -175,7 +195,8 @@ static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, 
         *ret = value->last;
         return at + value->last_size;
     }
-    const uint8_t *after = weir_json_take_double(at, end, ret);
+    const uint8_t *after = take_whole(at, end, ret);
+    after = after != NULL ? after : weir_json_take_double(at, end, ret);
     if (after == NULL || after - at > WEIR_JSON_NUMBER_MAX || isinf(*ret)) {
         return NULL;
     }
@@ -334,13 +355,24 @@ static inline void clear(struct weir_cwjson_line *line)
 const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
                                       struct weir_cwjson_last *last, struct weir_cwjson_line *ret)
 {
-    struct value value;
-    value.last_size = 0;
-    value.seen = 0;
     clear(ret);
     const uint8_t *at = take_stream(text, end, ret, last);
     at = take_string(at, end, WEIR_BYTES(""), &ret->point.name);
     at = take_string(at, end, WEIR_BYTES("\",\"metric_name\":\""), &ret->point.metric_name);
+    if (at != NULL) {
+        ret->stream_text = span(ret->stream, ret->region);
+        ret->metric_text = span(ret->point.name, ret->point.metric_name);
+    }
+    return at;
+}
+
+const uint8_t *weir_cwjson_line_quick_rest(const uint8_t *at, const uint8_t *end,
+                                           struct weir_cwjson_last *last,
+                                           struct weir_cwjson_line *ret)
+{
+    struct value value;
+    value.last_size = 0;
+    value.seen = 0;
     at = take(at, end, WEIR_BYTES("\",\"dimensions\":{"));
     at = take_dimensions(at, end, &ret->point);
     at = take(at, end, WEIR_BYTES(",\"timestamp\":"));
@@ -353,7 +385,5 @@ const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
         !weir_cwjson_line_end(ret, value.count, value.min, value.max)) {
         return NULL;
     }
-    ret->stream_text = span(ret->stream, ret->region);
-    ret->metric_text = span(ret->point.name, ret->point.metric_name);
     return at == end ? at : at + 1;
 }

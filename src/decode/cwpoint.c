@@ -104,13 +104,34 @@ static size_t string_attribute_size(struct weir_bytes key, struct weir_bytes val
            weir_pbw_bytes_size(2, weir_pbw_bytes_size(1, value.size));
 }
 
+/* With a number of one byte of tag. */
+static inline uint8_t *put_attribute(uint8_t *at, uint32_t number,
+                                     const struct weir_cwpoint_dimension *attribute, bool has_slack)
+{
+    struct weir_bytes key = attribute->key;
+    struct weir_bytes value = attribute->value;
+    size_t size = 6 + key.size + value.size;
+    if (size > SHORT_MAX) {
+        at = put_begin(at, number, string_attribute_size(key, value));
+        at = put_string(at, 1, key);
+        at = put_begin(at, 2, weir_pbw_bytes_size(1, value.size));
+        return put_string(at, 1, value);
+    }
+    const uint8_t before[4] = {(uint8_t)(number << 3 | WEIR_PB_BYTES), (uint8_t)size,
+                               1 << 3 | WEIR_PB_BYTES, (uint8_t)key.size};
+    const uint8_t between[4] = {2 << 3 | WEIR_PB_BYTES, (uint8_t)(value.size + 2),
+                                1 << 3 | WEIR_PB_BYTES, (uint8_t)value.size};
+    memcpy(at, before, sizeof(before));
+    at = put_text(at + sizeof(before), key, has_slack);
+    memcpy(at, between, sizeof(between));
+    return put_text(at + sizeof(between), value, has_slack);
+}
+
 static uint8_t *put_string_attribute(uint8_t *at, uint32_t number, struct weir_bytes key,
                                      struct weir_bytes value)
 {
-    at = put_begin(at, number, string_attribute_size(key, value));
-    at = put_string(at, 1, key);
-    at = put_begin(at, 2, weir_pbw_bytes_size(1, value.size));
-    return put_string(at, 1, value);
+    const struct weir_cwpoint_dimension attribute = {key, value};
+    return put_attribute(at, number, &attribute, false);
 }
 
 /* KeyValueList of the dimensions. */
@@ -128,25 +149,6 @@ static inline size_t dimension_list_size(const struct weir_cwpoint *point)
     return size;
 }
 
-static inline uint8_t *put_dimension(uint8_t *at, const struct weir_cwpoint_dimension *dimension,
-                                     bool has_slack)
-{
-    struct weir_bytes key = dimension->key;
-    struct weir_bytes value = dimension->value;
-    size_t size = 6 + key.size + value.size;
-    if (size > SHORT_MAX) {
-        return put_string_attribute(at, 1, key, value);
-    }
-    const uint8_t before[4] = {1 << 3 | WEIR_PB_BYTES, (uint8_t)size, 1 << 3 | WEIR_PB_BYTES,
-                               (uint8_t)key.size};
-    const uint8_t between[4] = {2 << 3 | WEIR_PB_BYTES, (uint8_t)(value.size + 2),
-                                1 << 3 | WEIR_PB_BYTES, (uint8_t)value.size};
-    memcpy(at, before, sizeof(before));
-    at = put_text(at + sizeof(before), key, has_slack);
-    memcpy(at, between, sizeof(between));
-    return put_text(at + sizeof(between), value, has_slack);
-}
-
 /* What stands before the list. */
 static uint8_t *put_dimensions_head(uint8_t *at, size_t list_size)
 {
@@ -162,7 +164,7 @@ static uint8_t *put_dimensions(uint8_t *at, const struct weir_cwpoint *point, si
 {
     at = put_dimensions_head(at, list_size);
     for (uint32_t i = 0; i < point->dimension_count; i++) {
-        at = put_dimension(at, &point->dimensions[i], false);
+        at = put_attribute(at, 1, &point->dimensions[i], false);
     }
     return at;
 }
@@ -245,7 +247,7 @@ static inline uint8_t *put_slack_attributes(uint8_t *at, const struct weir_cwpoi
         at = put_dimensions_head(at, list_size);
     }
     for (uint32_t i = 0; i < point->dimension_count; i++) {
-        at = put_dimension(at, &point->dimensions[i], true);
+        at = put_attribute(at, 1, &point->dimensions[i], true);
     }
     return at;
 }
