@@ -18,6 +18,7 @@ test_packages=(
     curl prometheus gcovr clang clang-format llvm libclang-rt-14-dev zlib1g-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
     zstd # the second opinion on zstd bodies
+    python3-grpcio protobuf-compiler-grpc python3-protobuf # a gRPC server that is not ours
     e2fsprogs # a small file system to fill
 )
 

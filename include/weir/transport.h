@@ -10,7 +10,7 @@
  * play the network. One transport a thread; many requests in flight. The one real implementation is
  * libcurl's multi interface: NOSIGNAL, no redirects, http and https only, peer and host verified,
  * proxy only as configured, response body cut at 64 KiB. HTTP/1.1, but for gRPC HTTP/2: with prior
- * knowledge for http, by ALPN for https, many requests on one connection.
+ * knowledge for http, by ALPN for https.
  */
 enum weir_transport_failure {
     WEIR_TRANSPORT_ANSWERED,  /* there is a status, whatever happened to the body */

@@ -35,6 +35,8 @@
 
 enum {
     CODE_OK = 0,
+    CODE_CANCELLED = 1,
+    CODE_DEADLINE_EXCEEDED = 4,
     CODE_RESOURCE_EXHAUSTED = 8,
     CODE_OUT_OF_RANGE = 11,
     PREFIX_SIZE = 5,
@@ -251,6 +253,8 @@ static void read_code(struct weir_response *response, const struct weir_transpor
     response->reason = meaning.reason;
     if (meaning.outcome == WEIR_OUTCOME_RETRYABLE) {
         response->retry_after_ns = details.retry_ns;
+        /* broken off while somebody was at it */
+        response->answer_lost = code == CODE_CANCELLED || code == CODE_DEADLINE_EXCEEDED;
     }
 }
 

@@ -24,10 +24,11 @@
  * them, to make it rare.
  *
  * HTTP/1.1 on purpose: batches are few and large, and several on one HTTP/2 connection would share
- * its flow control. gRPC leaves no choice; its requests to one place wait for the connection and
- * share it (PIPEWAIT), through a proxy by CONNECT only, and its answer is in trailers (trailers.h):
- * a 200 without them is a lost answer, unless it ended as it should. A stream that was refused
- * unseen (REFUSED_STREAM, or beyond a GOAWAY) is sent again by libcurl.
+ * its flow control. gRPC leaves no choice: its requests wait for a connection and share it
+ * (PIPEWAIT), through a proxy by CONNECT only; but libcurl before 8.0 (curl's pull request 10643)
+ * breaks a connection with prior knowledge at its second request, so without TLS each has its own.
+ * Without trailers (trailers.h) a 200 is a lost answer, unless it ended as it should. A stream that
+ * was refused unseen (REFUSED_STREAM, beyond a GOAWAY) is sent again by libcurl.
  *
  * Response bodies are never compressed, so the cap bounds memory: identity is
  * asked for, since without Accept-Encoding any coding is allowed, and a partial success in gzip
@@ -52,7 +53,8 @@ enum {
     PROXY_AUTHENTICATION = 407,
     CONNECT_TIMEOUT_MS = 10000,
     IDLE_MAX_S = 50,
-    CONNECTIONS_MAX = 1024 /* kept; past that a connection is closed as soon as it is idle */
+    REUSE_SINCE = 0x080000, /* of connections with prior knowledge */
+    CONNECTIONS_MAX = 1024  /* kept; past that a connection is closed as soon as it is idle */
 };
 
 /* libcurl sends one buffer a turn. With 512 KiB instead of its 64 a body of 3 MiB takes 10 calls of
@@ -262,8 +264,12 @@ static CURLcode set_version(CURL *easy, const struct weir_transport_target *targ
                    : is_tls         ? CURL_HTTP_VERSION_2TLS
                                     : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     CURLcode worst = CURLE_OK;
+    bool is_broken = version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE &&
+                     curl_version_info(CURLVERSION_NOW)->version_num < REUSE_SINCE;
     worst |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
-    worst |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, target->is_grpc ? 1L : 0L);
+    worst |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, target->is_grpc && !is_broken ? 1L : 0L);
+    worst |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, is_broken ? 1L : 0L);
+    worst |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, is_broken ? 1L : 0L);
     worst |= curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, target->is_grpc ? 1L : 0L);
     return worst;
 }
@@ -293,17 +299,13 @@ static CURLcode set_request(struct flight *flight)
 
 static enum weir_status clear_trailers(struct flight *flight)
 {
-    if (!flight->request.target->is_grpc) {
-        return WEIR_OK;
-    }
-    if (flight->trailers == NULL) {
+    if (flight->request.target->is_grpc && flight->trailers == NULL) {
         flight->trailers = weir_mem_alloc(sizeof(*flight->trailers));
     }
-    if (flight->trailers == NULL) {
-        return WEIR_ENOMEM;
+    if (flight->trailers != NULL) {
+        weir_trailers_clear(flight->trailers);
     }
-    weir_trailers_clear(flight->trailers);
-    return WEIR_OK;
+    return flight->trailers != NULL || !flight->request.target->is_grpc ? WEIR_OK : WEIR_ENOMEM;
 }
 
 static enum weir_status prepare(struct flight *flight, const struct weir_transport_request *request)

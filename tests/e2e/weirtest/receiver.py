@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from . import otlp, wire
+from . import otlp, otlp_json, wire
 
 
 def unzstd(raw):
@@ -47,14 +47,16 @@ def partial_success(rejected, text):
 
 
 class Batch:
-    """One export request: `body` is the inflated protobuf, `size` the bytes on the wire."""
+    """One export request: `body` is the inflated protobuf or JSON, `size` the bytes on the wire."""
 
     def __init__(self, path, headers, body, size):
         self.number, self.path, self.headers = 0, path, headers
         self.body, self.size = body, size
         self.time = time.monotonic()
         self.answer = None
-        self.summaries, self.gauges = otlp.request_points(body)
+        is_json = headers.get("Content-Type") == "application/json"
+        reader = otlp_json if is_json else otlp
+        self.summaries, self.gauges = reader.request_points(body)
 
     def holds(self, metric):
         """Whether a point of this metric (its last name part) is in the batch."""
