@@ -171,6 +171,18 @@ static bool fits(const struct weir_buffer *buffer, size_t bytes, uint32_t points
     return points == 1 || (bytes <= buffer->hints.size && points <= buffer->hints.points_max);
 }
 
+/* Puts a span where `path` and the growth worked out for it say; there is room. */
+static void place_span(struct weir_batch *batch, struct path *path, struct weir_batch_span span)
+{
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        if (path->nodes[level] == WEIR_BATCH_NONE) {
+            create_node(batch, path, level);
+        }
+        batch->nodes[path->nodes[level]].children += path->growth[level];
+    }
+    append_span(batch, path->nodes[WEIR_BATCH_METRIC], span);
+}
+
 /* All of a span, or nothing: WEIR_EFULL, WEIR_ENOMEM. */
 static enum weir_status add_span(struct weir_batch *batch, struct path *path,
                                  struct weir_batch_span span, int64_t now_ns)
@@ -180,15 +192,9 @@ static enum weir_status add_span(struct weir_batch *batch, struct path *path,
         return WEIR_EFULL;
     }
     if (!weir_batch_has_room(batch)) {
-        WEIR_TRY(weir_batch_make_room(batch));
+        WEIR_TRY(weir_batch_make_room(batch, 1, LEVELS));
     }
-    for (uint32_t level = 0; level < LEVELS; level++) {
-        if (path->nodes[level] == WEIR_BATCH_NONE) {
-            create_node(batch, path, level);
-        }
-        batch->nodes[path->nodes[level]].children += path->growth[level];
-    }
-    append_span(batch, path->nodes[WEIR_BATCH_METRIC], span);
+    place_span(batch, path, span);
     weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
     return WEIR_OK;
 }
@@ -425,6 +431,38 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
         *offset = next;
     }
     return status;
+}
+
+enum weir_status weir_batch_add_whole(struct weir_batch *batch,
+                                      const struct weir_batcher_options *options,
+                                      const struct weir_run *run, uint32_t sources, int64_t now_ns)
+{
+    struct weir_batch_demand demand = weir_batch_demand(run);
+    size_t bytes = batch->buffer.bytes;
+    bool is_full =
+        !weir_buffer_fits(&batch->buffer, bytes + demand.bytes, batch->point_count + run->count);
+    if (is_full) {
+        return WEIR_EFULL;
+    }
+    WEIR_TRY(weir_batch_make_ref_room(batch));
+    WEIR_TRY(make_note_room(batch));
+    WEIR_TRY(weir_batch_make_room(batch, demand.spans, demand.nodes));
+    struct path path = {.metric = NULL};
+    struct weir_batch_ref ref = {.spans_begin = batch->span_count,
+                                 .nodes_begin = batch->node_count};
+    for (uint32_t next = 0; next < run->count;) {
+        struct weir_batch_span span = span_of(&run->points[next], run->count - next);
+        find_path(batch, &path, span.points->metric);
+        bytes += work_out_growth(batch, &path, span.bytes);
+        place_span(batch, &path, span);
+        ref.live += span.bytes;
+        next += span.count;
+    }
+    weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
+    note_points(batch, run, 0, sources);
+    add_ref(batch, run, ref, true);
+    compact_ref(batch, options, batch->ref_count - 1);
+    return WEIR_OK;
 }
 
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options)

@@ -177,21 +177,22 @@ static enum weir_status no_room(const struct weir_batch *batch)
     return batch->point_count > 0 ? WEIR_EFULL : WEIR_ENOMEM;
 }
 
-enum weir_status weir_batch_make_room(struct weir_batch *batch)
+enum weir_status weir_batch_make_room(struct weir_batch *batch, uint32_t more_spans,
+                                      uint32_t more_nodes)
 {
-    uint32_t needed = at_least(batch->span_count + 1, SPANS_INITIAL);
+    uint32_t needed = at_least(batch->span_count + more_spans, SPANS_INITIAL);
     void *spans = grown(batch, batch->spans, &batch->span_capacity, needed, sizeof(*batch->spans));
     if (spans == NULL) {
         return no_room(batch);
     }
     batch->spans = spans;
-    needed = at_least(batch->node_count + WEIR_BATCH_LEVELS, NODES_INITIAL);
+    needed = at_least(batch->node_count + more_nodes, NODES_INITIAL);
     void *nodes = grown(batch, batch->nodes, &batch->node_capacity, needed, sizeof(*batch->nodes));
     if (nodes == NULL) {
         return no_room(batch);
     }
     batch->nodes = nodes;
-    return widen(batch, batch->node_count + WEIR_BATCH_LEVELS) ? WEIR_OK : no_room(batch);
+    return widen(batch, batch->node_count + more_nodes) ? WEIR_OK : no_room(batch);
 }
 
 enum weir_status weir_batch_make_ref_room(struct weir_batch *batch)
@@ -203,6 +204,34 @@ enum weir_status weir_batch_make_ref_room(struct weir_batch *batch)
     }
     batch->refs = refs;
     return WEIR_OK;
+}
+
+/* Beside heads and points a span adds tags and lengths: of its metric, data, scope and resource,
+ * and what lengths of their parents grow by. */
+enum { LENGTHS_MAX = 64 };
+
+struct weir_batch_demand weir_batch_demand(const struct weir_run *run)
+{
+    struct weir_batch_demand demand = {0, 1, run->resource->head.size + LENGTHS_MAX};
+    const struct weir_metric *metric = NULL;
+    const struct weir_scope *scope = NULL;
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct weir_point *point = &run->points[i];
+        demand.bytes += weir_pbw_bytes_size(1, point->size);
+        if (point->metric == metric) {
+            continue;
+        }
+        metric = point->metric;
+        demand.spans++;
+        demand.nodes++;
+        demand.bytes += metric->head.size + metric->data_head.size + LENGTHS_MAX;
+        if (metric->scope != scope) {
+            scope = metric->scope;
+            demand.nodes++;
+            demand.bytes += scope->head.size;
+        }
+    }
+    return demand;
 }
 
 bool weir_batch_index_validate(const struct weir_batch *batch)

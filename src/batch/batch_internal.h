@@ -108,6 +108,12 @@ WEIR_MUST_USE enum weir_status weir_batch_add(struct weir_batch *batch,
                                               const struct weir_run *run, uint32_t *offset,
                                               int64_t now_ns);
 
+/* See weir_batcher_add_whole. */
+WEIR_MUST_USE enum weir_status weir_batch_add_whole(struct weir_batch *batch,
+                                                    const struct weir_batcher_options *options,
+                                                    const struct weir_run *run, uint32_t sources,
+                                                    int64_t now_ns);
+
 /* See weir_batcher_compact. */
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options);
 
@@ -128,9 +134,10 @@ void weir_batch_index_close(struct weir_batch *batch);
 /* Gives up the arrays. */
 void weir_batch_index_done(struct weir_batch *batch);
 
-/* Room for one more span and all nodes it may bring, or for one more reference. WEIR_EFULL: there
+/* Room for more spans and the nodes they may bring, or for one more reference. WEIR_EFULL: there
  * is no memory, but the batch has points and can be closed; WEIR_ENOMEM: it has none. */
-WEIR_MUST_USE enum weir_status weir_batch_make_room(struct weir_batch *batch);
+WEIR_MUST_USE enum weir_status weir_batch_make_room(struct weir_batch *batch, uint32_t more_spans,
+                                                    uint32_t more_nodes);
 
 /* Whether weir_batch_make_room has nothing to do. */
 static inline bool weir_batch_has_room(const struct weir_batch *batch)
@@ -140,6 +147,15 @@ static inline bool weir_batch_has_room(const struct weir_batch *batch)
            nodes < batch->slot_count / 2;
 }
 WEIR_MUST_USE enum weir_status weir_batch_make_ref_room(struct weir_batch *batch);
+
+/* What a run may need at most. */
+struct weir_batch_demand {
+    uint32_t spans;
+    uint32_t nodes;
+    size_t bytes; /* that the request grows by */
+};
+
+struct weir_batch_demand weir_batch_demand(const struct weir_run *run);
 
 /* Adds a node, which is not there yet, to the hash table; room was made. */
 void weir_batch_insert(struct weir_batch *batch, uint32_t index);

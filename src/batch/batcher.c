@@ -68,6 +68,16 @@ enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct wei
     return weir_batch_add(batcher->open, &batcher->options, run, offset, now_ns);
 }
 
+enum weir_status weir_batcher_add_whole(struct weir_batcher *batcher, const struct weir_run *run,
+                                        uint32_t sources, int64_t now_ns)
+{
+    WEIR_ASSERT(run->count > 0);
+    if (batcher->open == NULL) {
+        WEIR_TRY(open_batch(batcher));
+    }
+    return weir_batch_add_whole(batcher->open, &batcher->options, run, sources, now_ns);
+}
+
 enum weir_buffer_trigger weir_batcher_due(const struct weir_batcher *batcher, int64_t now_ns)
 {
     return batcher->open == NULL ? WEIR_BUFFER_NOT_DUE
