@@ -70,7 +70,7 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
                                      double value);
 
 /* The attributes Namespace and MetricName as a point of the metric has them: for the next point of
- * the same metric to be copied from. */
+ * the same metric to be copied from. Needs 80 bytes more than the two strings are long. */
 struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
                                         const struct weir_cwpoint *point);
 

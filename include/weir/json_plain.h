@@ -13,8 +13,8 @@
 
 /*
  * The plain part of a JSON string: printable ASCII without quote and backslash; and the digits that
- * a number begins with. For readers that know what they expect and leave everything else to weir/json.h; inline, since what they read is
- * mostly shorter than a call.
+ * a number begins with. For readers that know what they expect and leave everything else to
+ * weir/json.h; inline, since what they read is mostly shorter than a call.
  */
 #define WEIR_JSON_PLAIN_STEP 16
 

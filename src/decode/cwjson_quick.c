@@ -177,20 +177,10 @@ static inline const uint8_t *take_whole(const uint8_t *at, const uint8_t *end, d
     return at + digits + 2;
 }
 
-/* A number that JSON's reader does not refuse. Every other one is nothing at all. Most are one
- * digit and ".0", or what the number before was. */
-static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, struct value *value,
-                                         double *ret)
+/* A number that JSON's reader does not refuse. Every other one is nothing at all. */
+static const uint8_t *take_any(const uint8_t *at, const uint8_t *end, struct value *value,
+                               double *ret)
 {
-    uint32_t word;
-    if (at == NULL || (size_t)(end - at) <= sizeof(word)) {
-        return NULL; /* a line ends with more than that */
-    }
-    memcpy(&word, at, sizeof(word));
-    if (word - UINT32_C(0x2c302e30) <= 9 || word - UINT32_C(0x7d302e30) <= 9) { /* 0.0, and 0.0} */
-        *ret = (double)(int)(word & 0xf);
-        return at + 3;
-    }
     if (is_last_number(at, end, value)) {
         *ret = value->last;
         return at + value->last_size;
@@ -204,6 +194,22 @@ static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, 
     value->last_text = at;
     value->last_size = after - at < NUMBER_STEP ? (size_t)(after - at) : 0;
     return after;
+}
+
+/* The same. Most are one digit and ".0". */
+static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, struct value *value,
+                                         double *ret)
+{
+    uint32_t word;
+    if (at == NULL || (size_t)(end - at) <= sizeof(word)) {
+        return NULL; /* a line ends with more than that */
+    }
+    memcpy(&word, at, sizeof(word));
+    if (word - UINT32_C(0x2c302e30) <= 9 || word - UINT32_C(0x7d302e30) <= 9) { /* 0.0, and 0.0} */
+        *ret = (double)(int)(word & 0xf);
+        return at + 3;
+    }
+    return take_any(at, end, value, ret);
 }
 
 /* A statistic's number, whose name must not have been there. */

@@ -25,6 +25,7 @@
 #define FIXED64_SIZE 9   /* a one-byte tag and eight bytes */
 #define SHORT_MAX    127 /* the longest content whose length is one byte */
 #define SLACK        WEIR_CWPOINT_SLACK
+#define AROUND_NAMES 80 /* more than two attributes need besides their strings */
 #define AROUND_LIST  48 /* more than what stands before the list of the dimensions */
 
 static const struct weir_bytes name_prefix = WEIR_BYTES_INIT("amazonaws.com/");
@@ -185,6 +186,13 @@ static size_t names_size(const struct weir_cwpoint *point)
     return size;
 }
 
+/* At least that, and quickly. */
+static inline size_t names_room(const struct weir_cwpoint *point)
+{
+    return point->names.size > 0 ? point->names.size
+                                 : AROUND_NAMES + point->name.size + point->metric_name.size;
+}
+
 static uint8_t *put_names(uint8_t *at, const struct weir_cwpoint *point)
 {
     if (point->names.size > 0) {
@@ -216,7 +224,7 @@ static uint8_t *put_attributes(uint8_t *at, const struct weir_cwpoint *point, si
 static inline size_t summary_room(const struct weir_cwpoint *point, size_t list_size)
 {
     return 4 * FIXED64_SIZE + point->quantile_count * (size_t)(2 + 2 * FIXED64_SIZE) +
-           names_size(point) + AROUND_LIST + list_size + SLACK;
+           names_room(point) + AROUND_LIST + list_size + SLACK;
 }
 
 static inline uint8_t *put_quantile(uint8_t *at, const struct weir_cwpoint_quantile *quantile)
@@ -321,13 +329,12 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
 struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
                                         const struct weir_cwpoint *point)
 {
-    size_t size = names_size(point);
-    if (size > (size_t)(room.end - room.at)) {
+    if (names_room(point) > (size_t)(room.end - room.at)) {
         return (struct weir_bytes){NULL, 0};
     }
     const uint8_t *end = put_names(room.at, point);
-    WEIR_ASSERT(end == room.at + size);
-    return weir_bytes_of(room.at, size);
+    WEIR_ASSERT(end <= room.end);
+    return weir_bytes_of(room.at, (size_t)(end - room.at));
 }
 
 struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,

@@ -18,17 +18,20 @@ struct unit {
 #define UNIT_AND_RATE(cloudwatch, otlp)                                                            \
     UNIT(cloudwatch, otlp), UNIT(cloudwatch "/Second", otlp "/s")
 
+/* The commonest first. */
 static const struct unit units[] = {
+    UNIT("Count", "{Count}"),
+    UNIT("Bytes", "By"),
+    UNIT("Percent", "%"),
     UNIT("Seconds", "s"),
-    UNIT("Second", "s"),
     UNIT("Milliseconds", "ms"),
+    UNIT("None", "1"),
+    UNIT("Second", "s"),
     UNIT("Millisecond", "ms"),
     UNIT("Microseconds", "us"),
     UNIT("Microsecond", "us"),
-    UNIT("None", "1"),
-    UNIT("Percent", "%"),
-    UNIT_AND_RATE("Count", "{Count}"),
-    UNIT_AND_RATE("Bytes", "By"),
+    UNIT("Count/Second", "{Count}/s"),
+    UNIT("Bytes/Second", "By/s"),
     UNIT_AND_RATE("Kilobytes", "kBy"),
     UNIT_AND_RATE("Megabytes", "MBy"),
     UNIT_AND_RATE("Gigabytes", "GBy"),
