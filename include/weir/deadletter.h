@@ -17,6 +17,8 @@ enum weir_deadletter_reason {
     WEIR_DEADLETTER_OUTAGE,    /* "outage": its window ended, retry.on_outage is dead_letter */
     WEIR_DEADLETTER_SHUTDOWN,  /* "shutdown": the drain's deadline came first */
     WEIR_DEADLETTER_MALFORMED, /* "malformed": it has no form for this kind of destination */
+    WEIR_DEADLETTER_TOO_OLD,   /* "too_old": older than the destination's max_point_age */
+    WEIR_DEADLETTER_UNFIT,     /* "unfit": more attributes or percentiles than it takes */
     WEIR_DEADLETTER_REASONS
 };
 

@@ -263,8 +263,10 @@ bool weir_batch_validate(const struct weir_batch *batch)
     struct tally tally = {.is_valid = true};
     size_t bytes = check_nodes(batch, batch->first_resource, WEIR_BATCH_NONE, &tally);
     const struct weir_buffer *buffer = &batch->buffer;
-    bool is_bounded = batch->point_count <= 1 || (buffer->bytes <= buffer->hints.size &&
-                                                  batch->point_count <= buffer->hints.points_max);
+    /* a run that goes in whole is one item, as a point is */
+    bool is_one_item = batch->point_count <= 1 || batch->requests == 1;
+    bool is_bounded = is_one_item || (buffer->bytes <= buffer->hints.size &&
+                                      batch->point_count <= buffer->hints.points_max);
     return tally.is_valid && is_bounded && tally.points == batch->point_count &&
            tally.spans == batch->span_count && tally.nodes == batch->node_count &&
            bytes == buffer->bytes && buffer->points == batch->point_count &&

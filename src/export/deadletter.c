@@ -10,7 +10,8 @@ const char *weir_deadletter_reason_text(enum weir_deadletter_reason reason)
         [WEIR_DEADLETTER_REFUSED] = "refused",     [WEIR_DEADLETTER_REJECTED] = "rejected",
         [WEIR_DEADLETTER_TOO_LARGE] = "too_large", [WEIR_DEADLETTER_EXPIRED] = "expired",
         [WEIR_DEADLETTER_OUTAGE] = "outage",       [WEIR_DEADLETTER_SHUTDOWN] = "shutdown",
-        [WEIR_DEADLETTER_MALFORMED] = "malformed",
+        [WEIR_DEADLETTER_MALFORMED] = "malformed", [WEIR_DEADLETTER_TOO_OLD] = "too_old",
+        [WEIR_DEADLETTER_UNFIT] = "unfit",
     };
     WEIR_ASSERT((unsigned)reason < WEIR_DEADLETTER_REASONS);
     return texts[reason];

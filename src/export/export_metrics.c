@@ -44,6 +44,7 @@ void weir_export_metrics_init(struct weir_export_destination *destination)
     set->rejected = series(destination, WEIR_M_EXPORT_POINTS, "rejected");
     set->refused = series(destination, WEIR_M_EXPORT_POINTS, "refused");
     set->expired = series(destination, WEIR_M_EXPORT_POINTS, "expired");
+    set->filtered = series(destination, WEIR_M_EXPORT_POINTS, "filtered");
     set->duration = series(destination, WEIR_M_EXPORT_DURATION, NULL);
     set->bytes_sent = series(destination, WEIR_M_EXPORT_BYTES, "sent");
     set->bytes_identity = series(destination, WEIR_M_EXPORT_BYTES, "identity");

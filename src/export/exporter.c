@@ -23,7 +23,13 @@
 #include "weir/panic.h"
 #include <poll.h>
 
-enum { THREADS_MAX = 64, BATCHES_IDLE = 256, PARCELS_IDLE = 1024, JSON_BATCH_MIN = 65536 };
+enum {
+    THREADS_MAX = 64,
+    BATCHES_IDLE = 256,
+    MANIFESTS_IDLE = 32,
+    PARCELS_IDLE = 1024,
+    JSON_BATCH_MIN = 65536
+};
 
 static enum weir_status thread_init(struct weir_exporter *exporter, uint32_t index)
 {
@@ -115,6 +121,7 @@ static enum weir_status destination_init(struct weir_exporter *exporter, uint32_
     weir_destination_init(&destination->machine, &options->retry, options->hold_on_outage,
                           is_http ? WEIR_EXPORT_IN_FLIGHT_MAX : 1);
     WEIR_TRY(batchers_new(destination, &hints));
+    WEIR_TRY(weir_shaping_init(destination, &hints));
     if (is_http) {
         WEIR_TRY(weir_otlp_http_target(destination));
         return weir_auth_init(destination);
@@ -128,6 +135,7 @@ static void destination_done(struct weir_export_destination *destination)
     for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
         weir_batcher_free(destination->gathering[i].batcher);
     }
+    weir_shape_free(destination->shape);
     weir_file_out_close(&destination->out);
     weir_auth_done(destination);
     weir_mem_free(destination->headers);
@@ -145,7 +153,7 @@ static enum weir_status pools_new(struct weir_exporter *exporter)
     if (exporter->options.settler.settle == NULL) {
         return WEIR_OK;
     }
-    return weir_pool_new(weir_manifest_size(), BATCHES_IDLE, weir_manifest_done,
+    return weir_pool_new(weir_manifest_size(), MANIFESTS_IDLE, weir_manifest_done,
                          &exporter->manifests.pool);
 }
 

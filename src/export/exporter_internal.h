@@ -22,6 +22,7 @@
  *
  *   exporter.c         start, stop, status: the main thread's side
  *   exporter_thread.c  a thread's turn
+ *   shaping.c          runs to the form that a backend takes
  *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
  *   otlp_http.c        a batch to a request body; halves of a body; headers
  *   otlp_grpc.c        what gRPC puts before a body and into the headers
@@ -62,6 +63,7 @@ struct weir_export_parcel {
     bool was_reauthorized;      /* sent again for its token, since its last answer */
     bool is_back;               /* from the encoder, for the owner */
     bool answer_lost;           /* an earlier attempt's */
+    bool is_unfit;              /* to the dead letter, for `loss`, without an attempt */
 
     uint32_t attempts;       /* in this process, also those of windows that were opened anew */
     int64_t first_wall_ns;   /* the first one's begin */
@@ -78,7 +80,7 @@ struct weir_export_series {
     uint32_t batch_bytes;
     uint32_t trigger[WEIR_BUFFER_FLUSH + 1];
     uint32_t requests[WEIR_OUTCOMES];
-    uint32_t delivered, rejected, refused, expired; /* points */
+    uint32_t delivered, rejected, refused, expired, filtered; /* points */
     uint32_t duration;
     uint32_t bytes_sent, bytes_identity;
     uint32_t repeats;
@@ -90,13 +92,15 @@ struct weir_export_series {
 };
 
 /* Where runs are gathered: what was never attempted, and apart from it what has used some of its
- * window before a restart, which only shares a batch with what has used as much. */
-enum { WEIR_EXPORT_FRESH, WEIR_EXPORT_USED, WEIR_EXPORT_GATHERINGS };
+ * window before a restart, which only shares a batch with what has used as much, and what has no
+ * place at this backend, which goes to the dead letter by its reason. */
+enum { WEIR_EXPORT_FRESH, WEIR_EXPORT_USED, WEIR_EXPORT_UNFIT, WEIR_EXPORT_GATHERINGS };
 
 struct weir_export_gathering {
     struct weir_batcher *batcher;
-    int64_t point_ns; /* of the open batch, as a parcel's */
-    int64_t used_ns;  /* of the retry window, by what is in the open batch */
+    int64_t point_ns;                   /* of the open batch, as a parcel's */
+    int64_t used_ns;                    /* of the retry window, by what is in the open batch */
+    enum weir_deadletter_reason reason; /* of the unfit */
 };
 
 /* What other threads may see, relaxed. */
@@ -121,6 +125,9 @@ struct weir_export_destination {
     struct weir_export_gathering gathering[WEIR_EXPORT_GATHERINGS];
     struct weir_run *pending; /* taken, not yet all in its batcher */
     uint32_t pending_offset;
+    struct weir_shape *shape; /* NULL: runs leave as they came */
+    uint32_t piece;           /* points that are shaped at a time */
+    uint32_t singles;         /* of the pending run, to be shaped one by one */
     struct weir_credit credit;
     size_t batch_charge;        /* what a full batch is charged before it is encoded */
     uint32_t encoding;          /* parcels out */
@@ -210,6 +217,27 @@ bool weir_gather_is_empty(const struct weir_export_destination *destination);
 int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
 /* Gives up all that is in rings, batcher and queue, as left over at shutdown. The owner. */
 void weir_gather_discard(struct weir_export_destination *destination);
+
+/* Closes an open batch and hands it out. False when there is no memory for it now; it stays open.
+ * The owner. */
+bool weir_gather_close(struct weir_export_destination *destination,
+                       struct weir_export_gathering *open, enum weir_buffer_trigger trigger);
+/* Tells the settler what became of the points of a run from `offset` on, which are in no batch.
+ * Needs no memory. The owner. */
+void weir_gather_settle(const struct weir_export_destination *destination,
+                        const struct weir_run *run, uint32_t offset,
+                        enum weir_settlement settlement);
+
+/* shaping.c */
+
+/* Makes the destination's shape, where it has one. WEIR_ENOMEM, WEIR_EINVAL. */
+WEIR_MUST_USE enum weir_status weir_shaping_init(struct weir_export_destination *destination,
+                                                 const struct weir_buffer_hints *hints);
+/* Adds a piece of the pending run to the open batch, in its shape, and ends the run with its last
+ * piece. WEIR_EFULL: the open batch is; WEIR_ENOMEM. The owner. */
+WEIR_MUST_USE enum weir_status weir_shaping_add(struct weir_export_destination *destination,
+                                                const struct weir_export_gathering *open,
+                                                int64_t now_ns);
 
 /* coding.c: how a destination's bodies are compressed */
 

@@ -20,8 +20,8 @@
  *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
  *       closed, at the most that it can become, and the charge falls to what it is once it is
  *       encoded
- *   I5  what is in one batch has used as much of its retry window. There are two open batches:
- *       with one, live data and what a restart brings back would close each other's with every
+ *   I5  what is in one batch has used as much of its retry window. There are two open batches
+ *       of it: with one, live data and what a restart brings back would close each other's with every
  *       turn of the rings
  *
  * Memory: the open batch and the rings hold arenas, which the queued budget pays for. Closing
@@ -88,10 +88,8 @@ static size_t charge_for(const struct weir_export_destination *destination, size
     return weir_region_capacity(weir_otlp_http_bound(destination, bytes));
 }
 
-/* Closes an open batch and hands it out. False when there is no memory for it now; it stays
- * open. */
-static bool close_batch(struct weir_export_destination *destination,
-                        struct weir_export_gathering *open, enum weir_buffer_trigger trigger)
+bool weir_gather_close(struct weir_export_destination *destination,
+                       struct weir_export_gathering *open, enum weir_buffer_trigger trigger)
 {
     struct weir_export_parcel *parcel = weir_pool_take(destination->exporter->parcels);
     if (parcel == NULL) {
@@ -107,8 +105,10 @@ static bool close_batch(struct weir_export_destination *destination,
                                           .batch = batch,
                                           .info = weir_batch_info(batch),
                                           .manifest = weir_batch_manifest(batch),
-                                          .point_ns = open->point_ns};
+                                          .point_ns = open->point_ns,
+                                          .loss = open->reason};
     open->point_ns = 0;
+    parcel->is_unfit = open == &destination->gathering[WEIR_EXPORT_UNFIT];
     weir_destination_number(&destination->machine, &parcel->base);
     parcel->base.retry.used_ns = parcel->info.used_ns;
     parcel->noted_used_ns = parcel->info.used_ns;
@@ -131,7 +131,7 @@ static bool close_batch(struct weir_export_destination *destination,
 static void flush(struct weir_export_destination *destination)
 {
     for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
-        (void)close_batch(destination, &destination->gathering[i], WEIR_BUFFER_FLUSH);
+        (void)weir_gather_close(destination, &destination->gathering[i], WEIR_BUFFER_FLUSH);
     }
 }
 
@@ -170,6 +170,9 @@ static enum weir_status add_pending(struct weir_export_destination *destination,
 {
     note_points(open, destination->pending);
     open->used_ns = used_ns(destination->pending);
+    if (destination->shape != NULL) {
+        return weir_shaping_add(destination, open, now_ns);
+    }
     enum weir_status status =
         weir_batcher_add(open->batcher, destination->pending, &destination->pending_offset, now_ns);
     if (status == WEIR_OK) {
@@ -198,7 +201,7 @@ static bool step(struct weir_export_destination *destination, int64_t now_ns)
         struct weir_export_gathering *open = &destination->gathering[i];
         enum weir_buffer_trigger due = weir_batcher_due(open->batcher, now_ns);
         if (due != WEIR_BUFFER_NOT_DUE) {
-            return close_batch(destination, open, due);
+            return weir_gather_close(destination, open, due);
         }
     }
     if (!take_pending(destination)) {
@@ -206,14 +209,14 @@ static bool step(struct weir_export_destination *destination, int64_t now_ns)
     }
     struct weir_export_gathering *open = place_of(destination);
     if (is_apart(destination, open)) {
-        return close_batch(destination, open, WEIR_BUFFER_FLUSH);
+        return weir_gather_close(destination, open, WEIR_BUFFER_FLUSH);
     }
     enum weir_status status = add_pending(destination, open, now_ns);
     if (status == WEIR_OK) {
         return true;
     }
     if (status == WEIR_EFULL) {
-        return close_batch(destination, open, WEIR_BUFFER_NOT_DUE);
+        return weir_gather_close(destination, open, WEIR_BUFFER_NOT_DUE);
     }
     destination->is_short_of_memory = true;
     flush(destination);
@@ -265,9 +268,12 @@ int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination,
     if (!destination->rings_empty) {
         return now_ns;
     }
-    int64_t fresh_ns = weir_batcher_deadline_ns(destination->gathering[WEIR_EXPORT_FRESH].batcher);
-    int64_t used_up_ns = weir_batcher_deadline_ns(destination->gathering[WEIR_EXPORT_USED].batcher);
-    return fresh_ns < used_up_ns ? fresh_ns : used_up_ns;
+    int64_t first_ns = INT64_MAX;
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        int64_t deadline_ns = weir_batcher_deadline_ns(destination->gathering[i].batcher);
+        first_ns = deadline_ns < first_ns ? deadline_ns : first_ns;
+    }
+    return first_ns;
 }
 
 bool weir_gather_is_empty(const struct weir_export_destination *destination)
@@ -324,7 +330,9 @@ static void release_early(struct weir_export_destination *destination)
         struct weir_export_parcel *parcel = (struct weir_export_parcel *)first;
         destination->early = first->next;
         destination->next_order++;
-        if (parcel->status == WEIR_OK) {
+        if (parcel->status == WEIR_OK && parcel->is_unfit) {
+            weir_loss_begin(parcel, parcel->loss, "");
+        } else if (parcel->status == WEIR_OK) {
             weir_destination_add(&destination->machine, first);
         } else if (parcel->status == WEIR_ENOMEM) { /* at the drain's deadline only */
             weir_loss_shutdown(parcel);
@@ -368,9 +376,9 @@ void weir_gather_inbox(struct weir_exporter_thread *thread, int64_t now_ns)
     }
 }
 
-/* Tells the settler that the points of a run from `offset` on are in no batch. Needs no memory. */
-static void keep_rest(const struct weir_export_destination *destination, const struct weir_run *run,
-                      uint32_t offset)
+void weir_gather_settle(const struct weir_export_destination *destination,
+                        const struct weir_run *run, uint32_t offset,
+                        enum weir_settlement settlement)
 {
     const struct weir_settler *settler = &destination->exporter->options.settler;
     if (settler->settle == NULL || run->origin == NULL || run->origin->ticket == NULL ||
@@ -382,7 +390,7 @@ static void keep_rest(const struct weir_export_destination *destination, const s
     weir_manifest_open(&manifest, destination->index);
     manifest.parts = &part;
     manifest.count = 1;
-    settler->settle(settler->self, &manifest, WEIR_KEPT);
+    settler->settle(settler->self, &manifest, settlement);
 }
 
 static void copy_text(char *to, size_t size, struct weir_bytes from)
@@ -406,7 +414,7 @@ static void discard_unbatched(struct weir_export_destination *destination)
             copy_text(rest.info.stream, sizeof(rest.info.stream), run->origin->stream);
         }
         rest.info.points += run->count - destination->pending_offset;
-        keep_rest(destination, run, destination->pending_offset);
+        weir_gather_settle(destination, run, destination->pending_offset, WEIR_KEPT);
         destination->pending = NULL;
         weir_arena_unref(arena, run->bytes);
     }

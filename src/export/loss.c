@@ -37,7 +37,8 @@ static void count_ended(const struct weir_export_parcel *parcel, enum weir_deadl
 {
     struct weir_export_destination *destination = parcel->to;
     bool refused = reason == WEIR_DEADLETTER_REFUSED || reason == WEIR_DEADLETTER_REJECTED ||
-                   reason == WEIR_DEADLETTER_TOO_LARGE || reason == WEIR_DEADLETTER_MALFORMED;
+                   reason == WEIR_DEADLETTER_TOO_LARGE || reason == WEIR_DEADLETTER_MALFORMED ||
+                   reason == WEIR_DEADLETTER_TOO_OLD || reason == WEIR_DEADLETTER_UNFIT;
     weir_metrics_add(refused ? destination->series.refused : destination->series.expired,
                      parcel->info.points);
     /* relaxed: a counter for readers after the threads' end, or who want an impression */

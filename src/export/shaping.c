@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pending run of a destination that has a shape (weir/shape.h): a piece of it at a time is
+ * written anew and goes into a batch whole.
+ *
+ *   pending  [ done | piece | ............ ]
+ *                       │ weir_shape_run, into an arena of its own
+ *                       ├─ points ──────────────────────────► the open batch, noted as the piece
+ *                       ├─ nothing: the filter's ───────────► settled at once
+ *                       └─ some refused: the piece again, point by point
+ *                            └─ a refused one, as it came ──► the batch of the unfit ─► dead letter
+ *
+ *   I1  each input point is in exactly one batch with all that was made of it, or settled: a batch
+ *       never ends between two outputs of one point, or the spool could not say what was delivered
+ *   I2  the arena of a piece is the batch's, or gone when this returns; the run's own goes with its
+ *       last piece
+ *   I3  what a piece becomes is far smaller than a batch, so little of a batch stays empty; a
+ *       single point that becomes more than a batch is one of its own
+ *
+ * Out of memory: WEIR_ENOMEM, as for any run. A single point that needs more than ARENA_MAX is
+ * unfit: no memory would ever be enough for some. The owner's thread.
+ */
+#include "exporter_internal.h"
+#include "weir/clock.h"
+#include "weir/panic.h"
+
+enum {
+    PIECE_POINTS = 64,
+    OUTPUTS_USUAL = 8,  /* for each point: the statistics as gauges */
+    POINT_BYTES = 2048, /* what they usually come to, and then some */
+    PIECES_A_BATCH = 8,
+    ARENA_CHUNK = 32 << 10,
+    ARENA_MAX = 16 << 20
+};
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many points are shaped at a time. */
+static uint32_t piece_points(const struct weir_buffer_hints *hints)
+{
+    size_t by_size = hints->size / (PIECES_A_BATCH * POINT_BYTES);
+    uint32_t points = by_size < PIECE_POINTS ? (uint32_t)by_size : PIECE_POINTS;
+    if (hints->points_max > 0) {
+        points = smaller(points, hints->points_max / (PIECES_A_BATCH * OUTPUTS_USUAL));
+    }
+    return points > 0 ? points : 1;
+}
+
+enum weir_status weir_shaping_init(struct weir_export_destination *destination,
+                                   const struct weir_buffer_hints *hints)
+{
+    const struct weir_shape_options *options = destination->options->shape;
+    destination->piece = piece_points(hints);
+    return options == NULL ? WEIR_OK : weir_shape_new(options, &destination->shape);
+}
+
+static struct weir_run part_of(const struct weir_run *run, uint32_t offset, uint32_t count)
+{
+    struct weir_run part = *run;
+    part.points += offset;
+    part.first += offset;
+    part.count = count;
+    part.bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        part.bytes += weir_point_encoded_size(part.points[i].size);
+    }
+    return part;
+}
+
+/* The part in its new form, in *ret_arena with one reference. WEIR_EFULL: it will never fit. */
+static enum weir_status shape(const struct weir_export_destination *destination,
+                              const struct weir_run *part, struct weir_arena **ret_arena,
+                              struct weir_shaped *ret)
+{
+    const struct weir_exporter_options *options = &destination->exporter->options;
+    struct weir_arena *arena;
+    WEIR_TRY(
+        weir_arena_new(options->regions, weir_credit_budget(options->queued), ARENA_CHUNK, &arena));
+    enum weir_status status =
+        weir_shape_run(destination->shape, part, weir_clock_wall_ns(), arena, ret);
+    if (status == WEIR_OK) {
+        *ret_arena = arena;
+        return WEIR_OK;
+    }
+    bool is_hopeless = weir_arena_size(arena) >= ARENA_MAX;
+    weir_arena_unref(arena, 0);
+    return is_hopeless ? WEIR_EFULL : WEIR_ENOMEM;
+}
+
+static enum weir_deadletter_reason reason_of(enum weir_shape_refusal refusal)
+{
+    return refusal == WEIR_SHAPE_TOO_OLD ? WEIR_DEADLETTER_TOO_OLD : WEIR_DEADLETTER_UNFIT;
+}
+
+/* Adds a point as it came to the batch of those that have no place at this backend. */
+static enum weir_status add_unfit(struct weir_export_destination *destination,
+                                  const struct weir_run *point, enum weir_deadletter_reason reason,
+                                  int64_t now_ns)
+{
+    struct weir_export_gathering *unfit = &destination->gathering[WEIR_EXPORT_UNFIT];
+    bool is_open = weir_batcher_open_bytes(unfit->batcher) > 0;
+    if (is_open && unfit->reason != reason &&
+        !weir_gather_close(destination, unfit, WEIR_BUFFER_FLUSH)) {
+        return WEIR_ENOMEM;
+    }
+    uint32_t none = 0;
+    unfit->reason = reason;
+    weir_arena_ref(point->arena, point->bytes);
+    enum weir_status status = weir_batcher_add(unfit->batcher, point, &none, now_ns);
+    if (status == WEIR_EFULL && weir_gather_close(destination, unfit, WEIR_BUFFER_NOT_DUE)) {
+        status = weir_batcher_add(unfit->batcher, point, &none, now_ns);
+    }
+    if (status != WEIR_OK) {
+        weir_arena_unref(point->arena, point->bytes);
+        return WEIR_ENOMEM;
+    }
+    return WEIR_OK;
+}
+
+/* Adds what a part has become to the open batch; the arena's reference ends. */
+static enum weir_status add_shaped(struct weir_export_destination *destination,
+                                   const struct weir_export_gathering *open,
+                                   const struct weir_run *part, struct weir_shaped *shaped,
+                                   int64_t now_ns)
+{
+    struct weir_arena *arena = shaped->run.arena;
+    if (shaped->run.count == 0) { /* all of it is filtered */
+        weir_arena_unref(arena, 0);
+        weir_metrics_add(destination->series.filtered, part->count);
+        weir_gather_settle(destination, part, 0, WEIR_SETTLED);
+        return WEIR_OK;
+    }
+    weir_arena_ref(arena, shaped->run.bytes);
+    weir_arena_unref(arena, 0);
+    enum weir_status status =
+        weir_batcher_add_whole(open->batcher, &shaped->run, part->count, now_ns);
+    if (status != WEIR_OK) {
+        weir_arena_unref(arena, shaped->run.bytes);
+    }
+    return status;
+}
+
+/* The next part into its batch; *ret_points: of how many points that is the end, maybe none. */
+static enum weir_status add_part(struct weir_export_destination *destination,
+                                 const struct weir_export_gathering *open, int64_t now_ns,
+                                 uint32_t *ret_points)
+{
+    const struct weir_run *run = destination->pending;
+    uint32_t left = run->count - destination->pending_offset;
+    uint32_t count = smaller(left, destination->singles > 0 ? 1 : destination->piece);
+    struct weir_run part = part_of(run, destination->pending_offset, count);
+    struct weir_arena *arena = NULL;
+    struct weir_shaped shaped;
+    enum weir_status status = shape(destination, &part, &arena, &shaped);
+    bool is_unfit = status == WEIR_EFULL || (status == WEIR_OK && shaped.refused_count > 0);
+    *ret_points = 0;
+    if (status != WEIR_OK && !is_unfit) {
+        return status;
+    }
+    enum weir_deadletter_reason reason = WEIR_DEADLETTER_UNFIT;
+    if (is_unfit) {
+        reason = status == WEIR_OK ? reason_of(shaped.refused[0].reason) : reason;
+        weir_arena_unref(arena, 0);
+    }
+    if (is_unfit && count > 1) {
+        destination->singles = count;
+        return WEIR_OK;
+    }
+    status = is_unfit ? add_unfit(destination, &part, reason, now_ns)
+                      : add_shaped(destination, open, &part, &shaped, now_ns);
+    *ret_points = status == WEIR_OK ? count : 0;
+    return status;
+}
+
+enum weir_status weir_shaping_add(struct weir_export_destination *destination,
+                                  const struct weir_export_gathering *open, int64_t now_ns)
+{
+    const struct weir_run *run = destination->pending;
+    uint32_t points;
+    if (destination->pending_offset < run->count) {
+        WEIR_TRY(add_part(destination, open, now_ns, &points));
+        destination->pending_offset += points;
+        destination->singles -= smaller(destination->singles, points);
+    }
+    if (destination->pending_offset == run->count) {
+        struct weir_arena *arena = run->arena;
+        size_t bytes = run->bytes;
+        WEIR_ASSERT(destination->singles == 0);
+        destination->pending = NULL;
+        destination->pending_offset = 0;
+        weir_arena_unref(arena, bytes);
+    }
+    return WEIR_OK;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of a request's points at a destination with a shape. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../route/run_fixture.h"
+#include "backend.h"
+#include "box.h"
+
+#define S WEIR_NS_PER_S
+
+struct play {
+    struct scene scene;
+    struct book book;
+    struct weir_letterbox box;
+    struct weir_ticket ticket;
+};
+
+static int always_200(const struct arrival *arrival)
+{
+    (void)arrival;
+    return 200;
+}
+
+static void play_start(struct play *play, const struct weir_shape_options *shape,
+                       uint32_t points_max)
+{
+    memset(play, 0, sizeof(*play));
+    scene_set(&play->scene, always_200);
+    play->scene.destinations[0].shape = shape;
+    play->scene.destinations[0].buffer.points_max = points_max;
+    struct weir_exporter_options options = scene_options(&play->scene);
+    box_open(&play->box);
+    options.settler = book_settler(&play->book);
+    options.letterbox = &play->box;
+    options.keeps = true;
+    scene_make(&play->scene, options);
+    play->scene.backend.begun_ns = weir_clock_mono_ns();
+    assert_int_equal(weir_exporter_start(play->scene.exporter, play->scene.router), WEIR_OK);
+}
+
+static uint32_t settled(struct play *play)
+{
+    return book_count(&play->book, play->ticket.settled, 0, ACCOUNT_POINTS);
+}
+
+static void await_settled(struct play *play, uint32_t points)
+{
+    int64_t deadline = weir_clock_mono_ns() + 10 * S;
+    while (settled(play) < points) {
+        assert_true(weir_clock_mono_ns() < deadline);
+        (void)box_answer(&play->box, WEIR_OK);
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+static uint32_t requests(struct play *play)
+{
+    pthread_mutex_lock(&play->scene.backend.lock);
+    uint32_t count = play->scene.backend.requests;
+    pthread_mutex_unlock(&play->scene.backend.lock);
+    return count;
+}
+
+static const struct weir_shape_attribute named[] = {{"service.name", "weir"}, {NULL, NULL}};
+static const struct weir_shape_options with_a_name = {.resource = named};
+
+static void shaped_points_arrive_once_and_are_settled(void **state)
+{
+    (void)state;
+    static const uint32_t bounds[] = {0, 1, 10, 700};
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        static struct play play;
+        play_start(&play, &with_a_name, bounds[i]);
+        box_publish(&play.scene, &play.ticket, 0, 200, 0);
+        assert_true(await(&play.scene, 0, 200, 10));
+        await_settled(&play, 200);
+        assert_int_equal(scene_end(&play.scene, 10), 0);
+        assert_once(&play.scene, 0, 200);
+        assert_int_equal(settled(&play), 200);
+        assert_int_equal(box_waiting(&play.box), 0);
+        assert_true(bounds[i] == 0 || play.scene.backend.requests >= 200 / bounds[i]);
+    }
+}
+
+/* The fixture's times are their numbers: fifty years ago. (0 would be no time at all.) */
+static void what_is_too_old_is_in_the_dead_letter_and_was_never_sent(void **state)
+{
+    (void)state;
+    static const struct weir_shape_options fresh = {.max_point_age_ns = 3600 * S};
+    static struct play play;
+    play_start(&play, &fresh, 0);
+    box_publish(&play.scene, &play.ticket, 1, 150, 0);
+    box_await(&play.box, 1);
+    struct weir_letter *letter = box_take(&play.box);
+    assert_string_equal(letter->reason, "too_old");
+    assert_int_equal(letter->attempts, 0);
+    assert_true(letter->points > 0 && letter->points <= 150);
+    assert_int_equal(settled(&play), 0); /* not before it is on disk */
+    letter->done(letter, WEIR_OK);
+    await_settled(&play, 150);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_int_equal(requests(&play), 0);
+}
+
+/* A point whose attributes are none stands between others that fit. */
+static void one_that_does_not_fit_keeps_nobody_else(void **state)
+{
+    (void)state;
+    static const struct weir_shape_options flat = {.dimensions = WEIR_SHAPE_DIMENSIONS_FLAT};
+    static struct play play;
+    struct weir_ticket odd = {.padding = 10};
+    play_start(&play, &flat, 0);
+    box_publish(&play.scene, &play.ticket, 0, 70, 0);
+    box_publish(&play.scene, &odd, 70, 3, 0);
+    assert_true(await(&play.scene, 0, 70, 10));
+    box_await(&play.box, 1);
+    struct weir_letter *letter = box_take(&play.box);
+    assert_string_equal(letter->reason, "unfit");
+    assert_int_equal(letter->points, 3);
+    letter->done(letter, WEIR_OK);
+    await_settled(&play, 70);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_once(&play.scene, 0, 70);
+    assert_int_equal(book_count(&play.book, odd.settled, 0, ACCOUNT_POINTS), 3);
+}
+
+static void what_a_filter_leaves_out_is_settled_at_once(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"*", NULL};
+    static const struct weir_shape_options none = {.metrics_exclude = all};
+    static struct play play;
+    play_start(&play, &none, 0);
+    box_publish(&play.scene, &play.ticket, 0, 150, 0);
+    await_settled(&play, 150);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_int_equal(requests(&play), 0);
+    assert_int_equal(box_waiting(&play.box), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shaped_points_arrive_once_and_are_settled),
+        cmocka_unit_test(what_is_too_old_is_in_the_dead_letter_and_was_never_sent),
+        cmocka_unit_test(one_that_does_not_fit_keeps_nobody_else),
+        cmocka_unit_test(what_a_filter_leaves_out_is_settled_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
