@@ -64,6 +64,26 @@ class DeadLetter(DurableCase):
         self.assert_each_once(picky, poison + good)
         self.assert_each_once(other, poison + good)
 
+    def test_json_refused_kept_and_replayed(self):
+        """From JSON there is no way back, so the letter is of the request it was made of."""
+        for coding in ("gzip", "none"):
+            with self.subTest(coding):
+                mended = []
+                receiver = self.receiver(lambda b, m=mended: None if m else Answer(400))
+                weir = self.durable(receiver, destinations=[
+                    {"name": "json", "endpoint": receiver.url, "protocol": "http/json",
+                     "compression": coding}])
+                poison = points.series(8, metric=f"Poison{coding}")
+                before = len(self.letters())
+                self.deliver(weir, [points.as_otlp10(poison)])
+                self.wait_letters(before + 1)
+                mended.append(True)
+                self.replay(self.dead_letters())
+                self.assert_arrived(receiver, poison)
+                self.assertEqual(weir.stop(), 0)
+                for name in os.listdir(self.dead_letters()):
+                    os.remove(os.path.join(self.dead_letters(), name))
+
     def test_quarantined_pieces(self):
         receiver = self.receiver()
         weir = self.durable(receiver)

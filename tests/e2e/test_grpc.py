@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """OTLP/gRPC to grpcio's server: each point comes once, whatever the server says or does."""
+import shutil
 import socket
 import subprocess
 import time
@@ -8,6 +9,7 @@ import unittest
 
 from weirtest import case, grpc_receiver, otlp, points
 from weirtest.case import WeirCase
+from weirtest.durable import DurableCase
 from weirtest.grpc_receiver import GrpcAnswer, GrpcReceiver
 
 grpc_receiver.use_system_python()
@@ -178,6 +180,30 @@ class Codes(GrpcCase):
                 self.assertIn("bad thing: \u00e4", weir.log_text())
                 self.assertEqual(
                     sum(b.holds("Poison") for b in receiver.batches), 1, "it is not retried")
+
+
+class Letters(GrpcCase, DurableCase):
+    """What is refused is in the dead letter as the request itself, without gRPC's prefix."""
+
+    def test_refused_kept_and_replayed(self):
+        for coding in ("gzip", "none"):
+            with self.subTest(coding):
+                mended = []
+                receiver = self.backend(lambda b, m=mended: None if m else GrpcAnswer(code=3))
+                weir = self.durable(receiver, destinations=[
+                    {"name": "grpc", "endpoint": receiver.url, "protocol": "grpc",
+                     "compression": coding}])
+                poison = points.series(8, metric=f"Poison{coding}")
+                folder = f"{self.folder}/spool/dead-letter"
+                self.deliver(weir, [points.as_otlp10(poison)])
+                self.assertTrue(weir.wait_metric(lambda w=weir: w.metric(
+                    "weir_dead_letter_points_total", destination="grpc") == 8))
+                mended.append(True)
+                code, out, err = self.run_weir("replay", "-c", f"{self.folder}/weir.yaml", folder)
+                self.assertEqual(code, 0, out + err)
+                self.assert_arrived(receiver, poison)
+                self.assertEqual(weir.stop(), 0)
+                shutil.rmtree(folder)
 
 
 class Large(GrpcCase):

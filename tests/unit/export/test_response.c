@@ -226,9 +226,60 @@ static void outcomes_have_names(void **state)
     assert_string_equal(weir_outcome_text(WEIR_OUTCOME_REFUSED), "refused");
 }
 
+static void answers_in_json_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        enum weir_outcome outcome;
+        uint32_t rejected;
+        const char *message;
+    } rows[] = {
+        {"{}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{\"partialSuccess\":{}}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{\"partialSuccess\":null}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {" {\"partialSuccess\":{\"rejectedDataPoints\":\"3\",\"errorMessage\":\"a\\nb\"}}",
+         WEIR_OUTCOME_PARTIAL, 3, "a b"},
+        {"{\"partialSuccess\":{\"errorMessage\":\"w\",\"rejectedDataPoints\":3}}",
+         WEIR_OUTCOME_PARTIAL, 3, "w"},
+        {"{\"x\":[1,{}],\"partial_success\":{\"rejected_data_points\":4,\"y\":[]}}",
+         WEIR_OUTCOME_PARTIAL, 4, ""},
+        {"{\"partialSuccess\":{\"errorMessage\":\"a warning\"}}", WEIR_OUTCOME_DELIVERED, 0,
+         "a warning"},
+        {"{\"partialSuccess\":{\"rejectedDataPoints\":\"10\"}}", WEIR_OUTCOME_REFUSED, 0, ""},
+        {"{\"partialSuccess\":{\"rejectedDataPoints\":\"3\",\"errorMessage\":\"cut",
+         WEIR_OUTCOME_PARTIAL, 3, ""},
+        {"{\"partialSuccess\":{\"rejectedDataPoints\":\"-3\"}}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{\"partialSuccess\":{\"rejectedDataPoints\":\"3x\"}}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{\"partialSuccess\":{\"rejectedDataPoints\":\"99999999999999999999\"}}",
+         WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{\"partialSuccess\":[3]}", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"{", WEIR_OUTCOME_DELIVERED, 0, ""},
+        {"[{\"partialSuccess\":{\"rejectedDataPoints\":3}}]", WEIR_OUTCOME_DELIVERED, 0, ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct weir_response response = read_status(200, weir_bytes_str(rows[i].body));
+        assert_int_equal(response.outcome, rows[i].outcome);
+        assert_int_equal(response.rejected, rows[i].rejected);
+        assert_string_equal(response.message, rows[i].message);
+    }
+    static const char *const failures[][2] = {
+        {"{\"code\":3,\"message\":\"no \\\"x\\\"\",\"details\":[]}", "no \"x\""},
+        {"{\"code\":3}", "{\"code\":3}"},
+        {"{\"message\":7}", "{\"message\":7}"},
+        {"{oops", "{oops"},
+    };
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        struct weir_response response = read_status(400, weir_bytes_str(failures[i][0]));
+        assert_int_equal(response.outcome, WEIR_OUTCOME_REFUSED);
+        assert_string_equal(response.message, failures[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_in_json_are_read),
         cmocka_unit_test(each_status_has_its_meaning),
         cmocka_unit_test(statuses_can_be_made_retryable),
         cmocka_unit_test(what_was_not_answered_is_told_apart),
