@@ -57,9 +57,12 @@ static const char *known_code(struct weir_bytes text)
 /* A number of seconds, whole text; false: it is none. */
 static bool seconds_of(struct weir_bytes text, double *ret)
 {
-    const uint8_t *end = text.data + text.size;
     double value;
-    if (text.size == 0 || weir_json_take_double(text.data, end, &value) != end) {
+    if (text.size == 0) { /* also after an error: then it is NULL */
+        return false;
+    }
+    const uint8_t *end = text.data + text.size;
+    if (weir_json_take_double(text.data, end, &value) != end) {
         return false;
     }
     *ret = value;

@@ -55,6 +55,7 @@ static void what_is_no_answer_is_refused(void **state)
         "{\"access_token\":\"T\"",
         "{\"access_token\":\"T\"} x",
         "{\"access_token\":5}",
+        "{\"access_token\":\"T\",\"expires_in\":\"3\xDB\"}",
         "{\"access_token\":[\"T\"]}",
         "{\"access_token\":\"T\",\"token_type\":5}",
     };
