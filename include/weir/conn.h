@@ -38,6 +38,11 @@ void weir_conn_read_stop(struct weir_conn *conn);
 struct weir_bytes weir_conn_input(const struct weir_conn *conn);
 void weir_conn_consume(struct weir_conn *conn, size_t size);
 
+/* Reads what is there now straight into the user's memory, past weir_conn_input, which must be
+ * empty; how many bytes. 0: nothing yet, or the end (which on_closed tells), or an encrypted
+ * connection, which cannot: go on with on_input in any case. */
+size_t weir_conn_read(struct weir_conn *conn, uint8_t *at, size_t size);
+
 /* Sends a copy of `bytes` (no allocation up to 1 KiB, so answers cost none). One write at a time,
  * and only from a callback of the loop, tasks and ticks among them (both asserted). Ends in
  * on_written or on_closed (in neither if on_closed came before), never from inside this call. */

@@ -32,7 +32,15 @@ void weir_intake_init(struct weir_intake *intake, struct weir_credit *credit,
  * WEIR_EFULL: no credit, or no memory. What was taken and written before stays as it is. */
 WEIR_MUST_USE enum weir_status weir_intake_reserve(struct weir_intake *intake, size_t size);
 
-/* Appends body bytes, growing when the size was not declared. Failures as above. */
+/* Where the next body bytes would go, as far as there is memory already. */
+static inline uint8_t *weir_intake_room(const struct weir_intake *intake, size_t *ret_size)
+{
+    *ret_size = intake->region.capacity - intake->size;
+    return *ret_size == 0 ? NULL : intake->region.data + intake->size;
+}
+
+/* Appends body bytes, growing when the size was not declared; those that stand in their place
+ * already (weir_intake_room) are not copied. Failures as above. */
 WEIR_MUST_USE enum weir_status weir_intake_append(struct weir_intake *intake,
                                                   struct weir_bytes bytes);
 

@@ -57,7 +57,7 @@ enum weir_status weir_intake_append(struct weir_intake *intake, struct weir_byte
     if (needed > intake->region.capacity) {
         WEIR_TRY(weir_intake_reserve(intake, step_for(intake, needed)));
     }
-    if (bytes.size > 0) {
+    if (bytes.size > 0 && bytes.data != intake->region.data + intake->size) {
         memcpy(intake->region.data + intake->size, bytes.data, bytes.size);
     }
     intake->size = needed;

@@ -275,10 +275,26 @@ static bool read_head(struct weir_session *session)
     return true;
 }
 
+/* The next bytes of the body. Of a declared one they are read to where they will stay, once what
+ * came with the head is used up: *ret_straight, and nothing to consume. */
+static struct weir_bytes body_input(struct weir_session *session, bool *ret_straight)
+{
+    struct weir_bytes input = weir_conn_input(session->conn);
+    *ret_straight = input.size == 0 && session->body.framing == WEIR_HTTP_LENGTH;
+    if (!*ret_straight) {
+        return input;
+    }
+    size_t size;
+    uint8_t *at = weir_intake_room(&session->submission.intake, &size);
+    size = size < session->body.left ? size : (size_t)session->body.left;
+    return weir_bytes_of(at, weir_conn_read(session->conn, at, size));
+}
+
 /* One step in BODY: true when the state changed or there may be more to do at once. */
 static bool read_body(struct weir_session *session)
 {
-    struct weir_bytes input = weir_conn_input(session->conn);
+    bool straight;
+    struct weir_bytes input = body_input(session, &straight);
     size_t consumed = 0;
     struct weir_bytes payload = {NULL, 0};
     const char *why = NULL;
@@ -289,7 +305,7 @@ static bool read_body(struct weir_session *session)
         return true;
     }
     enum weir_status status = weir_intake_append(&session->submission.intake, payload);
-    weir_conn_consume(session->conn, consumed);
+    weir_conn_consume(session->conn, straight ? 0 : consumed);
     if (status == WEIR_ELIMIT) {
         weir_session_refuse(session, 400, "over_limit",
                             "the body is larger than ingest.body_limit");
@@ -301,7 +317,7 @@ static bool read_body(struct weir_session *session)
         return true;
     }
     if (framing == WEIR_EAGAIN) {
-        return consumed > 0 && consumed < input.size;
+        return consumed > 0 && !straight;
     }
     weir_metrics_add(weir_metrics_series(WEIR_M_REQUEST_BODY_BYTES, NULL),
                      session->submission.intake.size);

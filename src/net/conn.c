@@ -38,8 +38,14 @@
  * overtakes what the peer has not read yet. So: finish the write, shut the sending side, read and
  * forget until the peer closes, within bounds.
  *
+ * Who reads: a plain connection is read here, once a turn, and libh2o only says when. By itself it
+ * would read until a short read, into a buffer that it doubles and copies from 8 KiB to whatever
+ * the peer sends. So a user that knows where the bytes belong can have them put there
+ * (weir_conn_read), and nothing is read that nobody has room for. Over TLS libh2o reads, since it
+ * must decrypt.
+ *
  * When the peer is slow: reading that is stopped lets the kernel's buffer fill (at most 512 KiB,
- * set by the listener, since libh2o reads until a short read without a limit of its own). A peer
+ * set by the listener, since over TLS libh2o reads until a short read without a limit). A peer
  * that stops reading has TCP_USER_TIMEOUT (30 s) before the kernel ends the connection. While
  * neither a read nor a write is under way, a peer that goes away is not noticed before the next of
  * either: libh2o then waits for nothing.
@@ -51,6 +57,7 @@
 #include "net_internal.h"
 #include "weir/mem.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -60,6 +67,7 @@
 #define PEER_STUCK_MS_MAX     30000
 #define PEER_TEXT_BYTES_MAX   64
 #define SMALL_WRITE_BYTES_MAX 1024
+#define READ_BYTES            ((size_t)24 << 10)
 
 enum state { STATE_OPEN, STATE_ENDING, STATE_ENDED, STATE_LINGERING };
 
@@ -215,6 +223,37 @@ static void swallow(struct weir_conn *conn)
     }
 }
 
+/* One read that nobody waits for: the bytes, 0 at the peer's end or after a failure, or -1 when
+ * there is nothing now. */
+static ssize_t read_once(const struct weir_conn *conn, void *at, size_t size)
+{
+    ssize_t got;
+    do {
+        got = recv(h2o_socket_get_fd(conn->sock), at, size, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : 0;
+    }
+    return got;
+}
+
+/* What read_once says of the next bytes for the input. */
+static ssize_t read_input(struct weir_conn *conn)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&conn->sock->input, READ_BYTES);
+    if (room.base == NULL) {
+        return 0;
+    }
+    ssize_t got = read_once(conn, room.base, room.len < READ_BYTES ? room.len : READ_BYTES);
+    conn->sock->input->size += got > 0 ? (size_t)got : 0;
+    return got;
+}
+
+static bool is_plain(const struct weir_conn *conn)
+{
+    return conn->sock->ssl == NULL;
+}
+
 static void end_of_input(struct weir_conn *conn)
 {
     bool has_input = conn->sock->bytes_read > 0 && conn->events != NULL;
@@ -242,14 +281,24 @@ static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct weir_conn *conn = sock->data;
     weir_loop_enter(conn->loop);
-    if (err != NULL) {
+    /* Over TLS libh2o also calls for a record that is not whole yet; that is no input. */
+    ssize_t got = sock->bytes_read > 0 ? (ssize_t)sock->bytes_read : -1;
+    if (err == NULL && is_plain(conn)) {
+        got = read_input(conn);
+    }
+    if (err != NULL || got == 0) {
         end_of_input(conn);
     } else if (conn->state == STATE_LINGERING) {
         swallow(conn);
-    } else if (sock->bytes_read > 0 && conn->events != NULL) {
-        /* Over TLS libh2o also calls for a record that is not whole yet; that is no input. */
+    } else if (got > 0 && conn->events != NULL) {
         conn->events->on_input(conn->user);
     }
+}
+
+static void start_reading(struct weir_conn *conn)
+{
+    h2o_socket_dont_read(conn->sock, is_plain(conn));
+    h2o_socket_read_start(conn->sock, on_read);
 }
 
 static void shut_sending(struct weir_conn *conn)
@@ -292,7 +341,7 @@ void weir_conn_read_start(struct weir_conn *conn)
     weir_loop_assert_mine(conn->loop);
     WEIR_ASSERT(conn->state != STATE_LINGERING);
     if (!conn->input_ended) {
-        h2o_socket_read_start(conn->sock, on_read);
+        start_reading(conn);
     }
 }
 
@@ -312,6 +361,19 @@ void weir_conn_consume(struct weir_conn *conn, size_t size)
     weir_loop_assert_mine(conn->loop);
     WEIR_ASSERT(size <= conn->sock->input->size);
     h2o_buffer_consume(&conn->sock->input, size);
+}
+
+size_t weir_conn_read(struct weir_conn *conn, uint8_t *at, size_t size)
+{
+    weir_loop_assert_mine(conn->loop);
+    WEIR_ASSERT(conn->state != STATE_LINGERING);
+    WEIR_ASSERT(conn->sock->input->size == 0);
+    if (!is_plain(conn) || conn->input_ended) {
+        return 0;
+    }
+    /* An end stays readable, and the loop tells it. A short read has taken all there is. */
+    ssize_t got = size == 0 ? 0 : read_once(conn, at, size);
+    return got > 0 ? (size_t)got : 0;
 }
 
 /* Where a write under way is kept; NULL: no memory. libh2o refers to it until it calls on_write,
@@ -374,7 +436,7 @@ void weir_conn_close(struct weir_conn *conn, uint32_t linger_ms)
     }
     h2o_buffer_consume(&conn->sock->input, conn->sock->input->size);
     if (!conn->input_ended) {
-        h2o_socket_read_start(conn->sock, on_read);
+        start_reading(conn);
     }
 }
 

@@ -43,6 +43,28 @@ static void test_declared_body_takes_all_credit_at_once(void **state)
     end(&f);
 }
 
+/* Bytes put where they belong are counted and not moved; others are copied as ever. */
+static void test_bytes_in_their_place_are_not_copied(void **state)
+{
+    (void)state;
+    struct fixture f;
+    size_t room;
+    begin(&f, 1 << 20, 1 << 20);
+    assert_null(weir_intake_room(&f.intake, &room));
+    assert_int_equal(room, 0);
+    assert_int_equal(weir_intake_reserve(&f.intake, 6), WEIR_OK);
+    assert_int_equal(weir_intake_append(&f.intake, WEIR_BYTES("ab")), WEIR_OK);
+    uint8_t *at = weir_intake_room(&f.intake, &room);
+    assert_ptr_equal(at, f.intake.region.data + 2);
+    assert_int_equal(room, f.intake.region.capacity - 2);
+    memcpy(at, "cd", 2);
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(at, 2)), WEIR_OK);
+    assert_int_equal(weir_intake_append(&f.intake, WEIR_BYTES("ef")), WEIR_OK);
+    assert_int_equal(f.intake.size, 6);
+    assert_memory_equal(f.intake.region.data, "abcdef", 6);
+    end(&f);
+}
+
 static void test_no_credit_takes_nothing(void **state)
 {
     (void)state;
@@ -127,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declared_body_takes_all_credit_at_once),
+        cmocka_unit_test(test_bytes_in_their_place_are_not_copied),
         cmocka_unit_test(test_no_credit_takes_nothing),
         cmocka_unit_test(test_over_the_limit_is_not_a_matter_of_credit),
         cmocka_unit_test(test_undeclared_body_grows_and_keeps_its_bytes),

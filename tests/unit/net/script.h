@@ -19,6 +19,7 @@ enum act {
     ACT_ANSWER, /* write plan.answer */
     ACT_ANSWER_AND_LINGER,
     ACT_READ_STOP,
+    ACT_TAKE, /* to `taken`: what came, and what is there straight behind it */
     ACT_CLOSE
 };
 
@@ -34,6 +35,9 @@ struct server {
     struct plan plan;
     struct weir_conn *conn; /* NULL once closed */
     size_t input_bytes;
+    uint8_t *taken; /* of ACT_TAKE, with room for all that the peer sends */
+    size_t taken_size;
+    size_t straight; /* of them past the input */
     unsigned int inputs;
     unsigned int written;
     unsigned int closed;
@@ -53,6 +57,20 @@ struct test {
     uint16_t peer_port;
 };
 
+static inline void take(struct server *server)
+{
+    struct weir_bytes input = weir_conn_input(server->conn);
+    memcpy(server->taken + server->taken_size, input.data, input.size);
+    server->taken_size += input.size;
+    weir_conn_consume(server->conn, input.size);
+    /* in odd pieces, so that more is there now and then than was asked for */
+    size_t got = weir_conn_read(
+        server->conn, server->taken + server->taken_size,
+        LARGE_BYTES - server->taken_size < 7777 ? LARGE_BYTES - server->taken_size : 7777);
+    server->taken_size += got;
+    server->straight += got;
+}
+
 static inline void act(struct server *server, enum act what)
 {
     struct weir_conn *conn = server->conn;
@@ -66,6 +84,7 @@ static inline void act(struct server *server, enum act what)
         weir_conn_close(conn, server->plan.linger_ms);
         break;
     case ACT_READ_STOP: weir_conn_read_stop(conn); break;
+    case ACT_TAKE: take(server); break;
     case ACT_CLOSE:
         server->conn = NULL;
         weir_conn_close(conn, server->plan.linger_ms);
@@ -82,7 +101,7 @@ static inline void on_input(void *user)
     struct weir_conn *conn = server->conn;
     act(server, server->plan.on_input);
     if (server->conn == conn) {
-        weir_conn_consume(conn, input.size);
+        weir_conn_consume(conn, weir_conn_input(conn).size);
     }
 }
 

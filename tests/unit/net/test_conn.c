@@ -182,6 +182,26 @@ static void stopped_reading_holds_the_peer_back(void **state)
     finish(&test);
 }
 
+/* Input and what is read past it are one stream, in order, up to its end; and reading at the end,
+ * or when nothing is there, is nothing. */
+static void reading_straight_takes_what_follows_the_input(void **state)
+{
+    (void)state;
+    struct test test =
+        test_of((struct plan){.on_input = ACT_TAKE, .on_closed = ACT_CLOSE}, LARGE_BYTES);
+    struct support_blob expected = {pattern(LARGE_BYTES), LARGE_BYTES};
+    test.server.taken = weir_mem_alloc(LARGE_BYTES);
+    assert_non_null(test.server.taken);
+    run(&test, half_close_and_read_to_the_end);
+    support_assert_bytes(weir_bytes_of(test.server.taken, test.server.taken_size),
+                         support_view(&expected));
+    assert_true(test.server.straight > 0);
+    assert_int_equal(test.server.closed, 1);
+    weir_mem_free(test.server.taken);
+    weir_mem_free(expected.data);
+    finish(&test);
+}
+
 static void twice_write(void *argument, struct weir_conn *conn)
 {
     (void)argument;
@@ -193,6 +213,16 @@ static void consume_too_much(void *argument, struct weir_conn *conn)
 {
     (void)argument;
     weir_conn_consume(conn, 1);
+}
+
+static void read_after_close(void *argument, struct weir_conn *conn)
+{
+    (void)argument;
+    uint8_t byte;
+    static const struct weir_conn_events events = {0};
+    weir_conn_attach(conn, &events, NULL);
+    weir_conn_close(conn, 1000);
+    (void)weir_conn_read(conn, &byte, 1); /* lingering: no longer ours */
 }
 
 static void connect_and_misuse(void *argument)
@@ -207,8 +237,9 @@ static void connect_and_misuse(void *argument)
 static void misuse_is_our_bug(void **state)
 {
     (void)state;
-    void (*misuses[])(void *, struct weir_conn *) = {twice_write, consume_too_much};
-    for (size_t i = 0; i < 2; i++) {
+    void (*misuses[])(void *, struct weir_conn *) = {twice_write, consume_too_much,
+                                                     read_after_close};
+    for (size_t i = 0; i < 3; i++) {
         assert_true(support_aborts(connect_and_misuse, &misuses[i]));
     }
 }
@@ -224,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_reset_is_told_once),
         cmocka_unit_test(a_failed_write_is_a_close),
         cmocka_unit_test(stopped_reading_holds_the_peer_back),
+        cmocka_unit_test(reading_straight_takes_what_follows_the_input),
         cmocka_unit_test(misuse_is_our_bug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
