@@ -156,16 +156,53 @@ static void put_lines(struct weir_buf *record, struct weir_rand *rand, bool usua
     assert_false(record->failed);
 }
 
-static void test_records_decode_to_the_same(void **state)
+#define ANY(rand, texts) texts[weir_rand_below(rand, sizeof(texts) / sizeof((texts)[0]))]
+
+/* Lines that have much in common, in all combinations: what was remembered of one of them must not
+ * be taken for another's. */
+static void put_similar_lines(struct weir_buf *record, struct weir_rand *rand, bool usual)
 {
-    (void)state;
-    struct weir_rand start = support_rand(3);
+    static const char *const streams[] = {"S", "SS"};
+    static const char *const accounts[] = {"1", "22", "2"};
+    static const char *const names[] = {"N", "NN", "a-namespace-of-more-than-sixteen-bytes"};
+    static const char *const metrics[] = {"M", "MM", "N", "HTTPCode_Target_3XX_Count"};
+    static const char *const units[] = {"Count", "Bytes", "None", ""};
+    static const char *const times[] = {"1700000000000", "1700000060000", "1700000000001"};
+    static const char *const numbers[] = {
+        "0.0",        "1.0",        "9.0",    "10.0",   "99999.0",    "123456.0",
+        "0",          "-0.0",       "1.00",   "1.5",    "1.25",       "0.1",
+        "1e3",        "12e1",       "0.1e-7", "999999", "12345678.5", "24.583333333333332",
+        "0.12345678", "0.123456789"};
+    static char value[600];
+    memset(value, 'v', sizeof(value));
+    for (unsigned i = 0; i < LINES * 10; i++) {
+        size_t long_or_not = weir_rand_below(rand, 8) == 0 ? sizeof(value) : 40;
+        weir_buf_printf(record,
+                        "%s{\"metric_stream_name\":\"%s\",\"account_id\":\"%s\",\"region\":\"r\","
+                        "\"namespace\":\"%s\",\"metric_name\":\"%s\",\"dimensions\":{",
+                        usual ? "" : " ", ANY(rand, streams), ANY(rand, accounts), ANY(rand, names),
+                        ANY(rand, metrics));
+        for (uint64_t d = weir_rand_below(rand, 4); d > 0; d--) {
+            weir_buf_printf(record, "\"d%d\":\"%.*s\"%s", (int)d,
+                            (int)weir_rand_below(rand, long_or_not), value, d > 1 ? "," : "");
+        }
+        weir_buf_printf(record, "},\"timestamp\":%s,\"value\":{\"max\":%s,\"min\":%s,",
+                        ANY(rand, times), ANY(rand, numbers), ANY(rand, numbers));
+        weir_buf_printf(record, "\"sum\":%s,\"count\":%s},\"unit\":\"%s\"}\n", ANY(rand, numbers),
+                        ANY(rand, numbers), ANY(rand, units));
+    }
+    assert_false(record->failed);
+}
+
+static void check_records(void (*put)(struct weir_buf *, struct weir_rand *, bool),
+                          struct weir_rand start)
+{
     struct fixture fixture[2];
     struct weir_runs runs[2];
     for (unsigned i = 0; i < 2; i++) {
         struct weir_buf record = weir_buf_grow_init(1 << 22);
         struct weir_rand rand = start;
-        put_lines(&record, &rand, i == 0);
+        put(&record, &rand, i == 0);
         fixture_open(&fixture[i]);
         weir_cwjson_decode(fixture[i].collect, (struct weir_cwjson_context){{NULL, 0}, {NULL, 0}},
                            fixture_copy(&fixture[i], weir_buf_view(&record)), 0);
@@ -183,6 +220,13 @@ static void test_records_decode_to_the_same(void **state)
     }
     fixture_close(&fixture[0]);
     fixture_close(&fixture[1]);
+}
+
+static void test_records_decode_to_the_same(void **state)
+{
+    (void)state;
+    check_records(put_lines, support_rand(3));
+    check_records(put_similar_lines, support_rand(4));
 }
 
 int main(void)
