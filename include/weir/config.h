@@ -150,9 +150,41 @@ struct weir_config_oauth2 {
     int64_t expiry_buffer_ns;
 };
 
+/* Named sets of defaults: what a backend takes. */
+enum weir_config_preset {
+    WEIR_PRESET_NONE,
+    WEIR_PRESET_DYNATRACE,
+    WEIR_PRESET_SCOUT,
+    WEIR_PRESET_PROMETHEUS,
+    WEIR_PRESET_MIMIR,
+    WEIR_PRESET_VICTORIAMETRICS,
+    WEIR_PRESET_COLLECTOR,
+    WEIR_PRESET_GRAFANA_CLOUD,
+    WEIR_PRESET_DATADOG,
+    WEIR_PRESET_NEWRELIC,
+    WEIR_PRESET_ELASTIC
+};
+
+/* What the gauges of a Summary's statistics are called: the metric's name and this. */
+struct weir_config_gauges {
+    struct weir_config_mapping at;
+    const char *min;
+    const char *max;
+    const char *sum;
+    const char *count;
+    const char *percentile;
+};
+
+struct weir_config_scope {
+    struct weir_config_mapping at;
+    const char *name; /* NULL, or of no letter: the scope as it came */
+    const char *version;
+};
+
 struct weir_config_destination {
     struct weir_config_mapping at;
     const char *name;
+    unsigned preset;   /* enum weir_config_preset; its defaults are in place already */
     unsigned type;     /* enum weir_destination_type */
     unsigned protocol; /* enum weir_protocol */
     const char *endpoint;
@@ -167,6 +199,21 @@ struct weir_config_destination {
     struct weir_config_patterns regions;
     struct weir_config_patterns streams;
     const struct weir_route_attribute *attributes; /* NULL, or ended by one without a name */
+    struct weir_config_patterns metrics;
+    unsigned summary; /* enum weir_shape_summary */
+    struct weir_config_gauges gauges;
+    unsigned dimensions; /* enum weir_shape_dimensions */
+    const char *const *promote;
+    const struct weir_shape_attribute *resource; /* NULL, or ended by one without a key; what the
+                                                    environment and the preset say is among them */
+    struct weir_config_scope scope;
+    unsigned names;          /* enum weir_shape_names */
+    unsigned attribute_keys; /* enum weir_shape_keys */
+    int64_t max_point_age_ns;
+    uint32_t attributes_max;
+    uint32_t attribute_key_max;
+    uint32_t attribute_value_max;
+    const struct weir_shape_options *shape; /* derived; NULL: points leave as they came */
     struct weir_config_buffer buffer;
     struct weir_config_retry retry;
     struct weir_config_tls tls;
@@ -212,6 +259,8 @@ struct weir_config {
     struct weir_config_list destinations; /* struct weir_config_destination, at least one */
     struct weir_config_admin admin;
     struct weir_config_log log;
+    const struct weir_shape_attribute *resource; /* what OTEL_RESOURCE_ATTRIBUTES and
+                                                    OTEL_SERVICE_NAME say, or NULL */
     struct weir_config_block *memory; /* everything above points into these */
     size_t memory_bytes;
     bool memory_out;

@@ -158,6 +158,7 @@ static enum weir_status config_new(const char *source, struct weir_config_report
         config->source = weir_config_text(config, weir_bytes_str(source));
     }
     weir_schema_defaults(config);
+    weir_config_otel_resource(config, report);
     *ret = config;
     return WEIR_OK;
 }

@@ -23,6 +23,10 @@ void weir_schema_destination_defaults(const struct weir_config *config, void *el
         .headers = nothing,
         .timeout_ns = 30 * WEIR_NS_PER_S,
         .oauth2 = {.timeout_ns = 10 * WEIR_NS_PER_S, .expiry_buffer_ns = 300 * WEIR_NS_PER_S},
+        .resource = config->resource,
+        .gauges =
+            {.min = ".min", .max = ".max", .sum = ".sum", .count = ".count", .percentile = ".p"},
+        .promote = nothing,
         .namespaces = {.include = everything, .exclude = nothing},
         .buffer = config->buffer,
         .retry = config->retry,

@@ -325,6 +325,8 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
         check_ca_file(&check, offline);
         check_file(&check, offline);
         weir_config_check_auth(config, report, i, offline);
+        weir_config_check_shape(config, report, i);
+        weir_config_check_preset(config, report, i);
         check_retry(report, &destinations[i].retry, path_of(&check, "retry"));
         check_buffer(&check);
     }

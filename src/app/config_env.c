@@ -127,36 +127,6 @@ static const char *otel(const char *name, char *ret_name, size_t size)
 
 static const struct weir_config_place nowhere;
 
-static int hex_digit(uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    uint8_t lower = byte | 0x20;
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* Percent-decodes without the white space at both ends; what is no escape is kept. */
-static void put_decoded(struct weir_buf *out, struct weir_bytes text)
-{
-    while (text.size > 0 && text.data[0] == ' ') {
-        text = weir_bytes_from(text, 1);
-    }
-    while (text.size > 0 && text.data[text.size - 1] == ' ') {
-        text.size--;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        int high = text.data[i] == '%' && text.size - i > 2 ? hex_digit(text.data[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
-        if (low >= 0) {
-            weir_buf_put_byte(out, (uint8_t)(high * 16 + low));
-            i += 2;
-        } else {
-            weir_buf_put_byte(out, text.data[i]);
-        }
-    }
-}
-
 /* One "key=value" of HEADERS as "Key: value" in the configuration's memory; NULL
  * when it is none. */
 static const char *otel_header(struct weir_config *config, struct weir_bytes pair,
@@ -169,10 +139,10 @@ static const char *otel_header(struct weir_config *config, struct weir_bytes pai
     }
     struct weir_buf text = weir_buf_grow_init(WEIR_CONFIG_TEXT_MAX);
     size_t name = (size_t)(equals - pair.data);
-    put_decoded(&text, weir_bytes_of(pair.data, name));
+    (void)weir_config_put_decoded(&text, weir_bytes_of(pair.data, name));
     size_t colon = text.size;
     weir_buf_put(&text, WEIR_BYTES(": "));
-    put_decoded(&text, weir_bytes_from(pair, name + 1));
+    (void)weir_config_put_decoded(&text, weir_bytes_from(pair, name + 1));
     const char *whole = NULL;
     bool whole_text = !text.failed && memchr(text.data, 0, text.size) == NULL;
     char *copy = whole_text ? weir_config_alloc(config, text.size + 1) : NULL;

@@ -9,24 +9,30 @@
  *
  *   config.c               entry points, memory, report
  *   config_schema.c        the tables: every key there is
+ *   config_schema_shape.c  those of mappings inside a destination that shape points
  *   config_defaults.c      what is not written
  *   config_yaml.c          libyaml's document to structs, by the tables
  *   config_leaf.c          the values that stand in it
  *   config_value.c         sizes, durations, times: text to value and back
  *   config_valid.c         what a text must look like: addresses, URLs, names, headers
  *   config_env.c           ${env:NAME}, and OTEL_EXPORTER_OTLP_*
+ *   config_resource.c      OTEL_RESOURCE_ATTRIBUTES, and lists of resource attributes
+ *   config_presets.c       what a preset sets, and what it expects
  *   config_check.c         what no single key can know
  *   config_destinations.c  the same for destinations
  *   config_auth.c          the same for how destinations are authorised
+ *   config_shape.c         the same for how destinations' points are shaped
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
  */
-enum { WEIR_SCHEMA_KEYS_MAX = 32, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
+enum { WEIR_SCHEMA_KEYS_MAX = 48, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
 
 enum weir_schema_kind {
     WEIR_SCHEMA_TEXT,       /* const char * */
     WEIR_SCHEMA_TEXTS,      /* const char *const *, NULL-terminated; one scalar is a list of one */
     WEIR_SCHEMA_ATTRIBUTES, /* const struct weir_route_attribute *, from a mapping to patterns */
+    WEIR_SCHEMA_RESOURCE,   /* const struct weir_shape_attribute *, from a mapping to texts that is
+                               laid over what the field has */
     WEIR_SCHEMA_HEADERS,    /* const char *const *, "Name: value", from a mapping */
     WEIR_SCHEMA_SIZE,       /* size_t */
     WEIR_SCHEMA_DURATION,   /* int64_t, ns */
@@ -59,6 +65,7 @@ struct weir_schema {
     size_t element_size;
     void (*defaults)(const struct weir_config *config, void *element);
     bool (*applies)(const void *mapping); /* NULL: always */
+    void (*then)(struct weir_config *config, void *mapping); /* called when it has been read */
     const char *help;
 };
 
@@ -68,6 +75,9 @@ extern const struct weir_schema weir_schema_ingest[];
 extern const struct weir_schema weir_schema_access_key[];
 extern const struct weir_schema weir_schema_destination[];
 extern const struct weir_schema weir_schema_buffer[];
+extern const struct weir_schema weir_schema_gauges[];
+extern const struct weir_schema weir_schema_scope[];
+extern const struct weir_schema weir_schema_metrics[];
 extern const struct weir_schema weir_schema_spool[];
 extern const struct weir_schema weir_schema_dedupe[];
 extern const struct weir_schema weir_schema_dead_letter[];
@@ -127,6 +137,24 @@ WEIR_MUST_USE enum weir_status weir_config_expand(struct weir_bytes text, struct
 bool weir_config_otel(struct weir_config *config, struct weir_config_report *report,
                       struct weir_config_destination *destination);
 
+/* What OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say, into config->resource. */
+void weir_config_otel_resource(struct weir_config *config, struct weir_config_report *report);
+
+/* Both lists in one, `over` winning where both have a key; either may be NULL. NULL: no memory. */
+const struct weir_shape_attribute *weir_config_overlay(struct weir_config *config,
+                                                       const struct weir_shape_attribute *under,
+                                                       const struct weir_shape_attribute *over);
+
+/* Percent-decodes as W3C baggage, without the white space at both ends. False for a % that begins
+ * no escape; it is kept then. */
+bool weir_config_put_decoded(struct weir_buf *out, struct weir_bytes text);
+
+/* The presets' names, in the order of enum weir_config_preset, and NULL. */
+extern const char *const weir_config_preset_names[];
+
+/* Puts a destination's preset in place of its defaults. */
+void weir_config_preset(struct weir_config *config, void *destination);
+
 /* Reads the document into the configuration; mistakes go to the report. */
 void weir_config_yaml(struct weir_config *config, struct weir_config_report *report,
                       struct weir_bytes text);
@@ -138,6 +166,10 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
 /* Of one destination. */
 void weir_config_check_auth(struct weir_config *config, struct weir_config_report *report,
                             uint32_t index, bool offline);
+void weir_config_check_shape(struct weir_config *config, struct weir_config_report *report,
+                             uint32_t index);
+void weir_config_check_preset(struct weir_config *config, struct weir_config_report *report,
+                              uint32_t index);
 void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
                              bool offline);
 

@@ -51,6 +51,7 @@ const char *weir_schema_takes(const struct weir_schema *row)
     case WEIR_SCHEMA_TEXT: return "a text";
     case WEIR_SCHEMA_TEXTS: return "a list of texts";
     case WEIR_SCHEMA_ATTRIBUTES: return "a mapping of names to lists of patterns";
+    case WEIR_SCHEMA_RESOURCE:
     case WEIR_SCHEMA_HEADERS: return "a mapping of names to values";
     case WEIR_SCHEMA_SIZE: return "a size such as 3MiB";
     case WEIR_SCHEMA_DURATION: return "a duration such as 60s";
@@ -449,6 +450,7 @@ void weir_config_reader_leaf(struct weir_config_reader *reader, const yaml_node_
         break;
     case WEIR_SCHEMA_TEXTS: read_texts(reader, node, row, field); break;
     case WEIR_SCHEMA_ATTRIBUTES: read_attributes(reader, node, row, field); break;
+    case WEIR_SCHEMA_RESOURCE: weir_config_reader_resource(reader, node, row, field); break;
     case WEIR_SCHEMA_HEADERS: read_headers(reader, node, row, field); break;
     case WEIR_SCHEMA_CHOICE: read_choice(reader, node, row, field); break;
     case WEIR_SCHEMA_CODES: read_codes(reader, node, row, field); break;

@@ -112,6 +112,18 @@ static void put_attributes(struct weir_buf *out, const struct weir_route_attribu
     weir_buf_put(out, WEIR_BYTES("}\n"));
 }
 
+static void put_resource(struct weir_buf *out, const struct weir_shape_attribute *resource)
+{
+    weir_buf_put_byte(out, '{');
+    for (size_t i = 0; resource[i].key != NULL; i++) {
+        weir_buf_put(out, weir_bytes_str(i == 0 ? "" : ", "));
+        weir_buf_put_json_string(out, weir_bytes_str(resource[i].key), 0);
+        weir_buf_put(out, WEIR_BYTES(": "));
+        put_text(out, weir_bytes_str(resource[i].value));
+    }
+    weir_buf_put(out, WEIR_BYTES("}\n"));
+}
+
 static void put_codes(struct weir_buf *out, const int *codes)
 {
     weir_buf_put_byte(out, '[');
@@ -142,6 +154,7 @@ union field {
     const char *text;
     const char *const *texts;
     const struct weir_route_attribute *attributes;
+    const struct weir_shape_attribute *resource;
     const int *codes;
     size_t size;
     int64_t number;
@@ -169,6 +182,7 @@ static bool is_absent(const struct weir_schema *row, const union field *field)
     case WEIR_SCHEMA_TEXTS:
     case WEIR_SCHEMA_HEADERS: return field->texts == NULL;
     case WEIR_SCHEMA_ATTRIBUTES: return field->attributes == NULL;
+    case WEIR_SCHEMA_RESOURCE: return field->resource == NULL;
     case WEIR_SCHEMA_CODES: return field->codes == NULL;
     case WEIR_SCHEMA_TIME: return field->number == 0;
     default: return false;
@@ -182,6 +196,7 @@ static void print_leaf(struct weir_buf *out, const struct weir_schema *row,
     case WEIR_SCHEMA_TEXTS: put_texts(out, field->texts); return;
     case WEIR_SCHEMA_HEADERS: put_headers(out, field->texts); return;
     case WEIR_SCHEMA_ATTRIBUTES: put_attributes(out, field->attributes); return;
+    case WEIR_SCHEMA_RESOURCE: put_resource(out, field->resource); return;
     case WEIR_SCHEMA_CODES: put_codes(out, field->codes); return;
     case WEIR_SCHEMA_SIZE: weir_config_put_size(out, field->size); break;
     case WEIR_SCHEMA_DURATION: weir_config_put_duration(out, field->number); break;

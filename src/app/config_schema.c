@@ -46,6 +46,11 @@ static const char *const types[] = {"otlp", "stdout", "file", NULL};
 static const char *const protocols[] = {"http/protobuf", "http/json", "grpc", NULL};
 static const char *const compressions[] = {"gzip", "none", "zstd", NULL};
 static const char *const booleans[] = {"false", "true", NULL};
+static const char *const summaries[] = {"keep", "gauges", "exponential_histogram", NULL};
+static const char *const dimensions[] = {"kvlist", "flat", "json", NULL};
+static const char *const namings[] = {"cloudwatch", "dynatrace", "dynatrace_classic", "prometheus",
+                                      NULL};
+static const char *const keyings[] = {"keep", "dynatrace", NULL};
 static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
@@ -61,6 +66,19 @@ static bool is_compressed(const void *mapping)
 {
     const struct weir_config_destination *destination = mapping;
     return is_otlp(mapping) && destination->compression != WEIR_COMPRESSION_NONE;
+}
+
+static bool has_preset(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return destination->preset != WEIR_PRESET_NONE;
+}
+
+/* Percentiles are gauges beside an exponential histogram too. */
+static bool has_gauges(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return destination->summary != WEIR_SHAPE_SUMMARY_KEEP;
 }
 
 static bool is_insecure(const void *mapping)
@@ -266,8 +284,8 @@ static const struct weir_schema oauth2[] = {
      .valid = weir_config_valid_file, .help = "a file that holds the secret; read for each token"},
     {"scopes", WEIR_SCHEMA_TEXTS, AT(oauth2, scopes), .min = 1, .max = 64,
      .help = "scopes to ask for; default: what the server gives"},
-    {"params", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET, AT(oauth2, params), .max = 64,
-     .help = "further parameters of the request, such as audience"},
+    {"params", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET | WEIR_SCHEMA_IDLE, AT(oauth2, params),
+     .applies = is_oauth, .max = 64, .help = "further parameters of the request, such as audience"},
     {"style", WEIR_SCHEMA_CHOICE, .flags = WEIR_SCHEMA_IDLE, AT(oauth2, style), .applies = is_oauth,
      .choices = styles,
      .help = "how the credentials are sent: in a Basic header (escaped, or plain), in the body, or "
@@ -285,6 +303,9 @@ static const struct weir_schema oauth2[] = {
 const struct weir_schema weir_schema_destination[] = {
     {"name", WEIR_SCHEMA_TEXT, AT(destination, name), .valid = weir_config_valid_name,
      .help = "what logs and metrics call the destination; unique"},
+    {"preset", WEIR_SCHEMA_CHOICE, AT(destination, preset), .flags = WEIR_SCHEMA_IDLE,
+     .choices = weir_config_preset_names, .applies = has_preset, .then = weir_config_preset,
+     .help = "the backend, whose defaults this destination gets; its own keys win"},
     {"type", WEIR_SCHEMA_CHOICE, AT(destination, type), .choices = types,
      .help = "otlp: OTLP over HTTP or gRPC; stdout and file: OTLP JSON, one request a line"},
     {"protocol", WEIR_SCHEMA_CHOICE, AT(destination, protocol), .choices = protocols,
@@ -317,6 +338,37 @@ const struct weir_schema weir_schema_destination[] = {
      .max = WEIR_ATTRIBUTES_MAX,
      .help = "... with which common attributes: for each name the values, or patterns of them, one "
              "of which it must have; \"\" among them: or not have the attribute"},
+    {"metrics", WEIR_SCHEMA_MAPPING, AT(destination, metrics), .keys = weir_schema_metrics,
+     .help = "... and which metrics of a namespace"},
+    {"summary", WEIR_SCHEMA_CHOICE, AT(destination, summary), .choices = summaries,
+     .help = "what CloudWatch's Summaries become: gauges, one for each statistic, or exponential "
+             "histograms without buckets"},
+    {"gauges", WEIR_SCHEMA_MAPPING, AT(destination, gauges), .flags = WEIR_SCHEMA_IDLE,
+     .keys = weir_schema_gauges, .applies = has_gauges,
+     .help = "what the gauges of a Summary are called: its name and this"},
+    {"dimensions", WEIR_SCHEMA_CHOICE, AT(destination, dimensions), .choices = dimensions,
+     .help = "dimensions in one attribute as a list (kvlist) or JSON text, or each its own (flat)"},
+    {"promote", WEIR_SCHEMA_TEXTS, AT(destination, promote), .max = WEIR_SHAPE_LIST_MAX,
+     .valid = weir_config_valid_attribute,
+     .help = "resource attributes that are copied onto each point, such as cloud.account.id"},
+    {"resource", WEIR_SCHEMA_RESOURCE, AT(destination, resource), .flags = WEIR_SCHEMA_BLANK,
+     .max = WEIR_SHAPE_LIST_MAX,
+     .help = "resource attributes to set, such as service.name, over OTEL_RESOURCE_ATTRIBUTES"},
+    {"scope", WEIR_SCHEMA_MAPPING, AT(destination, scope), .keys = weir_schema_scope,
+     .help = "the instrumentation scope to set"},
+    {"names", WEIR_SCHEMA_CHOICE, AT(destination, names), .choices = namings,
+     .help = "what metrics are called"},
+    {"attribute_keys", WEIR_SCHEMA_CHOICE, AT(destination, attribute_keys), .choices = keyings,
+     .help = "keys of attributes as they are, or in the letters that Dynatrace allows"},
+    {"max_point_age", WEIR_SCHEMA_DURATION, AT(destination, max_point_age_ns), .min = 0,
+     .max = 30 * DAY, .help = "older points are not sent there but to the dead letter; 0: any age"},
+    {"attributes_max", WEIR_SCHEMA_COUNT, AT(destination, attributes_max),
+     .max = WEIR_SHAPE_ATTRIBUTES_MAX,
+     .help = "a point with more attributes goes to the dead letter; 0: no bound"},
+    {"attribute_key_max", WEIR_SCHEMA_COUNT, AT(destination, attribute_key_max), .max = 65536,
+     .help = "longer keys of attributes are cut to so many bytes; 0: no bound"},
+    {"attribute_value_max", WEIR_SCHEMA_COUNT, AT(destination, attribute_value_max), .max = 1048576,
+     .help = "longer texts in attributes are cut to so many bytes; 0: no bound"},
     {"buffer", WEIR_SCHEMA_MAPPING, AT(destination, buffer), .keys = weir_schema_buffer,
      .help = "for this destination alone; default: as above"},
     {"retry", WEIR_SCHEMA_MAPPING, AT(destination, retry), .keys = retry,

@@ -208,6 +208,7 @@ static void key_text(const yaml_node_t *key, char *ret, size_t size)
 static void unknown_key(struct weir_config_reader *reader, const yaml_node_t *key,
                         const struct weir_schema *table)
 {
+    enum { LISTED_MAX = 20 };
     const char *names[WEIR_SCHEMA_KEYS_MAX + 1];
     size_t count = 0;
     char text[400];
@@ -222,6 +223,8 @@ static void unknown_key(struct weir_config_reader *reader, const yaml_node_t *ke
     const char *near = weir_config_reader_nearest(scalar_of(key), names);
     if (near != NULL) {
         weir_buf_printf(&what, " (did you mean %s?)", near);
+    } else if (count > LISTED_MAX) {
+        weir_buf_put(&what, WEIR_BYTES(" (weir check --keys lists all there are)"));
     } else {
         weir_buf_put(&what, WEIR_BYTES(" (there are "));
         for (size_t i = 0; i < count; i++) {
@@ -303,6 +306,9 @@ static void read_mapping(struct weir_config_reader *reader, const yaml_node_t *n
             places[row] = place_of(&values[row]->start_mark);
             weir_config_reader_value(reader, values[row], &table[row], target);
             weir_config_reader_pop(reader, before);
+            if (table[row].then != NULL) {
+                table[row].then(reader->config, target);
+            }
         }
     }
     struct weir_config_mapping *at = target; /* I2 of config_schema.c */
@@ -363,6 +369,7 @@ void weir_config_reader_value(struct weir_config_reader *reader, const yaml_node
     case WEIR_SCHEMA_TEXT:
     case WEIR_SCHEMA_TEXTS:
     case WEIR_SCHEMA_ATTRIBUTES:
+    case WEIR_SCHEMA_RESOURCE:
     case WEIR_SCHEMA_HEADERS:
     case WEIR_SCHEMA_SIZE:
     case WEIR_SCHEMA_DURATION:

@@ -44,4 +44,8 @@ void weir_config_reader_value(struct weir_config_reader *reader, const yaml_node
 void weir_config_reader_leaf(struct weir_config_reader *reader, const yaml_node_t *node,
                              const struct weir_schema *row, void *field);
 
+/* ... of a row of the kind RESOURCE; config_resource.c. */
+void weir_config_reader_resource(struct weir_config_reader *reader, const yaml_node_t *node,
+                                 const struct weir_schema *row, void *field);
+
 #endif
