@@ -31,8 +31,17 @@ void weir_conn_attach(struct weir_conn *conn, const struct weir_conn_events *eve
 /* Starts and stops reading; a new connection does not read. While stopped the kernel's buffer fills
  * and the peer waits (backpressure), and that the peer went away is noticed only by the next read
  * or write. */
-void weir_conn_read_start(struct weir_conn *conn);
-void weir_conn_read_stop(struct weir_conn *conn);
+void weir_conn_set_reading(struct weir_conn *conn, bool wanted);
+
+static inline void weir_conn_read_start(struct weir_conn *conn)
+{
+    weir_conn_set_reading(conn, true);
+}
+
+static inline void weir_conn_read_stop(struct weir_conn *conn)
+{
+    weir_conn_set_reading(conn, false);
+}
 
 /* The bytes read and not yet consumed; valid until the next consume or return to the loop. */
 struct weir_bytes weir_conn_input(const struct weir_conn *conn);

@@ -336,19 +336,17 @@ void weir_conn_attach(struct weir_conn *conn, const struct weir_conn_events *eve
     conn->user = user;
 }
 
-void weir_conn_read_start(struct weir_conn *conn)
+void weir_conn_set_reading(struct weir_conn *conn, bool wanted)
 {
     weir_loop_assert_mine(conn->loop);
+    if (!wanted) {
+        h2o_socket_read_stop(conn->sock);
+        return;
+    }
     WEIR_ASSERT(conn->state != STATE_LINGERING);
     if (!conn->input_ended) {
         start_reading(conn);
     }
-}
-
-void weir_conn_read_stop(struct weir_conn *conn)
-{
-    weir_loop_assert_mine(conn->loop);
-    h2o_socket_read_stop(conn->sock);
 }
 
 struct weir_bytes weir_conn_input(const struct weir_conn *conn)
