@@ -52,7 +52,8 @@ def retry_info(seconds, nanos=0, code=8, text=""):
     duration = wire.integer(1, seconds) + wire.integer(2, nanos)
     detail = wire.message(1, b"type.googleapis.com/google.rpc.RetryInfo") \
         + wire.message(2, wire.message(1, duration))
-    other = wire.message(1, b"type.googleapis.com/google.rpc.DebugInfo") + wire.message(2, b"x" * 99)
+    other = wire.message(1, b"type.googleapis.com/google.rpc.DebugInfo") \
+        + wire.message(2, b"x" * 99)
     return wire.integer(1, code) + wire.message(2, text) + wire.message(3, other) \
         + wire.message(3, detail)
 
