@@ -203,13 +203,13 @@ static void a_large_array_is_not_kept(void **state)
     (void)state;
     struct fixture fixture;
     set_up(&fixture);
-    for (uint32_t i = 0; i < 10000; i++) {
+    for (uint32_t i = 0; i < 20000; i++) {
         add(&fixture, &seven, 2 * i, 2 * i + 1);
     }
-    assert_int_equal(fixture.manifest->count, 10000);
+    assert_int_equal(fixture.manifest->count, 20000);
     struct weir_manifest *large = fixture.manifest;
     unref(&fixture, WEIR_SETTLED);
-    assert_int_equal(fixture.ledger.count, 10000);
+    assert_int_equal(fixture.ledger.count, 20000);
     fixture.manifest = weir_pool_take(fixture.home.pool);
     assert_ptr_equal(fixture.manifest, large);
     assert_int_equal(fixture.manifest->capacity, 0);
