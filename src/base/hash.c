@@ -6,10 +6,13 @@
  *   weir_hash_quick  multiply and fold, keyed per process: what is hashed for every data point
  *   weir_hash_wide   SipHash-2-4, the caller's key, 128 bits: what is kept on disk
  *
- *   process_key ─► weir_hash(0), (1), (2), (3) ─► quick_key
+ *   process_key ─► weir_hash(0), (1), (2), ... ─► quick_key
  *
  *   quick:  h = k0 ^ size;  16 bytes at a time:  h = fold(w0 ^ k1, w1 ^ h);  fold(h ^ k2, k3)
  *           fold(a, b): the 128 bits of a x b, one half xored with the other
+ *           17 to 64 bytes, which names are: four pieces of 16, the last ones overlapping where
+ *           there is less, each folded under two words of the key of its own, side by side and
+ *           without a branch that depends on the length;  h = k0 ^ size ^ all four
  *
  *   I1  no read leaves the bytes: the last 16 or fewer are two words that may overlap
  *   I2  the same bytes under the same key give the same hash, wherever they lie
@@ -29,7 +32,8 @@ static bool key_is_fixed;
 
 /* The quick hash's words, from process_key. Whether they are there is asked without a call: the
  * release store in init_quick_key pairs with the acquire load in weir_hash_quick. */
-static uint64_t quick_key[4];
+#define QUICK_WORDS 12
+static uint64_t quick_key[QUICK_WORDS];
 static _Atomic bool quick_key_is_there;
 static pthread_mutex_t quick_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -146,7 +150,7 @@ static void init_quick_key(void)
 {
     pthread_mutex_lock(&quick_lock);
     if (!atomic_load_explicit(&quick_key_is_there, memory_order_relaxed)) { /* the lock orders it */
-        for (uint8_t i = 0; i < 4; i++) {
+        for (uint8_t i = 0; i < QUICK_WORDS; i++) {
             quick_key[i] = weir_hash(weir_bytes_of(&i, sizeof(i)));
         }
         /* the partner is the load in weir_hash_quick */
@@ -197,6 +201,22 @@ static void load_last(const uint8_t *at, size_t size, uint64_t words[2])
     }
 }
 
+/* Sixteen bytes under two words of the key. */
+static uint64_t fold_piece(const uint8_t *at, const uint64_t *key)
+{
+    return fold(load8(at) ^ key[0], load8(at + 8) ^ key[1]);
+}
+
+/* Of 17 to 64 bytes. */
+static uint64_t fold_pieces(const uint8_t *at, size_t size)
+{
+    size_t last = size - 16;
+    uint64_t first_two =
+        fold_piece(at, quick_key + 4) ^ fold_piece(at + (last < 16 ? last : 16), quick_key + 6);
+    return first_two ^ fold_piece(at + (last < 32 ? last : 32), quick_key + 8) ^
+           fold_piece(at + last, quick_key + 10);
+}
+
 uint64_t weir_hash_quick(struct weir_bytes bytes)
 {
     /* the partner is the store in init_quick_key */
@@ -206,6 +226,9 @@ uint64_t weir_hash_quick(struct weir_bytes bytes)
     const uint8_t *at = bytes.data;
     size_t left = bytes.size;
     uint64_t hash = quick_key[0] ^ bytes.size;
+    if (left > 16 && left <= 64) {
+        return fold(hash ^ fold_pieces(at, left) ^ quick_key[2], quick_key[3]);
+    }
     for (; left > 16; left -= 16) {
         hash = fold(load8(at) ^ quick_key[1], load8(at + 8) ^ hash);
         at += 16;
