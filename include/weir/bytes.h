@@ -49,33 +49,36 @@ static inline uint64_t weir_bytes_differ(const uint8_t *a, const uint8_t *b, siz
     return words[0] ^ words[1];
 }
 
-/* The same without a call, for short text that is nearly always equal: sixteen bytes at a time, the
- * last of which may overlap those before. */
+static inline uint64_t weir_bytes_differ_16(const uint8_t *a, const uint8_t *b, size_t at)
+{
+    return weir_bytes_differ(a + at, b + at, 8) | weir_bytes_differ(a + at + 8, b + at + 8, 8);
+}
+
+/* The same without a call, for text of up to 64 bytes that is nearly always equal: pieces that
+ * overlap where there is less, so that no branch depends on the length, but on its kind. */
 static inline bool weir_bytes_eq_short(struct weir_bytes a, struct weir_bytes b)
 {
     const uint8_t *x = a.data;
     const uint8_t *y = b.data;
-    size_t left = a.size;
-    uint64_t differ = 0;
-    if (a.size != b.size) {
+    size_t size = a.size;
+    if (size != b.size) {
         return false;
     }
-    if (left < 8) {
-        return left < 4 ? weir_bytes_eq(a, b)
-                        : (weir_bytes_differ(x, y, 4) |
-                           weir_bytes_differ(x + left - 4, y + left - 4, 4)) == 0;
+    if (size > 16 && size <= 64) {
+        size_t last = size - 16;
+        return (weir_bytes_differ_16(x, y, 0) | weir_bytes_differ_16(x, y, last < 16 ? last : 16) |
+                weir_bytes_differ_16(x, y, last < 32 ? last : 32) |
+                weir_bytes_differ_16(x, y, last)) == 0;
     }
-    for (; left > 16; left -= 16) {
-        differ |= weir_bytes_differ(x, y, 8) | weir_bytes_differ(x + 8, y + 8, 8);
-        x += 16;
-        y += 16;
+    if (size >= 8 && size <= 16) {
+        size_t last = size - 8;
+        return (weir_bytes_differ(x, y, 8) | weir_bytes_differ(x + last, y + last, 8)) == 0;
     }
-    /* up to sixteen are left; of a longer text the last sixteen, else two halves */
-    size_t half = a.size < 16 ? 8 : 16;
-    const uint8_t *x_last = a.data + a.size - half;
-    const uint8_t *y_last = b.data + b.size - half;
-    differ |= weir_bytes_differ(half == 8 ? x : x_last + 8, half == 8 ? y : y_last + 8, 8);
-    return (differ | weir_bytes_differ(x_last, y_last, 8)) == 0;
+    if (size >= 4 && size < 8) {
+        size_t last = size - 4;
+        return (weir_bytes_differ(x, y, 4) | weir_bytes_differ(x + last, y + last, 4)) == 0;
+    }
+    return weir_bytes_eq(a, b);
 }
 
 /* Equal when ASCII letters are compared without case (RFC 9110 field names). */
