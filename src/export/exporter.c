@@ -80,11 +80,13 @@ static enum weir_status batchers_new(struct weir_export_destination *destination
                                      const struct weir_buffer_hints *hints)
 {
     const struct weir_exporter *exporter = destination->exporter;
+    bool is_shaped = destination->options->shape != NULL;
     const struct weir_batcher_options options = {
         .hints = *hints,
         .batches = exporter->batches,
         .regions = exporter->options.regions,
-        .budget = weir_credit_budget(exporter->options.queued),
+        .budget = is_shaped ? weir_shaping_budget(destination)
+                            : weir_credit_budget(exporter->options.queued),
         .manifests = exporter->manifests.pool == NULL ? NULL : &exporter->manifests,
         .destination = destination->index,
     };

@@ -103,6 +103,18 @@ struct weir_export_gathering {
     enum weir_deadletter_reason reason; /* of the unfit */
 };
 
+/* How far the shaping of a destination's pending run is (shaping.c). */
+struct weir_export_shaping {
+    uint32_t points;    /* that are shaped at a time */
+    uint32_t singles;   /* of the pending run, to be shaped one by one */
+    size_t batch_bytes; /* of a full batch */
+    size_t advance;     /* what may still be taken past the queued budget's limit */
+    bool is_first;      /* nothing is open or out */
+    size_t bytes;       /* of the arena in hand */
+    uint32_t regions;   /* of that arena */
+    bool is_hopeless;   /* it would have to be larger than any may be */
+};
+
 /* What other threads may see, relaxed. */
 struct weir_export_published {
     _Atomic int state;
@@ -126,8 +138,7 @@ struct weir_export_destination {
     struct weir_run *pending; /* taken, not yet all in its batcher */
     uint32_t pending_offset;
     struct weir_shape *shape; /* NULL: runs leave as they came */
-    uint32_t piece;           /* points that are shaped at a time */
-    uint32_t singles;         /* of the pending run, to be shaped one by one */
+    struct weir_export_shaping shaping;
     struct weir_credit credit;
     size_t batch_charge;        /* what a full batch is charged before it is encoded */
     uint32_t encoding;          /* parcels out */
@@ -233,6 +244,8 @@ void weir_gather_settle(const struct weir_export_destination *destination,
 /* Makes the destination's shape, where it has one. WEIR_ENOMEM, WEIR_EINVAL. */
 WEIR_MUST_USE enum weir_status weir_shaping_init(struct weir_export_destination *destination,
                                                  const struct weir_buffer_hints *hints);
+/* Who pays for what its batches copy, and for their indices. Lasts as long as the destination. */
+struct weir_arena_budget weir_shaping_budget(struct weir_export_destination *destination);
 /* Adds a piece of the pending run to the open batch, in its shape, and ends the run with its last
  * piece. WEIR_EFULL: the open batch is; WEIR_ENOMEM. The owner. */
 WEIR_MUST_USE enum weir_status weir_shaping_add(struct weir_export_destination *destination,

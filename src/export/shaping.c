@@ -16,9 +16,13 @@
  *       last piece
  *   I3  what a piece becomes is far smaller than a batch, so little of a batch stays empty; a
  *       single point that becomes more than a batch is one of its own
+ *   I4  a budget that is full of runs in rings is emptied all the same: while nothing of the
+ *       destination is out to be encoded, a piece is written past the limit where nothing is open,
+ *       and more of them up to a batch's size (`advance`)
  *
  * Out of memory: WEIR_ENOMEM, as for any run. A single point that needs more than ARENA_MAX is
- * unfit: no memory would ever be enough for some. The owner's thread.
+ * unfit: no memory would ever be enough for some. The owner's thread; what was taken is given back
+ * by any.
  */
 #include "exporter_internal.h"
 #include "weir/clock.h"
@@ -49,11 +53,70 @@ static uint32_t piece_points(const struct weir_buffer_hints *hints)
     return points > 0 ? points : 1;
 }
 
+/* -- who pays ------------------------------------------------------------------------------- */
+
+/* Whether nothing of this destination will give anything back by itself. */
+static bool is_idle(const struct weir_export_destination *destination)
+{
+    size_t open = 0;
+    for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
+        open += weir_batcher_open_bytes(destination->gathering[i].batcher);
+    }
+    return destination->encoding == 0 && open == 0;
+}
+
+/* I4. */
+static bool take(void *self, size_t bytes)
+{
+    struct weir_export_destination *destination = self;
+    struct weir_export_shaping *shaping = &destination->shaping;
+    struct weir_credit *queued = destination->exporter->options.queued;
+    if (weir_credit_take(queued, bytes)) {
+        return true;
+    }
+    if (destination->encoding > 0 || (!shaping->is_first && bytes > shaping->advance)) {
+        return false;
+    }
+    weir_credit_force(queued, bytes);
+    shaping->advance -= bytes < shaping->advance ? bytes : shaping->advance;
+    return true;
+}
+
+static void give(void *self, size_t bytes)
+{
+    const struct weir_export_destination *destination = self;
+    weir_credit_give(destination->exporter->options.queued, bytes);
+}
+
+/* For the arena of a piece. */
+static bool take_bounded(void *self, size_t bytes)
+{
+    struct weir_export_shaping *shaping = &((struct weir_export_destination *)self)->shaping;
+    if (bytes > ARENA_MAX - shaping->bytes) {
+        shaping->is_hopeless = true;
+        return false;
+    }
+    if (!take(self, bytes)) {
+        return false;
+    }
+    shaping->bytes += bytes;
+    shaping->is_hopeless = ++shaping->regions == WEIR_ARENA_REGIONS_MAX; /* if it wants more */
+    return true;
+}
+
+struct weir_arena_budget weir_shaping_budget(struct weir_export_destination *destination)
+{
+    return (struct weir_arena_budget){take, give, destination};
+}
+
+/* -- pieces --------------------------------------------------------------------------------- */
+
 enum weir_status weir_shaping_init(struct weir_export_destination *destination,
                                    const struct weir_buffer_hints *hints)
 {
     const struct weir_shape_options *options = destination->options->shape;
-    destination->piece = piece_points(hints);
+    destination->shaping.points = piece_points(hints);
+    destination->shaping.batch_bytes = hints->size;
     return options == NULL ? WEIR_OK : weir_shape_new(options, &destination->shape);
 }
 
@@ -71,23 +134,26 @@ static struct weir_run part_of(const struct weir_run *run, uint32_t offset, uint
 }
 
 /* The part in its new form, in *ret_arena with one reference. WEIR_EFULL: it will never fit. */
-static enum weir_status shape(const struct weir_export_destination *destination,
+static enum weir_status shape(struct weir_export_destination *destination,
                               const struct weir_run *part, struct weir_arena **ret_arena,
                               struct weir_shaped *ret)
 {
     const struct weir_exporter_options *options = &destination->exporter->options;
+    struct weir_export_shaping *shaping = &destination->shaping;
+    const struct weir_arena_budget budget = {take_bounded, give, destination};
     struct weir_arena *arena;
-    WEIR_TRY(
-        weir_arena_new(options->regions, weir_credit_budget(options->queued), ARENA_CHUNK, &arena));
+    shaping->bytes = 0;
+    shaping->regions = 0;
+    shaping->is_hopeless = false;
+    WEIR_TRY(weir_arena_new(options->regions, budget, ARENA_CHUNK, &arena));
     enum weir_status status =
         weir_shape_run(destination->shape, part, weir_clock_wall_ns(), arena, ret);
     if (status == WEIR_OK) {
         *ret_arena = arena;
         return WEIR_OK;
     }
-    bool is_hopeless = weir_arena_size(arena) >= ARENA_MAX;
     weir_arena_unref(arena, 0);
-    return is_hopeless ? WEIR_EFULL : WEIR_ENOMEM;
+    return shaping->is_hopeless ? WEIR_EFULL : WEIR_ENOMEM;
 }
 
 static enum weir_deadletter_reason reason_of(enum weir_shape_refusal refusal)
@@ -120,6 +186,16 @@ static enum weir_status add_unfit(struct weir_export_destination *destination,
     return WEIR_OK;
 }
 
+/* Of how many points of a part nothing is left. */
+static uint32_t filtered_of(const struct weir_run *part, const struct weir_run *shaped)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < shaped->count; i++) {
+        left += i == 0 || shaped->points[i].run != shaped->points[i - 1].run;
+    }
+    return part->count - left;
+}
+
 /* Adds what a part has become to the open batch; the arena's reference ends. */
 static enum weir_status add_shaped(struct weir_export_destination *destination,
                                    const struct weir_export_gathering *open,
@@ -127,9 +203,10 @@ static enum weir_status add_shaped(struct weir_export_destination *destination,
                                    int64_t now_ns)
 {
     struct weir_arena *arena = shaped->run.arena;
-    if (shaped->run.count == 0) { /* all of it is filtered */
+    uint32_t filtered = filtered_of(part, &shaped->run);
+    if (shaped->run.count == 0) {
         weir_arena_unref(arena, 0);
-        weir_metrics_add(destination->series.filtered, part->count);
+        weir_metrics_add(destination->series.filtered, filtered);
         weir_gather_settle(destination, part, 0, WEIR_SETTLED);
         return WEIR_OK;
     }
@@ -139,8 +216,10 @@ static enum weir_status add_shaped(struct weir_export_destination *destination,
         weir_batcher_add_whole(open->batcher, &shaped->run, part->count, now_ns);
     if (status != WEIR_OK) {
         weir_arena_unref(arena, shaped->run.bytes);
+        return status;
     }
-    return status;
+    weir_metrics_add(destination->series.filtered, filtered);
+    return WEIR_OK;
 }
 
 /* The next part into its batch; *ret_points: of how many points that is the end, maybe none. */
@@ -150,7 +229,8 @@ static enum weir_status add_part(struct weir_export_destination *destination,
 {
     const struct weir_run *run = destination->pending;
     uint32_t left = run->count - destination->pending_offset;
-    uint32_t count = smaller(left, destination->singles > 0 ? 1 : destination->piece);
+    uint32_t count =
+        smaller(left, destination->shaping.singles > 0 ? 1 : destination->shaping.points);
     struct weir_run part = part_of(run, destination->pending_offset, count);
     struct weir_arena *arena = NULL;
     struct weir_shaped shaped;
@@ -166,7 +246,7 @@ static enum weir_status add_part(struct weir_export_destination *destination,
         weir_arena_unref(arena, 0);
     }
     if (is_unfit && count > 1) {
-        destination->singles = count;
+        destination->shaping.singles = count;
         return WEIR_OK;
     }
     status = is_unfit ? add_unfit(destination, &part, reason, now_ns)
@@ -179,16 +259,19 @@ enum weir_status weir_shaping_add(struct weir_export_destination *destination,
                                   const struct weir_export_gathering *open, int64_t now_ns)
 {
     const struct weir_run *run = destination->pending;
+    struct weir_export_shaping *shaping = &destination->shaping;
     uint32_t points;
+    shaping->is_first = is_idle(destination);
+    shaping->advance = shaping->is_first ? shaping->batch_bytes : shaping->advance;
     if (destination->pending_offset < run->count) {
         WEIR_TRY(add_part(destination, open, now_ns, &points));
         destination->pending_offset += points;
-        destination->singles -= smaller(destination->singles, points);
+        shaping->singles -= smaller(shaping->singles, points);
     }
     if (destination->pending_offset == run->count) {
         struct weir_arena *arena = run->arena;
         size_t bytes = run->bytes;
-        WEIR_ASSERT(destination->singles == 0);
+        WEIR_ASSERT(shaping->singles == 0);
         destination->pending = NULL;
         destination->pending_offset = 0;
         weir_arena_unref(arena, bytes);

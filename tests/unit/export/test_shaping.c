@@ -10,6 +10,7 @@
 #include "../route/run_fixture.h"
 #include "backend.h"
 #include "box.h"
+#include "weir/expo.h"
 
 #define S WEIR_NS_PER_S
 
@@ -26,8 +27,15 @@ static int always_200(const struct arrival *arrival)
     return 200;
 }
 
-static void play_start(struct play *play, const struct weir_shape_options *shape,
-                       uint32_t points_max)
+static void play_go(struct play *play)
+{
+    play->scene.backend.begun_ns = weir_clock_mono_ns();
+    assert_int_equal(weir_exporter_start(play->scene.exporter, play->scene.router), WEIR_OK);
+}
+
+/* All but the start of its threads. */
+static void play_make(struct play *play, const struct weir_shape_options *shape,
+                      uint32_t points_max)
 {
     memset(play, 0, sizeof(*play));
     scene_set(&play->scene, always_200);
@@ -39,8 +47,13 @@ static void play_start(struct play *play, const struct weir_shape_options *shape
     options.letterbox = &play->box;
     options.keeps = true;
     scene_make(&play->scene, options);
-    play->scene.backend.begun_ns = weir_clock_mono_ns();
-    assert_int_equal(weir_exporter_start(play->scene.exporter, play->scene.router), WEIR_OK);
+}
+
+static void play_start(struct play *play, const struct weir_shape_options *shape,
+                       uint32_t points_max)
+{
+    play_make(play, shape, points_max);
+    play_go(play);
 }
 
 static uint32_t settled(struct play *play)
@@ -143,6 +156,63 @@ static void what_a_filter_leaves_out_is_settled_at_once(void **state)
     assert_int_equal(box_waiting(&play.box), 0);
 }
 
+static double filtered(void)
+{
+    const struct weir_bytes labels[] = {weir_bytes_str("d0"), weir_bytes_str("filtered")};
+    return weir_expo_value(weir_metrics_series(WEIR_M_EXPORT_POINTS, labels));
+}
+
+/* Every second point, in a run with others. */
+static void what_is_filtered_among_others_is_counted(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"odd", NULL};
+    static const struct weir_shape_options some = {.metrics_exclude = odd};
+    static struct play play;
+    play_start(&play, &some, 0);
+    struct fixture_request request = fixture_request(&play.scene.fixture, "request-1", 0);
+    request.origin->ticket = &play.ticket;
+    struct weir_run *run = fixture_run(&request, "AWS/EC2", "");
+    const struct weir_metric *metrics[] = {fixture_metric(run, "", "metric"),
+                                           fixture_metric(run, "", "odd")};
+    for (uint64_t number = 0; number < 60; number++) {
+        fixture_point(&request, run, metrics[number % 2], number, 0);
+    }
+    struct weir_reservation held;
+    assert_int_equal(fixture_reserve(play.scene.router, &request, &held), WEIR_OK);
+    weir_router_publish(play.scene.router, &request.runs, &held);
+    weir_arena_unref(request.arena, 0);
+    await_settled(&play, 60);
+    assert_true(await(&play.scene, 0, 30, 10));
+    for (uint64_t number = 0; number < 60; number++) {
+        assert_int_equal(play.scene.backend.delivered[0][number], number % 2 == 0);
+    }
+    assert_true(filtered() == 30);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+}
+
+/* What fills the budget are runs in rings, and only what leaves them gives it back. */
+static void a_full_queue_empties_through_the_shape(void **state)
+{
+    (void)state;
+    static const struct weir_shape_options gauges = {.resource = named,
+                                                     .dimensions = WEIR_SHAPE_DIMENSIONS_FLAT};
+    static const struct weir_shape_options *const shapes[] = {&with_a_name, &gauges};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        static struct play play;
+        play_make(&play, shapes[i], 0);
+        box_publish(&play.scene, &play.ticket, 0, 500, 0);
+        struct weir_credit *queued = &play.scene.fixture.queued;
+        size_t others = queued->limit - weir_credit_used(queued);
+        assert_true(weir_credit_take(queued, others));
+        play_go(&play);
+        await_settled(&play, 500);
+        weir_credit_give(queued, others);
+        assert_int_equal(scene_end(&play.scene, 10), 0);
+        assert_once(&play.scene, 0, 500);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +220,8 @@ int main(void)
         cmocka_unit_test(what_is_too_old_is_in_the_dead_letter_and_was_never_sent),
         cmocka_unit_test(one_that_does_not_fit_keeps_nobody_else),
         cmocka_unit_test(what_a_filter_leaves_out_is_settled_at_once),
+        cmocka_unit_test(what_is_filtered_among_others_is_counted),
+        cmocka_unit_test(a_full_queue_empties_through_the_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
