@@ -155,9 +155,10 @@ void weir_response_read_success(struct weir_response *response, struct weir_byte
     int64_t rejected = 0;
     response->outcome = WEIR_OUTCOME_DELIVERED;
     response->reason = "";
-    bool is_partial = weir_response_is_json(body)
-                          ? weir_response_json_partial(body, &rejected, response->message)
-                          : read_partial(body, was_cut, &rejected, response->message);
+    /* A protobuf answer of 123 bytes begins with a line feed and a brace, too. */
+    bool is_partial = (weir_response_is_json(body) &&
+                       weir_response_json_partial(body, &rejected, response->message)) ||
+                      read_partial(body, was_cut, &rejected, response->message);
     if (!is_partial || rejected <= 0) {
         return;
     }

@@ -171,6 +171,23 @@ static void a_long_message_is_cut_and_changes_nothing(void **state)
     assert_int_equal(strlen(response.message), WEIR_RESPONSE_MESSAGE_MAX - 1);
 }
 
+/* The first bytes of one that is 123 bytes long are "\n{", as JSON may begin. */
+static void a_partial_success_of_any_length_is_read(void **state)
+{
+    (void)state;
+    static const char words[] = "{\"partialSuccess\":{}} and so on, with a brace after it: {";
+    uint8_t text[300];
+    uint8_t memory[400];
+    for (size_t size = 0; size < sizeof(text); size++) {
+        text[size] = (uint8_t)words[size % (sizeof(words) - 1)];
+        struct weir_buf buf = weir_buf_fixed(memory, sizeof(memory));
+        struct weir_response response =
+            read_status(200, partial(&buf, 3, weir_bytes_of(text, size)));
+        assert_int_equal(response.outcome, WEIR_OUTCOME_PARTIAL);
+        assert_int_equal(response.rejected, 3);
+    }
+}
+
 static void garbage_never_makes_a_success_a_failure(void **state)
 {
     (void)state;
@@ -287,6 +304,7 @@ int main(void)
         cmocka_unit_test(partial_success_is_counted_and_final),
         cmocka_unit_test(rejecting_all_points_is_a_refusal),
         cmocka_unit_test(a_long_message_is_cut_and_changes_nothing),
+        cmocka_unit_test(a_partial_success_of_any_length_is_read),
         cmocka_unit_test(garbage_never_makes_a_success_a_failure),
         cmocka_unit_test(a_failure_brings_the_backends_words),
         cmocka_unit_test(messages_are_always_safe_text),
