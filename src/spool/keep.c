@@ -27,6 +27,7 @@
 
 #define STEP_NS        INT64_C(1000000000)
 #define SNAPSHOT_LIMIT ((size_t)4 << 30)
+#define SNAPSHOT_KEPT  ((size_t)1 << 20)
 
 /* -- notes ---------------------------------------------------------------------------------- */
 
@@ -55,18 +56,22 @@ static void put_files(struct weir_spool *spool, struct weir_buf *out)
 
 static enum weir_status snapshot(struct weir_spool *spool)
 {
-    struct weir_buf out = weir_buf_grow_init(SNAPSHOT_LIMIT);
-    weir_ledger_snapshot(spool->ledger, &out);
-    put_files(spool, &out);
+    struct weir_buf *out = &spool->keeper.snapshot;
+    out->limit = SNAPSHOT_LIMIT;
+    weir_ledger_snapshot(spool->ledger, out);
+    put_files(spool, out);
     if (spool->ids != NULL) { /* after the ledger's: it drops the notes of ids that wait */
         spool_lock(&spool->ids_lock);
-        weir_ids_each(spool->ids, put_id, &out);
+        weir_ids_each(spool->ids, put_id, out);
         spool_unlock(&spool->ids_lock);
     }
     enum weir_status status =
-        out.failed ? WEIR_ENOMEM : weir_notes_snapshot(spool->notes, weir_buf_view(&out));
+        out->failed ? WEIR_ENOMEM : weir_notes_snapshot(spool->notes, weir_buf_view(out));
     weir_ledger_noted(spool->ledger, status == WEIR_OK);
-    weir_buf_done(&out);
+    out->size = 0;
+    if (out->failed || out->capacity > SNAPSHOT_KEPT) {
+        weir_buf_done(out);
+    }
     return status;
 }
 

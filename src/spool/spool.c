@@ -190,6 +190,7 @@ static void free_spool(struct weir_spool *spool)
     weir_pool_free(spool->attempts);
     weir_buf_done(&spool->lane.headers);
     weir_buf_done(&spool->keeper.notes);
+    weir_buf_done(&spool->keeper.snapshot);
     weir_mem_free(spool->lane.twins);
     weir_mem_free(spool->spans);
     weir_mem_free(spool->epochs);

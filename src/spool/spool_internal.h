@@ -67,8 +67,9 @@ struct weir_spool_keeper {
     bool series_known;
     uint32_t series_lost, series_torn, series_failures;
     struct weir_buf notes;
-    unsigned log_failures; /* of the release log, in a row */
-    bool log_full;         /* there was no room for it */
+    struct weir_buf snapshot; /* kept unless large */
+    unsigned log_failures;    /* of the release log, in a row */
+    bool log_full;            /* there was no room for it */
 };
 
 struct weir_spool {
