@@ -222,7 +222,8 @@ static struct weir_batch_span span_of(const struct weir_point *points, uint32_t 
 }
 
 /* Adds of a span that does not fit as many points as do: half of them as long as that is too many,
- * and then of the rest. So it ends with the one point that does not fit. */
+ * and then of the rest. So it ends with the one point that does not fit; or, where it was memory
+ * that was missing and others have given some back since, with the last one. */
 static enum weir_status add_part(struct weir_batch *batch, struct path *path,
                                  struct weir_batch_span span, int64_t now_ns,
                                  struct weir_batch_span *ret_added)
@@ -230,7 +231,7 @@ static enum weir_status add_part(struct weir_batch *batch, struct path *path,
     struct weir_batch_span added = {.points = span.points};
     uint32_t all = span.count;
     enum weir_status status = WEIR_EFULL;
-    while (status == WEIR_OK || span.count > 1) {
+    while (status == WEIR_OK ? added.count < all : span.count > 1) {
         span.count = status == WEIR_OK ? all - added.count : span.count / 2;
         span.bytes = encoded_bytes(span.points, span.count);
         status = add_span(batch, path, span, now_ns);

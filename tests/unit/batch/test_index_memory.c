@@ -158,6 +158,28 @@ static void test_a_usual_index_is_kept_and_used_again_without_allocation(void **
     assert_true(passage.charged_max > 0);
 }
 
+/* A span that found no memory is tried in halves, which may find it: all of it is in then. */
+static void test_memory_that_is_back_in_the_middle_of_a_span(void **state)
+{
+    (void)state;
+    batch_add(&fixture, a_request(256, false), 0);
+    struct fixture_request request = fixture_request(&fixture.base, "id", 0);
+    struct weir_run *run = fixture_run(&request, "A", "R");
+    const struct weir_metric *metric = fixture_metric(run, "", "one");
+    for (uint64_t number = 0; number < 4; number++) {
+        fixture_point(&request, run, metric, number, 100);
+    }
+    batch_retain(&request);
+    uint32_t offset = 0;
+    (void)weir_mem_fail_at(1);
+    assert_int_equal(weir_batcher_add(fixture.batcher, run, &offset, 0), WEIR_OK);
+    assert_true(weir_mem_fail_at(0));
+    assert_int_equal(offset, 4);
+    struct passage passage = {.points = 0};
+    close_one(&passage);
+    assert_int_equal(passage.points, 260);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_pool_keeps_no_large_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_a_usual_index_is_kept_and_used_again_without_allocation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_that_is_back_in_the_middle_of_a_span, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
