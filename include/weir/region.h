@@ -23,6 +23,8 @@
  * new region could pass, and that first takes idle ones' place. So a cache that works on little
  * keeps all of it warm, and one that works on much keeps little beside. Lock-free; any thread may
  * free what another took. In sanitizer builds idle regions are poisoned.
+ *
+ * tidy: allow header-functions -- a cache's life, its two uses, and what gauges and tests ask
  */
 struct weir_regions;
 

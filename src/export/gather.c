@@ -20,8 +20,8 @@
  *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
  *       closed, at the most that it can become, and the charge falls to what it is once it is
  *       encoded
- *   I5  what is in one batch has used as much of its retry window. There are two open batches
- *       of it: with one, live data and what a restart brings back would close each other's with every
+ *   I5  what is in one batch has used as much of its retry window. There are two open batches of
+ *       it: with one, live data and what a restart brings back would close each other's with every
  *       turn of the rings
  *
  * Memory: the open batch and the rings hold arenas, which the queued budget pays for. Closing
