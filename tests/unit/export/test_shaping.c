@@ -162,6 +162,51 @@ static double filtered(void)
     return weir_expo_value(weir_metrics_series(WEIR_M_EXPORT_POINTS, labels));
 }
 
+/* Publishes 5 runs of 60 points, every second of a metric that is filtered, and of the others each
+ * tenth without a place; with the nth allocation from then on failing. */
+static void publish_mixed(struct play *play, uint64_t nth)
+{
+    struct fixture_request request = fixture_request(&play->scene.fixture, "request-1", 0);
+    request.origin->ticket = &play->ticket;
+    for (uint32_t number = 0; number < 300;) {
+        struct weir_run *run = fixture_run(&request, "AWS/EC2", "");
+        const struct weir_metric *metrics[] = {fixture_metric(run, "", "metric"),
+                                               fixture_metric(run, "", "odd")};
+        run->first = number;
+        for (uint32_t i = 0; i < 60; i++, number++) {
+            fixture_point(&request, run, metrics[number % 2], number, number % 20 == 0 ? 10 : 0);
+        }
+    }
+    struct weir_reservation held;
+    assert_int_equal(fixture_reserve(play->scene.router, &request, &held), WEIR_OK);
+    (void)weir_mem_fail_at(nth);
+    weir_router_publish(play->scene.router, &request.runs, &held);
+    weir_arena_unref(request.arena, 0);
+}
+
+/* Whatever allocation fails, each point is delivered or in a letter, once, and settled once. */
+static void no_failed_allocation_loses_a_point_or_counts_it_twice(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"odd", NULL};
+    static const struct weir_shape_options some = {.dimensions = WEIR_SHAPE_DIMENSIONS_FLAT,
+                                                   .metrics_exclude = odd};
+    for (uint64_t nth = 1; nth <= 60; nth++) {
+        static struct play play;
+        play_start(&play, &some, nth % 3 == 0 ? 7 : 0);
+        publish_mixed(&play, nth);
+        await_settled(&play, 300);
+        (void)weir_mem_fail_at(0);
+        assert_true(filtered() == 150);
+        assert_int_equal(scene_end(&play.scene, 10), 0);
+        for (uint64_t number = 0; number < 300; number++) {
+            bool is_sent = number % 2 == 0 && number % 20 != 0;
+            assert_int_equal(play.scene.backend.delivered[0][number], is_sent);
+        }
+        assert_int_equal(settled(&play), 300);
+    }
+}
+
 /* Every second point, in a run with others. */
 static void what_is_filtered_among_others_is_counted(void **state)
 {
@@ -221,6 +266,7 @@ int main(void)
         cmocka_unit_test(one_that_does_not_fit_keeps_nobody_else),
         cmocka_unit_test(what_a_filter_leaves_out_is_settled_at_once),
         cmocka_unit_test(what_is_filtered_among_others_is_counted),
+        cmocka_unit_test(no_failed_allocation_loses_a_point_or_counts_it_twice),
         cmocka_unit_test(a_full_queue_empties_through_the_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
