@@ -199,74 +199,74 @@ static void what_is_said_for_all_is_kept(void **state)
     weir_config_free(config);
 }
 
-/* The limits at their edges: what is one below is warned of by nobody. */
-static void what_a_backend_refuses_is_warned_of(void **state)
-{
-    (void)state;
+/* Preset, keys, what is warned of: the limits at their edges, and nobody warns one below. */
 #define DT    "endpoint: 'https://a/api/v2/otlp', headers: {authorization: Api-Token x}, "
 #define PROM  "endpoint: 'http://a/api/v1/otlp/', "
 #define VM    "endpoint: 'http://a/opentelemetry', "
 #define QUIET NULL
-    static const char *const rows[][3] = {
-        {"dynatrace", DT "buffer: {max_points: 15000}", QUIET},
-        {"dynatrace", DT "buffer: {max_points: 15001}", "of over 15000 points are refused"},
-        {"dynatrace", DT "buffer: {max_points: 0}", "buffer.max_points: preset dynatrace: "},
-        {"dynatrace", DT "buffer: {size: 4000000B}", QUIET},
-        {"dynatrace", DT "buffer: {size: 4000001B}", "requests of over 4000000 bytes, uncompr"},
-        {"dynatrace", DT "attributes_max: 50", QUIET},
-        {"dynatrace", DT "attributes_max: 51", "points of over 50 attributes are dropped there"},
-        {"dynatrace", DT "attributes_max: 0", "points of over 50 attributes are dropped there"},
-        {"dynatrace", DT "summary: keep", "this backend takes no Summary: nothing arrives there"},
-        {"dynatrace", DT "protocol: http/json", "this backend takes http/protobuf only"},
-        {"dynatrace", DT "protocol: grpc", "this backend takes http/protobuf only"},
-        {"dynatrace",
-         "endpoint: 'https://a.live.dynatrace.com', headers: {Authorization: Api-Token x}",
-         "destinations[0].endpoint: preset dynatrace: is expected to end in /api/v2/otlp "},
-        {"dynatrace",
-         "endpoint: 'https://a:9999/e/env/api/v2/otlp/', "
-         "headers: {Authorization: Api-Token x}",
-         QUIET},
-        {"dynatrace", "endpoint: 'https://a/api/v2/otlp', headers: {Authorization: Bearer x}",
-         "headers: preset dynatrace: is expected to have Authorization: Api-Token ..."},
-        {"dynatrace", "endpoint: 'https://a/api/v2/otlp', auth: {bearer_file: /x}",
-         "is expected to have Authorization: Api-Token ..."},
-        {"dynatrace", "endpoint: 'https://a/api/v2/otlp'", "Authorization: Api-Token ..."},
-        {"dynatrace",
-         "metrics_endpoint: 'https://a/api/v2/otlp/v1/metrics?x=y', "
-         "headers: {Authorization: Api-Token x}",
-         QUIET},
-        {"dynatrace",
-         "metrics_endpoint: 'https://a/api/v2/otlp', "
-         "headers: {Authorization: Api-Token x}",
-         "metrics_endpoint: preset dynatrace: is expected to end in /api/v2/otlp/v1/metrics"},
-        {"scout", "endpoint: 'https://a/t/otlp'", "no credentials are sent (write oauth2: "},
-        {"scout", "endpoint: 'https://a/t/otlp', auth: {bearer_file: /x}", QUIET},
-        {"scout", "endpoint: 'https://a/t', auth: {bearer_file: /x}", "to end in /otlp (/v1/m"},
-        {"prometheus", PROM "compression: zstd", "this backend takes gzip and none only"},
-        {"prometheus", PROM "protocol: http/json", QUIET},
-        {"prometheus", PROM "protocol: grpc", "takes http/protobuf and http/json only"},
-        {"prometheus", PROM "buffer: {size: 16MiB}", QUIET},
-        {"prometheus", "endpoint: 'http://a:9090'", "is expected to end in /api/v1/otlp ("},
-        {"prometheus", "endpoint: 'http://a:9090/otlp'", "is expected to end in /api/v1/otlp ("},
-        {"mimir", "endpoint: 'http://a/mimir/otlp'", QUIET},
-        {"mimir", "endpoint: 'http://a/otlp', protocol: grpc", "http/protobuf and http/json only"},
-        {"victoriametrics", VM "protocol: http/json", "this backend takes http/protobuf only"},
-        {"victoriametrics", "metrics_endpoint: 'http://a/opentelemetry/api/v1/push'", QUIET},
-        {"victoriametrics", "metrics_endpoint: 'http://a/opentelemetry'", "/opentelemetry/v1/me"},
-        {"collector", "endpoint: 'http://a:4317', protocol: grpc, compression: zstd", QUIET},
-        {"grafana_cloud", "endpoint: 'http://a/otlp'", "write headers: {Authorization: ...}"},
-        {"datadog", "endpoint: 'http://a'", QUIET},
-        {"dynatrace", "type: stdout", QUIET},
-        {"scout", "type: file, path: /x", QUIET},
-    };
+static const char *const doubts[][3] = {
+    {"dynatrace", DT "buffer: {max_points: 15000}", QUIET},
+    {"dynatrace", DT "buffer: {max_points: 15001}", "of over 15000 points are refused"},
+    {"dynatrace", DT "buffer: {max_points: 0}", "buffer.max_points: preset dynatrace: "},
+    {"dynatrace", DT "buffer: {size: 4000000B}", QUIET},
+    {"dynatrace", DT "buffer: {size: 4000001B}", "requests of over 4000000 bytes, uncompr"},
+    {"dynatrace", DT "attributes_max: 50", QUIET},
+    {"dynatrace", DT "attributes_max: 51", "points of over 50 attributes are dropped there"},
+    {"dynatrace", DT "attributes_max: 0", "points of over 50 attributes are dropped there"},
+    {"dynatrace", DT "summary: keep", "this backend takes no Summary: nothing arrives there"},
+    {"dynatrace", DT "protocol: http/json", "this backend takes http/protobuf only"},
+    {"dynatrace", DT "protocol: grpc", "this backend takes http/protobuf only"},
+    {"dynatrace", "endpoint: 'https://a.live.dynatrace.com', headers: {Authorization: Api-Token x}",
+     "destinations[0].endpoint: preset dynatrace: is expected to end in /api/v2/otlp "},
+    {"dynatrace",
+     "endpoint: 'https://a:9999/e/env/api/v2/otlp/', "
+     "headers: {Authorization: Api-Token x}",
+     QUIET},
+    {"dynatrace", "endpoint: 'https://a/api/v2/otlp', headers: {Authorization: Bearer x}",
+     "headers: preset dynatrace: is expected to have Authorization: Api-Token ..."},
+    {"dynatrace", "endpoint: 'https://a/api/v2/otlp', auth: {bearer_file: /x}",
+     "is expected to have Authorization: Api-Token ..."},
+    {"dynatrace", "endpoint: 'https://a/api/v2/otlp'", "Authorization: Api-Token ..."},
+    {"dynatrace",
+     "metrics_endpoint: 'https://a/api/v2/otlp/v1/metrics?x=y', "
+     "headers: {Authorization: Api-Token x}",
+     QUIET},
+    {"dynatrace",
+     "metrics_endpoint: 'https://a/api/v2/otlp', "
+     "headers: {Authorization: Api-Token x}",
+     "metrics_endpoint: preset dynatrace: is expected to end in /api/v2/otlp/v1/metrics"},
+    {"scout", "endpoint: 'https://a/t/otlp'", "no credentials are sent (write oauth2: "},
+    {"scout", "endpoint: 'https://a/t/otlp', auth: {bearer_file: /x}", QUIET},
+    {"scout", "endpoint: 'https://a/t', auth: {bearer_file: /x}", "to end in /otlp (/v1/m"},
+    {"prometheus", PROM "compression: zstd", "this backend takes gzip and none only"},
+    {"prometheus", PROM "protocol: http/json", QUIET},
+    {"prometheus", PROM "protocol: grpc", "takes http/protobuf and http/json only"},
+    {"prometheus", PROM "buffer: {size: 16MiB}", QUIET},
+    {"prometheus", "endpoint: 'http://a:9090'", "is expected to end in /api/v1/otlp ("},
+    {"prometheus", "endpoint: 'http://a:9090/otlp'", "is expected to end in /api/v1/otlp ("},
+    {"mimir", "endpoint: 'http://a/mimir/otlp'", QUIET},
+    {"mimir", "endpoint: 'http://a/otlp', protocol: grpc", "http/protobuf and http/json only"},
+    {"victoriametrics", VM "protocol: http/json", "this backend takes http/protobuf only"},
+    {"victoriametrics", "metrics_endpoint: 'http://a/opentelemetry/api/v1/push'", QUIET},
+    {"victoriametrics", "metrics_endpoint: 'http://a/opentelemetry'", "/opentelemetry/v1/me"},
+    {"collector", "endpoint: 'http://a:4317', protocol: grpc, compression: zstd", QUIET},
+    {"grafana_cloud", "endpoint: 'http://a/otlp'", "write headers: {Authorization: ...}"},
+    {"datadog", "endpoint: 'http://a'", QUIET},
+    {"dynatrace", "type: stdout", QUIET},
+    {"scout", "type: file, path: /x", QUIET},
+};
+
+static void what_a_backend_refuses_is_warned_of(void **state)
+{
+    (void)state;
     int missed = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct weir_config *config = parse(rows[i][0], rows[i][1]);
+    for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++) {
+        struct weir_config *config = parse(doubts[i][0], doubts[i][1]);
         const char *said = report.count == 0 ? NULL : report.messages[0].text;
-        bool fits = rows[i][2] == NULL ? report.count == 0
-                                       : report.count == 1 && strstr(said, rows[i][2]) != NULL;
+        bool fits = doubts[i][2] == NULL ? report.count == 0
+                                         : report.count == 1 && strstr(said, doubts[i][2]) != NULL;
         if (!fits) {
-            print_error("%s, %s: %" PRIu32 " messages, said %s\n", rows[i][0], rows[i][1],
+            print_error("%s, %s: %" PRIu32 " messages, said %s\n", doubts[i][0], doubts[i][1],
                         report.count, said == NULL ? "nothing" : said);
             missed++;
         }
