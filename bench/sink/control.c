@@ -67,8 +67,17 @@ static void put_world(h2o_req_t *request, struct weir_sink_ledger *ledger, uint6
     (void)seed;
     enum weir_status status = weir_sink_ledger_set_world(
         ledger, weir_bytes_of(request->entity.base, request->entity.len));
+    bool is_other = status == WEIR_EUNSUPPORTED;
     const char *text = status == WEIR_OK ? "ok\n" : weir_status_text(status);
-    weir_sink_send(request, status == WEIR_OK ? 200 : 400, "text/plain", weir_bytes_str(text));
+    if (is_other) {
+        text = "weir-load and weir-sink are of different builds and would disagree on every point: "
+               "use both of one";
+    }
+    weir_sink_send(request,
+                   status == WEIR_OK ? 200
+                   : is_other        ? 409
+                                     : 400,
+                   "text/plain", weir_bytes_str(text));
 }
 
 static void put_faults(h2o_req_t *request, struct weir_sink_ledger *ledger, uint64_t seed)

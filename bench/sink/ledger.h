@@ -66,7 +66,7 @@ void weir_sink_ledger_lose(struct weir_sink_ledger *ledger, struct weir_sink_wor
 /* -- what the control paths ask for ------------------------------------------------------------ */
 
 /* A new world (JSON of weir_traffic_print) and empty accounts. WEIR_EMALFORMED, WEIR_EINVAL,
- * WEIR_ENOMEM: all stays as it was. */
+ * WEIR_ENOMEM, WEIR_EUNSUPPORTED (another build's points): all stays as it was. */
 WEIR_MUST_USE enum weir_status weir_sink_ledger_set_world(struct weir_sink_ledger *ledger,
                                                           struct weir_bytes text);
 

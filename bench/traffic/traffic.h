@@ -109,7 +109,8 @@ enum { WEIR_TRAFFIC_ARN_SIZE = 128, WEIR_TRAFFIC_PRINT_SIZE = 384 };
 void weir_traffic_arn(const struct weir_traffic *traffic, uint32_t stream, char *ret, size_t size);
 
 /* The options as a JSON object, terminated, and back: how the load generator tells the sink which
- * world it is. WEIR_EMALFORMED. */
+ * world it is, and by a fingerprint what its build makes of it. WEIR_EMALFORMED; WEIR_EUNSUPPORTED:
+ * of a build whose points are others. */
 void weir_traffic_print(const struct weir_traffic_options *options, char *ret, size_t size);
 WEIR_MUST_USE enum weir_status weir_traffic_parse(struct weir_bytes text,
                                                   struct weir_traffic_options *ret);

@@ -348,6 +348,14 @@ static void options_survive_being_printed(void **state)
             assert_int_equal(weir_traffic_parse(weir_bytes_of(text, cut), &back), WEIR_EMALFORMED);
         }
     }
+    /* the same, of a build that makes other points */
+    struct weir_traffic_options known = weir_traffic_defaults(), back = {.seed = 99};
+    char other[WEIR_TRAFFIC_PRINT_SIZE];
+    weir_traffic_print(&known, other, sizeof(other));
+    char *last = other + strlen(other) - strlen("0\"}");
+    *last = *last == '7' ? '8' : '7';
+    assert_int_equal(weir_traffic_parse(weir_bytes_str(other), &back), WEIR_EUNSUPPORTED);
+    assert_int_equal(back.seed, 99);
     struct weir_traffic_options widest = {UINT64_MAX, INT64_MIN,  UINT32_MAX, UINT32_MAX,
                                           UINT32_MAX, UINT32_MAX, UINT32_MAX, false};
     char text[WEIR_TRAFFIC_PRINT_SIZE];
