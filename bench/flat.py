@@ -32,13 +32,14 @@ def cases():
 
 def one_case(settings, points, arguments):
     """Of the gateway, uncompressed out: the cheapest round's CPU ns a point, since what disturbs a
-    round only ever adds; libdeflate's for inflating such bodies; and points/s."""
+    round only ever adds; libdeflate's for inflating such bodies; and points/s. All cases send the
+    same number of different points, so that one is not warmer in the caches than another."""
     world = arguments[:4]
-    count = max(4, min(200, 40000 // points))
+    count = max(4, 40000 // points)
     with settings.folder() as folder, rig.sink(settings, "--accounts", "off") as sink, \
             rig.gateway(settings, sink.url, destinations=destination("none")) as weir:
-        files = rig.bodies(settings, folder + "/bodies", "otlp10", count, points, world)
-        told = ("--mode", "fast", "--gzip", "6", *arguments)
+        files = rig.bodies(settings, folder + "/bodies", "otlp10", min(count, 200), points, world)
+        told = ("--mode", "fast", "--gzip", "6", "--bodies", str(count), *arguments)
         rig.window(settings, weir, *told, seconds=1)
         costs, alone, rates = [], [], []
         for _ in range(min(2, settings.rounds)):
@@ -46,8 +47,22 @@ def one_case(settings, points, arguments):
             limit = rig.limit(settings, files, seconds=0.2)
             costs.append(ns_each(used["cpu"], used["ended"]))
             alone.append(limit["inflate"]["cpu_ns"] / len(files) / points)
-            rates.append(used["load"]["points_per_s"])
+            rates.append(used["points_per_s"])
     return min(costs), min(alone), max(rates)
+
+
+def fit(seen):
+    """What a request and what a point costs, so that the sums come as near as they can, each by its
+    share, to what was measured: (head, rows) of a table. `seen`: (points of a request, ns/point)."""
+    # least squares of (request + point * n) / total(n) = 1, total(n) = cost * n
+    shares = [(1 / (n * cost), 1 / cost) for n, cost in seen]
+    aa, ab = sum(a * a for a, _ in shares), sum(a * b for a, b in shares)
+    bb, ra, rb = sum(b * b for _, b in shares), sum(a for a, _ in shares), sum(b for _, b in shares)
+    determinant = aa * bb - ab * ab
+    request, point = (ra * bb - rb * ab) / determinant, (aa * rb - ab * ra) / determinant
+    off = max(abs(request * a + point * b - 1) for a, b in shares)
+    return (("a request, microseconds", "and each of its points, ns", "rows are off by at most"),
+            [(f"{request / 1e3:.0f}", f"{point:.0f}", f"{100 * off:.0f} %")])
 
 
 def flat(settings):
@@ -64,6 +79,8 @@ def flat(settings):
                      f"{cost - alone + usual:.0f}", f"{rate:,.0f}"))
     result.tables["flat"] = (("varied", "value", "CPU ns/point", "inflate alone", "evened out",
                               "points/s"), rows)
+    result.tables["fit"] = fit([(value, cost) for name, value, cost, _, _ in seen
+                                if name == "points"])
     for name, costs in groups.items():
         result.checks.append(Check(f"dearest to cheapest, {name}", max(costs) / min(costs), 1.1,
                                    "x"))
@@ -84,7 +101,7 @@ def loops(settings):
             rig.window(settings, weir, *FAST, seconds=settings.warm)
             used = [rig.window(settings, weir, *FAST) for _ in range(settings.rounds)]
         cpu[threads] = min(ns_each(one["cpu"], one["ended"]) for one in used)
-        rate = max(one["load"]["points_per_s"] for one in used)
+        rate = max(one["points_per_s"] for one in used)
         counted = None if settings.quick else count_instructions(settings, threads)
         instructions[threads] = counted
         rows.append((str(threads), f"{rate:,.0f}", f"{cpu[threads]:.0f}",
