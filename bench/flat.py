@@ -38,7 +38,8 @@ def one_case(settings, points, arguments):
     count = max(4, 40000 // points)
     with settings.folder() as folder, rig.sink(settings, "--accounts", "off") as sink, \
             rig.gateway(settings, sink.url, destinations=destination("none")) as weir:
-        files = rig.bodies(settings, folder + "/bodies", "otlp10", min(count, 200), points, world)
+        files = rig.bodies(settings, folder + "/bodies", "otlp10", min(count, 200), points,
+                           world)
         told = ("--mode", "fast", "--gzip", "6", "--bodies", str(count), *arguments)
         rig.window(settings, weir, *told, seconds=1)
         costs, alone, rates = [], [], []

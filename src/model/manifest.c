@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 
 /* A manifest takes so many parts (256 KiB) to its pool, where nobody pays for them: the pool is
- * small. A batch of full buffers has some hundreds, one for each run at most; requests of a thousand
- * points have runs of a few, and a batch of those some thousands. */
+ * small. A batch of full buffers has some hundreds, one for each run at most; requests of a
+ * thousand points have runs of a few, and a batch of those some thousands. */
 enum { PARTS_INITIAL = 16, PARTS_KEPT = 16384 };
 
 void weir_manifest_open(struct weir_manifest *manifest, uint32_t destination)

@@ -152,7 +152,8 @@ struct weir_ledger {
     bool durable_changed;
 };
 
-/* A segment without records, linked nowhere, with the arrays of one that was given. NULL: memory. */
+/* A segment without records, linked nowhere, with the arrays of one that was given. NULL: no
+ * memory. */
 struct weir_ledger_segment *weir_ledger_records_take(struct weir_ledger *ledger);
 void weir_ledger_records_give(struct weir_ledger *ledger, struct weir_ledger_segment *segment);
 
