@@ -54,7 +54,7 @@ def one_case(settings, points, arguments):
 
 def fit(seen):
     """What a request and what a point costs, so that the sums come as near as they can, each by its
-    share, to what was measured: (head, rows) of a table. `seen`: (points of a request, ns/point)."""
+    share, to what was measured: (head, rows) of a table. `seen`: (points a request, ns/point)."""
     # least squares of (request + point * n) / total(n) = 1, total(n) = cost * n
     shares = [(1 / (n * cost), 1 / cost) for n, cost in seen]
     aa, ab = sum(a * a for a, _ in shares), sum(a * b for a, b in shares)
