@@ -8,7 +8,8 @@ KINDS = {5: "gauge", 7: "sum", 9: "histogram", 10: "exponential", 11: "summary"}
 TEMPORALITY = {0: "unspecified", 1: "delta", 2: "cumulative"}
 # field number: (name, what it is), of each kind's data point, by opentelemetry-proto 1.0
 POINTS = {
-    "gauge": {2: "start", 3: "end", 4: ("value", wire.as_double), 6: ("value", int), 7: "attributes"},
+    "gauge": {2: "start", 3: "end", 4: ("value", wire.as_double), 6: ("value", int),
+              7: "attributes"},
     "exponential": {1: "attributes", 2: "start", 3: "end", 4: "count", 5: ("sum", wire.as_double),
                     6: "scale", 7: "zero_count", 8: "positive", 9: "negative",
                     12: ("min", wire.as_double), 13: ("max", wire.as_double),

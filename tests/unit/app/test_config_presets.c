@@ -302,6 +302,38 @@ static void a_preset_fits_into_little_memory(void **state)
     weir_config_free(config);
 }
 
+/* What docs/backends.md gives to paste is accepted as it is, and nothing in it is doubtful. */
+static void the_page_is_good_to_paste(void **state)
+{
+    (void)state;
+    static const char open[] = "```yaml\n";
+    assert_int_equal(setenv("DT_TOKEN", "x", 1), 0);
+    assert_int_equal(setenv("GRAFANA_TOKEN", "x", 1), 0);
+    assert_int_equal(setenv("DD_API_KEY", "x", 1), 0);
+    struct support_blob page = support_source("docs/backends.md");
+    size_t blocks = 0;
+    for (char *at = strstr((char *)page.data, open); at != NULL; at = strstr(at, open)) {
+        at += strlen(open);
+        char *end = strstr(at, "```");
+        assert_non_null(end);
+        struct weir_buf yaml = weir_buf_grow_init(1 << 16);
+        struct weir_config *config = NULL;
+        weir_buf_printf(&yaml, "ingest: {access_keys: none}\nmemory_limit: 512MiB\n");
+        weir_buf_put(&yaml, weir_bytes_of(at, (size_t)(end - at)));
+        enum weir_status status =
+            weir_config_parse("page", weir_buf_view(&yaml), true, &report, &config);
+        if (status != WEIR_OK || report.count > 0) {
+            fail_msg("%.60s: %s", at, report.messages[0].text);
+        }
+        assert_int_not_equal(only(config)->preset, WEIR_PRESET_NONE);
+        weir_config_free(config);
+        weir_buf_done(&yaml);
+        blocks++;
+    }
+    assert_int_equal(blocks, 8);
+    support_free(&page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup(what_a_backend_refuses_is_warned_of, setup),
         cmocka_unit_test_setup(an_unknown_backend_is_told, setup),
         cmocka_unit_test_setup(a_preset_fits_into_little_memory, setup),
+        cmocka_unit_test_setup(the_page_is_good_to_paste, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
