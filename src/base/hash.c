@@ -8,11 +8,13 @@
  *
  *   process_key ─► weir_hash(0), (1), (2), ... ─► quick_key
  *
- *   quick:  h = k0 ^ size;  16 bytes at a time:  h = fold(w0 ^ k1, w1 ^ h);  fold(h ^ k2, k3)
+ *   quick:  h = k0;  16 bytes at a time:  h = fold(w0 ^ k1, w1 ^ h);  fold(h ^ k2, size ^ k3)
  *           fold(a, b): the 128 bits of a x b, one half xored with the other
  *           17 to 64 bytes, which names are: four pieces of 16, the last ones overlapping where
  *           there is less, each folded under two words of the key of its own, side by side and
- *           without a branch that depends on the length;  h = k0 ^ size ^ all four
+ *           without a branch that depends on the length;  h = k0 ^ all four
+ *           the size comes last, where no byte meets it: xored with a word of the text it could be
+ *           made up for by whoever writes the text, without the key
  *
  *   I1  no read leaves the bytes: the last 16 or fewer are two words that may overlap
  *   I2  the same bytes under the same key give the same hash, wherever they lie
@@ -225,9 +227,10 @@ uint64_t weir_hash_quick(struct weir_bytes bytes)
     }
     const uint8_t *at = bytes.data;
     size_t left = bytes.size;
-    uint64_t hash = quick_key[0] ^ bytes.size;
+    uint64_t hash = quick_key[0];
+    uint64_t end = quick_key[3] ^ bytes.size;
     if (left > 16 && left <= 64) {
-        return fold(hash ^ fold_pieces(at, left) ^ quick_key[2], quick_key[3]);
+        return fold(hash ^ fold_pieces(at, left) ^ quick_key[2], end);
     }
     for (; left > 16; left -= 16) {
         hash = fold(load8(at) ^ quick_key[1], load8(at + 8) ^ hash);
@@ -236,5 +239,5 @@ uint64_t weir_hash_quick(struct weir_bytes bytes)
     uint64_t words[2];
     load_last(at, left, words);
     hash = fold(words[0] ^ quick_key[1], words[1] ^ hash);
-    return fold(hash ^ quick_key[2], quick_key[3]);
+    return fold(hash ^ quick_key[2], end);
 }

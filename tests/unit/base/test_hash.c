@@ -81,6 +81,22 @@ static void test_quick_minds_every_bit_and_the_length(void **state)
     }
 }
 
+/* A byte cannot pay for a length: no key is needed to choose texts whose words make up for another
+ * size, so the size must not meet them. */
+static void test_quick_keeps_the_length_from_the_bytes(void **state)
+{
+    (void)state;
+    use_reference_key();
+    assert_true(weir_hash_quick(WEIR_BYTES("aaaaaaaabcdefgh")) !=
+                weir_hash_quick(WEIR_BYTES("aaaaaaaa~bcdefgh"))); /* 15 ^ 16 is a ^ ~ */
+    for (size_t size = 66; size <= 80; size++) {                  /* the last words of all are 0 */
+        uint8_t one[80] = {[8] = 65};
+        uint8_t other[80] = {[8] = (uint8_t)size};
+        assert_true(weir_hash_quick(weir_bytes_of(one, 65)) !=
+                    weir_hash_quick(weir_bytes_of(other, size)));
+    }
+}
+
 static void test_quick_is_keyed(void **state)
 {
     (void)state;
@@ -148,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_and_the_length_count),
         cmocka_unit_test(test_another_key_gives_other_hashes),
         cmocka_unit_test(test_quick_minds_every_bit_and_the_length),
+        cmocka_unit_test(test_quick_keeps_the_length_from_the_bytes),
         cmocka_unit_test(test_quick_is_keyed),
         cmocka_unit_test(test_quick_spreads_numbered_names),
         cmocka_unit_test(test_mixing_minds_the_order),
