@@ -71,14 +71,6 @@ static void await_settled(struct play *play, uint32_t points)
     }
 }
 
-static uint32_t requests(struct play *play)
-{
-    pthread_mutex_lock(&play->scene.backend.lock);
-    uint32_t count = play->scene.backend.requests;
-    pthread_mutex_unlock(&play->scene.backend.lock);
-    return count;
-}
-
 static const struct weir_shape_attribute named[] = {{"service.name", "weir"}, {NULL, NULL}};
 static const struct weir_shape_options with_a_name = {.resource = named};
 
@@ -117,7 +109,7 @@ static void what_is_too_old_is_in_the_dead_letter_and_was_never_sent(void **stat
     letter->done(letter, WEIR_OK);
     await_settled(&play, 150);
     assert_int_equal(scene_end(&play.scene, 10), 0);
-    assert_int_equal(requests(&play), 0);
+    assert_int_equal(play.scene.backend.requests, 0);
 }
 
 /* A point whose attributes are none stands between others that fit. */
@@ -152,7 +144,7 @@ static void what_a_filter_leaves_out_is_settled_at_once(void **state)
     box_publish(&play.scene, &play.ticket, 0, 150, 0);
     await_settled(&play, 150);
     assert_int_equal(scene_end(&play.scene, 10), 0);
-    assert_int_equal(requests(&play), 0);
+    assert_int_equal(play.scene.backend.requests, 0);
     assert_int_equal(box_waiting(&play.box), 0);
 }
 
