@@ -63,7 +63,7 @@ COSTS = (("otlp10", "gzip", 1.3), ("otlp10", "none", 2.0), ("json", "gzip", 1.7)
          ("json", "none", 3.0), ("otlp07", "gzip", None), ("otlp10", "zstd", None))
 
 
-SHARE = 0.6  # of the highest rate: what a gateway is asked that is to keep up
+SHARE = 0.85  # of the highest rate: what a gateway is asked that is to keep up
 
 
 def cost_rounds(settings, form, compression):
