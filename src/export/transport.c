@@ -43,6 +43,7 @@
  */
 #include "weir/transport.h"
 #include "trailers.h"
+#include "transport_headers.h"
 #include "transport_peer.h"
 #include "weir/clock.h"
 #include "weir/mem.h"
@@ -148,7 +149,7 @@ static void flight_free(struct flight *flight)
     if (flight->easy != NULL) {
         curl_easy_cleanup(flight->easy);
     }
-    curl_slist_free_all(flight->headers);
+    weir_transport_headers_free(flight->headers);
     weir_mem_free(flight->trailers);
     weir_mem_free(flight->body);
     weir_mem_free(flight);
@@ -181,7 +182,7 @@ static struct flight *flight_take(struct curl_transport *transport)
 static void flight_give(struct curl_transport *transport, struct flight *flight)
 {
     (void)curl_easy_setopt(flight->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(flight->headers);
+    weir_transport_headers_free(flight->headers);
     if (flight->body_size > 0) {
         explicit_bzero(flight->body, flight->body_size); /* it may be a token */
     }
@@ -196,25 +197,6 @@ static void release_last(struct curl_transport *transport)
         flight_give(transport, transport->last);
         transport->last = NULL;
     }
-}
-
-static enum weir_status add_header(struct flight *flight, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(flight->headers, line);
-    if (longer == NULL) {
-        return WEIR_ENOMEM;
-    }
-    flight->headers = longer;
-    return WEIR_OK;
-}
-
-static enum weir_status set_headers(struct flight *flight, const char *const *headers)
-{
-    for (size_t i = 0; headers != NULL && headers[i] != NULL; i++) {
-        WEIR_TRY(add_header(flight, headers[i]));
-    }
-    WEIR_TRY(add_header(flight, "Accept-Encoding: identity"));
-    return add_header(flight, "Expect:"); /* no 100-continue round trip before each batch */
 }
 
 /* What is the same for every request. */
@@ -317,7 +299,7 @@ static enum weir_status prepare(struct flight *flight, const struct weir_transpo
     flight->error[0] = '\0';
     flight->begun_ns = weir_clock_mono_ns();
     WEIR_TRY(clear_trailers(flight));
-    WEIR_TRY(set_headers(flight, request->target->headers));
+    WEIR_TRY(weir_transport_headers_make(request->target->headers, &flight->headers));
     return set_anew(flight) == CURLE_OK && set_request(flight) == CURLE_OK ? WEIR_OK : WEIR_EINVAL;
 }
 
