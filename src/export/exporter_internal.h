@@ -108,11 +108,12 @@ struct weir_export_shaping {
     uint32_t points;    /* that are shaped at a time */
     uint32_t singles;   /* of the pending run, to be shaped one by one */
     size_t batch_bytes; /* of a full batch */
-    size_t advance;     /* what may still be taken past the queued budget's limit */
-    bool is_first;      /* nothing is open or out */
-    size_t bytes;       /* of the arena in hand */
-    uint32_t regions;   /* of that arena */
-    bool is_hopeless;   /* it would have to be larger than any may be */
+    uint32_t batch_points;
+    size_t advance;   /* what may still be taken past the queued budget's limit */
+    bool is_first;    /* nothing is open or out */
+    size_t bytes;     /* of the arena in hand */
+    uint32_t regions; /* of that arena */
+    bool is_hopeless; /* it would have to be larger than any may be */
 };
 
 /* What other threads may see, relaxed. */

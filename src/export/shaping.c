@@ -14,8 +14,8 @@
  *       never ends between two outputs of one point, or the spool could not say what was delivered
  *   I2  the arena of a piece is the batch's, or gone when this returns; the run's own goes with its
  *       last piece
- *   I3  what a piece becomes is far smaller than a batch, so little of a batch stays empty; a
- *       single point that becomes more than a batch is one of its own
+ *   I3  a piece that goes in is far smaller than a batch, so little of a batch stays empty and none
+ *       is too large; a single point that becomes more than a batch is one of its own
  *   I4  a budget that is full of runs in rings is emptied all the same: while nothing of the
  *       destination is out to be encoded, a piece is written past the limit where nothing is open,
  *       and more of them up to a batch's size (`advance`)
@@ -117,6 +117,7 @@ enum weir_status weir_shaping_init(struct weir_export_destination *destination,
     const struct weir_shape_options *options = destination->options->shape;
     destination->shaping.points = piece_points(hints);
     destination->shaping.batch_bytes = hints->size;
+    destination->shaping.batch_points = hints->points_max;
     return options == NULL ? WEIR_OK : weir_shape_new(options, &destination->shape);
 }
 
@@ -222,6 +223,13 @@ static enum weir_status add_shaped(struct weir_export_destination *destination,
     return WEIR_OK;
 }
 
+/* I3: heads, which a piece may have one of for each point, are as much again at most as a rule. */
+static bool is_large(const struct weir_export_shaping *shaping, const struct weir_run *shaped)
+{
+    bool by_points = shaping->batch_points > 0 && shaped->count > shaping->batch_points / 4;
+    return by_points || shaped->bytes > shaping->batch_bytes / 4;
+}
+
 /* The next part into its batch; *ret_points: of how many points that is the end, maybe none. */
 static enum weir_status add_part(struct weir_export_destination *destination,
                                  const struct weir_export_gathering *open, int64_t now_ns,
@@ -241,11 +249,12 @@ static enum weir_status add_part(struct weir_export_destination *destination,
         return status;
     }
     enum weir_deadletter_reason reason = WEIR_DEADLETTER_UNFIT;
-    if (is_unfit) {
-        reason = status == WEIR_OK ? reason_of(shaped.refused[0].reason) : reason;
+    bool is_again = count > 1 && (is_unfit || is_large(&destination->shaping, &shaped.run));
+    if (is_unfit || is_again) {
+        reason = is_unfit && status == WEIR_OK ? reason_of(shaped.refused[0].reason) : reason;
         weir_arena_unref(arena, 0);
     }
-    if (is_unfit && count > 1) {
+    if (is_again) {
         destination->shaping.singles = count;
         return WEIR_OK;
     }

@@ -148,6 +148,31 @@ static void what_a_filter_leaves_out_is_settled_at_once(void **state)
     assert_int_equal(box_waiting(&play.box), 0);
 }
 
+static uint32_t most_points; /* in a request; behind the backend's lock */
+
+static int note_most(const struct arrival *arrival)
+{
+    most_points = arrival->points > most_points ? arrival->points : most_points;
+    return 200;
+}
+
+/* 60 points of 60 KB are 3.6 MB; a batch is 1 MiB. */
+static void large_points_make_no_batch_larger_than_it_may_be(void **state)
+{
+    (void)state;
+    static struct play play;
+    play_make(&play, &with_a_name, 0);
+    play.ticket.padding = 60000;
+    play.scene.backend.judge = note_most;
+    most_points = 0;
+    play_go(&play);
+    box_publish(&play.scene, &play.ticket, 0, 60, 0);
+    await_settled(&play, 60);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_once(&play.scene, 0, 60);
+    assert_in_range(most_points, 1, (1 << 20) / 60000);
+}
+
 static double filtered(void)
 {
     const struct weir_bytes labels[] = {weir_bytes_str("d0"), weir_bytes_str("filtered")};
@@ -257,6 +282,7 @@ int main(void)
         cmocka_unit_test(what_is_too_old_is_in_the_dead_letter_and_was_never_sent),
         cmocka_unit_test(one_that_does_not_fit_keeps_nobody_else),
         cmocka_unit_test(what_a_filter_leaves_out_is_settled_at_once),
+        cmocka_unit_test(large_points_make_no_batch_larger_than_it_may_be),
         cmocka_unit_test(what_is_filtered_among_others_is_counted),
         cmocka_unit_test(no_failed_allocation_loses_a_point_or_counts_it_twice),
         cmocka_unit_test(a_full_queue_empties_through_the_shape),
