@@ -61,11 +61,11 @@ WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);
 
-/* Adds all points of `run` or none, for runs that were made of others (weir/shape.h): they stand for
- * the `sources` points of their request from run->first on, and are noted as those. WEIR_OK: the
- * caller's reference to run->arena, with run->bytes live, has become the batch's. WEIR_EFULL: the
- * batch is too full for it; close it and call again. An empty one takes any run. WEIR_ENOMEM: no
- * memory. The drainer only. */
+/* Adds all points of `run` or none, for runs that were made of others (weir/shape.h): they stand
+ * for the `sources` points of their request from run->first on, and are noted as those. WEIR_OK:
+ * the caller's reference to run->arena, with run->bytes live, has become the batch's. WEIR_EFULL:
+ * the batch is too full for it; close it and call again. An empty one takes any run. WEIR_ENOMEM:
+ * no memory. The drainer only. */
 WEIR_MUST_USE enum weir_status weir_batcher_add_whole(struct weir_batcher *batcher,
                                                       const struct weir_run *run, uint32_t sources,
                                                       int64_t now_ns);
