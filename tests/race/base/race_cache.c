@@ -102,12 +102,13 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void test_no_block_has_two_holders(void **state)
+static void run_all(size_t idle_limit, size_t warm_total)
 {
-    (void)state;
     static struct shared shared;
     static struct worker workers[THREADS];
-    assert_int_equal(weir_regions_new(64 * KIB, &shared.regions), WEIR_OK);
+    memset(&shared, 0, sizeof(shared));
+    assert_int_equal(weir_regions_new(idle_limit, &shared.regions), WEIR_OK);
+    weir_regions_keep_warm(shared.regions, warm_total);
     assert_int_equal(weir_pool_new(64, 16, NULL, &shared.pool), WEIR_OK);
     const struct weir_arena_budget budget = {charge, discharge, &shared};
     assert_int_equal(weir_arena_new(shared.regions, budget, 0, &shared.arena), WEIR_OK);
@@ -133,10 +134,25 @@ static void test_no_block_has_two_holders(void **state)
     weir_pool_free(shared.pool);
 }
 
+static void test_no_block_has_two_holders(void **state)
+{
+    (void)state;
+    run_all(64 * KIB, 0);
+}
+
+/* In use are up to 384 KiB: above and below the warm total, so that idle ones give way while others
+ * are taken. */
+static void test_nor_where_idle_ones_give_way(void **state)
+{
+    (void)state;
+    run_all(16 * KIB, 192 * KIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_block_has_two_holders),
+        cmocka_unit_test(test_nor_where_idle_ones_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
