@@ -35,9 +35,10 @@
  * would go unseen.
  *
  * Memory: one flight a request in flight, kept; a response body grows to at most
- * WEIR_TRANSPORT_BODY_MAX, the rest is read and dropped. libcurl allocates for itself. One thread
- * at a time; nothing blocks: names are resolved by libcurl's own thread, which QUICK_EXIT leaves
- * behind rather than waits for.
+ * WEIR_TRANSPORT_BODY_MAX, the rest is read and dropped. An answer without an end is cut off, with
+ * its connection, and its status counts. libcurl allocates for itself. One thread at a time;
+ * nothing blocks: names are resolved by libcurl's own thread, which QUICK_EXIT leaves behind rather
+ * than waits for.
  *
  * Not done: signing, tokens (the target's headers carry them), proxies' authentication.
  */
@@ -55,7 +56,11 @@ enum {
     CONNECT_TIMEOUT_MS = 10000,
     IDLE_MAX_S = 50,
     REUSE_SINCE = 0x080000, /* of connections with prior knowledge */
-    CONNECTIONS_MAX = 1024  /* kept; past that a connection is closed as soon as it is idle */
+    CONNECTIONS_MAX = 1024, /* kept; past that a connection is closed as soon as it is idle */
+    /* Of an answer, until it is cut off with its connection: libcurl keeps all lines in memory,
+     * trailers without a bound, and a body without end takes a thread's time. */
+    LINES_BYTES_MAX = 256 << 10,
+    DROPPED_BYTES_MAX = 4 << 20
 };
 
 /* libcurl sends one buffer a turn. With 512 KiB instead of its 64 a body of 3 MiB takes 10 calls of
@@ -72,6 +77,8 @@ struct flight {
     uint8_t *body; /* BODY_MAX at most, kept for the next request */
     size_t body_size;
     size_t body_capacity;
+    size_t dropped_bytes; /* of the body, beyond what is kept */
+    size_t lines_bytes;   /* headers and trailers */
     uint32_t heads_sent;
     uint32_t tunnels_sent; /* CONNECT, which only a proxy sees */
     int64_t begun_ns;
@@ -96,7 +103,7 @@ enum weir_status weir_transport_curl_global(void)
     return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? WEIR_OK : WEIR_EIO;
 }
 
-/* libcurl's write callback: keeps the beginning, swallows the rest. */
+/* libcurl's write callback: keeps the beginning, swallows the rest within reason. */
 static size_t take_body(char *data, size_t unit, size_t count, void *user)
 {
     struct flight *flight = user;
@@ -119,7 +126,8 @@ static size_t take_body(char *data, size_t unit, size_t count, void *user)
         memcpy(flight->body + flight->body_size, data, kept);
         flight->body_size += kept;
     }
-    return offered;
+    flight->dropped_bytes += offered - kept;
+    return flight->dropped_bytes <= DROPPED_BYTES_MAX ? offered : 0;
 }
 
 /* libcurl's header callback, for trailers too. */
@@ -129,7 +137,8 @@ static size_t take_header(char *data, size_t unit, size_t count, void *user)
     if (flight->request.target->is_grpc) {
         weir_trailers_take(flight->trailers, weir_bytes_of(data, unit * count));
     }
-    return unit * count;
+    flight->lines_bytes += unit * count;
+    return flight->lines_bytes <= LINES_BYTES_MAX ? unit * count : 0;
 }
 
 /* libcurl's debug callback: one HEADER_OUT a request head that is sent. */
@@ -294,6 +303,8 @@ static enum weir_status prepare(struct flight *flight, const struct weir_transpo
 {
     flight->request = *request;
     flight->body_size = 0;
+    flight->dropped_bytes = 0;
+    flight->lines_bytes = 0;
     flight->heads_sent = 0;
     flight->tunnels_sent = 0;
     flight->error[0] = '\0';

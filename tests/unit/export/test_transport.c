@@ -27,6 +27,7 @@ struct server {
     int accepted;
     char heads[8][2048];
     size_t body_sizes[8];
+    size_t flooded; /* bytes that were taken of what does not end */
     pthread_t thread;
 };
 
@@ -61,6 +62,18 @@ static bool read_request(struct server *server, int fd, size_t index)
     return true;
 }
 
+enum { FLOOD_MAX = 64 << 20 };
+
+static void pour(struct server *server, int fd, const char *flood)
+{
+    size_t size = strlen(flood);
+    ssize_t sent = 0;
+    while (sent >= 0 && server->flooded < FLOOD_MAX) {
+        sent = send(fd, flood, size, MSG_NOSIGNAL);
+        server->flooded += sent > 0 ? (size_t)sent : 0;
+    }
+}
+
 static void *serve(void *argument)
 {
     struct server *server = argument;
@@ -82,6 +95,9 @@ static void *serve(void *argument)
                 break;
             }
             (void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+            if (strstr(answer, "Then: flood") != NULL) { /* the next answer, over and over */
+                pour(server, fd, server->answers[index++]);
+            }
             if (strstr(answer, "Connection: close") != NULL) {
                 break;
             }
@@ -382,6 +398,31 @@ static int global(void **state)
     return weir_transport_curl_global() == WEIR_OK ? 0 : -1;
 }
 
+static void what_does_not_end_is_cut_off(void **state)
+{
+    (void)state;
+#define FLOOD "HTTP/1.1 200 OK\r\nThen: flood\r\nTransfer-Encoding: chunked\r\n\r\n"
+    static const char *const heads[] = {FLOOD, FLOOD "0\r\n"};
+    static const char *const floods[] = {"10\r\n0123456789abcdef\r\n",
+                                         "X-More: 0123456789abcdef\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        static char flood[64 << 10];
+        size_t size = strlen(floods[i]);
+        for (size_t at = 0; at + size < sizeof(flood); at += size) {
+            memcpy(flood + at, floods[i], size);
+        }
+        struct scene scene;
+        const char *const answers[] = {heads[i], flood};
+        set(&scene, answers, 2);
+        struct weir_transport_reply reply = post(&scene, WEIR_BYTES("x"));
+        assert_int_equal(reply.failure, WEIR_TRANSPORT_ANSWERED); /* the status is there */
+        assert_int_equal(reply.status, 200);
+        assert_true(reply.body.size <= WEIR_TRANSPORT_BODY_MAX);
+        strike(&scene);
+        assert_true(scene.server.flooded < FLOOD_MAX / 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +440,7 @@ int main(void)
         cmocka_unit_test(the_environments_proxy_is_ignored),
         cmocka_unit_test(the_bell_ends_a_wait),
         cmocka_unit_test(free_ends_what_is_in_flight),
+        cmocka_unit_test(what_does_not_end_is_cut_off),
     };
     return cmocka_run_group_tests(tests, global, NULL);
 }
