@@ -10,7 +10,9 @@ import re
 
 from weirtest import case, points
 from weirtest.backends import Backend
+from weirtest.durable import DurableCase
 from weirtest.points import Point
+from weirtest.receiver import Answer, partial_success
 from weirtest.tokens import ID, SECRET, TokenServer
 
 START, END = 1_700_000_040_000_000_000, 1_700_000_100_000_000_000
@@ -76,7 +78,7 @@ def receiver_of(path, check=lambda request: True):
     return judge
 
 
-class Backends(case.WeirCase):
+class Backends(DurableCase):
     """One destination with a preset, and its backend."""
 
     def backend(self, judge):
@@ -195,6 +197,19 @@ class Backends(case.WeirCase):
         self.assertEqual(found["l" * 100], "w" * 255)
         self.assertIn("x", found.values())
 
+    def test_dynatrace_partial_success(self):
+        """OTLP specification, "Partial Success": counted, in the log, and not sent again."""
+        backend = self.backend(lambda request: dynatrace(request) or partial_success(
+            1, "UNSUPPORTED_METRIC_TYPE_MONOTONIC_CUMULATIVE_SUM"))
+        weir = self.start("dynatrace", backend, "/e/env/api/v2/otlp", **self.DYNATRACE)
+        self.deliver(weir, [points.as_json([cpu(), cpu(metric="DiskReadOps")])])
+        self.assertTrue(weir.wait_metric(
+            lambda: weir.metric("weir_export_points_total", outcome="rejected") == 1))
+        self.assertEqual(weir.metric("weir_export_points_total", outcome="delivered"), 1)
+        self.assertEqual(weir.stop(), 0)
+        self.assertEqual(len(backend.batches), 1)
+        self.assertIn("UNSUPPORTED_METRIC_TYPE", weir.log_text())
+
     # -- base14 Scout ------------------------------------------------------------------------
 
     def test_scout(self):
@@ -307,6 +322,34 @@ class Backends(case.WeirCase):
                 for point in taken:
                     self.assertEqual(point["kind"], "gauge")
                     self.assertEqual(plain(point)["attributes"], self.LABELS | self.PLACE)
+
+    def test_five_backends_with_five_shapes(self):
+        """One is down, one slow, one refuses everything: each of the others gets all, in its own
+        shape, meanwhile, and what it gets adds up to what came."""
+        judges = {"dynatrace": dynatrace,
+                  "prometheus": lambda r: None if flat_texts(r) else (400, "a list"),
+                  "victoriametrics": lambda r: Answer(delay=1.0),
+                  "collector": lambda r: Answer(503), "datadog": lambda r: Answer(400)}
+        paths = {"dynatrace": "/e/env/api/v2/otlp", "prometheus": "/api/v1/otlp",
+                 "victoriametrics": "/opentelemetry"}
+        backends = {name: self.backend(judge) for name, judge in judges.items()}
+        weir = self.durable("", drain={"deadline": "2s"}, destinations=[
+            {"name": name, "preset": name, "endpoint": backend.url + paths.get(name, "")}
+            | (self.DYNATRACE if name == "dynatrace" else {})
+            for name, backend in backends.items()])
+        sent = points.series(600)
+        for at, encode in zip(range(0, 600, 200), points.ENCODINGS.values()):
+            self.deliver(weir, [encode(sent[at:at + 200])])
+        for name, count in (("dynatrace", 800), ("prometheus", 600), ("victoriametrics", 600)):
+            self.assertTrue(backends[name].wait_taken(count), name)  # 200 percentiles are gauges
+        self.assertEqual(weir.stop(), 0)
+        for name in ("dynatrace", "prometheus", "victoriametrics"):
+            self.assertEqual(backends[name].refused, [], name)
+            taken = [p for p in backends[name].taken() if p["kind"] != "gauge"]
+            self.assertEqual(sorted(p.get("sum", 0.0) for p in taken),
+                             sorted(p.sum for p in sent), name)
+            self.assertEqual(sum(p["count"] for p in taken), sum(p.count for p in sent), name)
+        self.assertEqual(backends["collector"].taken() + backends["datadog"].taken(), [])
 
     def test_environment_names_the_service(self):
         """OpenTelemetry specification, "Environment Variable Specification"."""

@@ -89,7 +89,8 @@ class Request:
 
 
 class Backend(Receiver):
-    """`judge` gets each Request and returns a status and a reason; `refused` are all but 200s."""
+    """`judge` gets each Request and returns None for a plain success, an Answer, or a status and a
+    reason, which are kept in `refused`."""
 
     def __init__(self, judge):
         super().__init__()
@@ -100,10 +101,11 @@ class Backend(Receiver):
         request = Request(path, headers, body, size)
         with self.changed:
             request.number = len(self.batches) + 1
-            status, reason = self.judge(request) or (200, "")
-            if status != 200:
-                self.refused.append((status, reason))
-            request.answer = Answer(status)
+            verdict = self.judge(request) or Answer()
+            if isinstance(verdict, tuple):
+                self.refused.append(verdict)
+                verdict = Answer(verdict[0])
+            request.answer = verdict
             self.batches.append(request)
             self.changed.notify_all()
             return request.answer
