@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracle: strtod, on a terminated copy; and the reader of integers where the text is one. */
+/* Oracles: strtod, also inside a text that goes on; the reader of integers where it is one. */
 #include "weir/json.h"
 #include "weir/panic.h"
 #include <errno.h>
@@ -16,6 +16,21 @@ static void check_integer(char *text, size_t size)
     int64_t value = weir_json_int64(&json);
     WEIR_ASSERT((json.error == NULL) == fits);
     WEIR_ASSERT(!fits || value == expected);
+}
+
+/* As it stands in a line, where there are more bytes to read at once than the number has. */
+static void check_in_text(const char *text, size_t size, double expected)
+{
+    static const char *const behind[] = {"", ",", "}\n{", ",\"min\":0.25000000000000000000000"};
+    uint8_t whole[WEIR_JSON_NUMBER_MAX + 64] = {0};
+    memcpy(whole, text, size);
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+        size_t more = strlen(behind[i]);
+        double value = 42;
+        memcpy(whole + size, behind[i], more);
+        WEIR_ASSERT(weir_json_take_double(whole, whole + size + more, &value) == whole + size);
+        WEIR_ASSERT(memcmp(&expected, &value, sizeof(value)) == 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     WEIR_ASSERT(end == copy + size);
     if (status == WEIR_OK) {
         WEIR_ASSERT(memcmp(&expected, &value, sizeof(value)) == 0);
+        check_in_text(copy, size, expected);
     } else {
         WEIR_ASSERT(expected - expected != 0); /* infinite */
     }
