@@ -261,7 +261,7 @@ struct weir_config {
     struct weir_config_log log;
     const struct weir_shape_attribute *resource; /* what OTEL_RESOURCE_ATTRIBUTES and
                                                     OTEL_SERVICE_NAME say, or NULL */
-    struct weir_config_block *memory; /* everything above points into these */
+    struct weir_config_block *memory;            /* everything above points into these */
     size_t memory_bytes;
     bool memory_out;
 };
