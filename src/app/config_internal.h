@@ -64,7 +64,7 @@ struct weir_schema {
     const struct weir_schema *keys;
     size_t element_size;
     void (*defaults)(const struct weir_config *config, void *element);
-    bool (*applies)(const void *mapping); /* NULL: always */
+    bool (*applies)(const void *mapping);                    /* NULL: always */
     void (*then)(struct weir_config *config, void *mapping); /* called when it has been read */
     const char *help;
 };
