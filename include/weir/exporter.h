@@ -45,7 +45,7 @@ struct weir_destination_options {
     const char *bearer_file; /* an Authorization header with the token in it; or: */
     const struct weir_oauth_options *oauth; /* with tokens of a server's; outlives the exporter */
     enum weir_compression compression;
-    int compression_level; /* gzip 1..12, zstd 1..19; 0: the default, 1 */
+    int compression_level;                  /* gzip 1..12, zstd 1..19; 0: the default, 1 */
     const struct weir_shape_options *shape; /* NULL: points leave as they came; outlives the
                                                exporter */
     int64_t timeout_ns;
