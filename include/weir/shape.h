@@ -39,7 +39,7 @@
  * Names of AWS/EC2 CPUUtilization with the dimension InstanceId; a namespace that does not begin
  * with AWS/ has "custom" for "aws"; a statistic that is part of the name (".tm90") and a gauge's
  * suffix come last. Names that are not CloudWatch's stay, with Prometheus' characters if asked for.
- * Dynatrace's end after 255 bytes; what is cut is the name, never the suffix.
+ * Dynatrace's end after 255 bytes; what is cut is the name, never statistic or suffix.
  *
  * Sources: OTLP data model (opentelemetry-proto 1.0), Dynatrace "OpenTelemetry metrics
  * limitations", Prometheus' OTLP translation. Pure; the drainer's thread.

@@ -17,7 +17,8 @@
  *   I2  the variant used last comes first; at most WEIR_SHAPE_VARIANTS_LOOKED_AT are looked at, and
  *       beyond that a variant may be made twice, with equal metrics, which the batcher knows to be
  *       the same
- *   I3  a suffix is never cut: the minimum's name never equals the maximum's
+ *   I3  neither a suffix is cut nor a statistic that is part of the name: the minimum's name never
+ *       equals the maximum's, nor .tm90's that of .tm99
  *
  * The rules of Dynatrace's names are read off its published keys; the page with the rule was not
  * found. Threads: the walk's. A full arena ends the walk.
@@ -28,7 +29,7 @@
 #include "shape_write.h"
 #include "weir/panic.h"
 
-enum { DYNATRACE_NAME_MAX = 255 };
+enum { DYNATRACE_NAME_MAX = 255, STATISTIC_MAX = 64 /* that stays whole; CloudWatch's: 40 */ };
 
 static const struct weir_bytes cloudwatch_prefix = WEIR_BYTES_INIT("amazonaws.com/");
 static const struct weir_bytes aws_prefix = WEIR_BYTES_INIT("AWS/");
@@ -196,7 +197,7 @@ static uint8_t *put_keys(uint8_t *at, const struct keys *keys, bool classic)
 }
 
 static bool dynatrace_stem(struct weir_shape_walk *walk, const struct weir_shape_point *point,
-                           struct weir_bytes *ret)
+                           struct weir_shape_variant *ret)
 {
     bool classic = walk->shape->names == WEIR_SHAPE_NAMES_DYNATRACE_CLASSIC;
     struct parts parts = parts_of(walk, point);
@@ -217,11 +218,12 @@ static bool dynatrace_stem(struct weir_shape_walk *walk, const struct weir_shape
     if (classic) {
         lower_first_word(begin, at);
     }
-    at = put_keys(at, &keys, classic);
-    at = weir_shape_text_mend(at, parts.statistic, WEIR_SHAPE_TEXT_DYNATRACE);
+    begin = put_keys(at, &keys, classic);
+    at = weir_shape_text_mend(begin, parts.statistic, WEIR_SHAPE_TEXT_DYNATRACE);
     WEIR_ASSERT(at <= stem + room);
     weir_arena_trim(walk->arena, stem, room, (size_t)(at - stem));
-    *ret = weir_bytes_of(stem, (size_t)(at - stem));
+    ret->stem = weir_bytes_of(stem, (size_t)(at - stem));
+    ret->tail_size = at - begin <= STATISTIC_MAX ? (size_t)(at - begin) : 0;
     return true;
 }
 
@@ -273,7 +275,7 @@ static struct weir_shape_variant *new_variant(struct weir_shape_walk *walk,
     *made = (struct weir_shape_variant){.stem = walk->group.name};
     made->signature = weir_arena_keep(walk->arena, signature);
     if (made->signature.size != signature.size ||
-        (needs_signature(walk) && !dynatrace_stem(walk, point, &made->stem))) {
+        (needs_signature(walk) && !dynatrace_stem(walk, point, made))) {
         return NULL;
     }
     made->next = walk->group.variants;
@@ -305,19 +307,23 @@ struct weir_shape_variant *weir_shape_names_variant(struct weir_shape_walk *walk
 /* -- their metrics ------------------------------------------------------------------------- */
 
 /* Stem and suffix as the backend has them. */
-static bool full_name(struct weir_shape_walk *walk, struct weir_bytes stem,
+static bool full_name(struct weir_shape_walk *walk, const struct weir_shape_variant *variant,
                       struct weir_bytes suffix, struct weir_bytes *ret)
 {
+    size_t stem_size = variant->stem.size - variant->tail_size;
+    struct weir_bytes stem = weir_bytes_of(variant->stem.data, stem_size);
+    struct weir_bytes tail = weir_bytes_from(variant->stem, stem_size);
     if (walk->shape->names_dimensions) {
-        stem = weir_shape_text_cut(stem, DYNATRACE_NAME_MAX - suffix.size);
+        stem = weir_shape_text_cut(stem, DYNATRACE_NAME_MAX - suffix.size - tail.size);
     }
-    size_t size = stem.size + suffix.size;
+    size_t size = stem.size + tail.size + suffix.size;
     uint8_t *name = weir_arena_alloc(walk->arena, size + 1, 1);
     if (name == NULL) {
         return false;
     }
     if (walk->shape->names != WEIR_SHAPE_NAMES_PROMETHEUS) {
-        (void)weir_shape_write_raw(weir_shape_write_raw(name, stem), suffix);
+        uint8_t *end = weir_shape_write_raw(weir_shape_write_raw(name, stem), tail);
+        (void)weir_shape_write_raw(end, suffix);
         *ret = weir_bytes_of(name, size);
         return true;
     }
@@ -338,7 +344,7 @@ static const struct weir_metric *make(struct weir_shape_walk *walk,
 {
     bool keeps_name = suffix.size == 0 && walk->shape->names == WEIR_SHAPE_NAMES_CLOUDWATCH;
     metric->in = walk->group.metric;
-    if (!keeps_name && !full_name(walk, variant->stem, suffix, &metric->name)) {
+    if (!keeps_name && !full_name(walk, variant, suffix, &metric->name)) {
         return NULL;
     }
     return weir_shape_heads_metric(walk, metric);

@@ -109,6 +109,7 @@ struct weir_shape_variant {
     struct weir_shape_variant *next;
     struct weir_bytes signature; /* what of a point its name comes from */
     struct weir_bytes stem;      /* the name, without a suffix */
+    size_t tail_size;            /* at the stem's end: a statistic, which is never cut */
     const struct weir_metric *whole;
     const struct weir_metric *statistics[WEIR_SHAPE_PERCENTILE];
     struct weir_shape_percentile *percentiles; /* in the order of their first points */

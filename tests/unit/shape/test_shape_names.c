@@ -185,6 +185,31 @@ static void test_a_long_name_is_cut_before_its_suffix(void **state)
     shape_fixture_close(&fixture);
 }
 
+/* Two statistics of one metric stay two. */
+static void test_a_long_name_is_cut_before_its_statistic(void **state)
+{
+    (void)state;
+    static const char *const statistics[] = {".tm90", ".tm99", ".TM(25%:75%)"};
+    static const char *const ends[] = {".tm90", ".tm99", ".TM_25__75__"};
+    for (size_t i = 0; i < 3; i++) {
+        char told[301];
+        char name[400];
+        struct shape_fixture fixture;
+        memset(told, 'x', sizeof(told) - 1);
+        told[sizeof(told) - 1] = '\0';
+        (void)snprintf(name, sizeof(name), "amazonaws.com/AWS/EC2/%s%s", told, statistics[i]);
+        shape_fixture_open(&fixture, "AWS/EC2");
+        shape_metric(&fixture, name, "1", WEIR_METRIC_GAUGE);
+        add_point(&fixture, told, none);
+        const struct weir_shape_options options = {.names = WEIR_SHAPE_NAMES_DYNATRACE};
+        (void)shape_fixture_run(&fixture, &options);
+        struct weir_bytes got = shape_text_head(fixture.shaped.run.points[0].metric->head, 1);
+        assert_int_equal(got.size, 255);
+        assert_memory_equal(got.data + 255 - strlen(ends[i]), ends[i], strlen(ends[i]));
+        shape_fixture_close(&fixture);
+    }
+}
+
 static void test_percentiles(void **state)
 {
     (void)state;
@@ -272,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_a_name_for_each_set_of_dimensions),
         cmocka_unit_test(test_many_sets_of_dimensions),
         cmocka_unit_test(test_a_long_name_is_cut_before_its_suffix),
+        cmocka_unit_test(test_a_long_name_is_cut_before_its_statistic),
         cmocka_unit_test(test_percentiles),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_everything_filtered),
