@@ -67,6 +67,8 @@ static const struct row rows[] = {
     {"ca-file", TEXT, AT(ca_file), 0, 0},
     {"sink", SINK, 0, 0, 0},
     {"settle", DURATION, AT(settle_ns), 0, 0},
+    {"allow-refused", FLAG, AT(allow_refused), 0, 0},
+    {"allow-repeated", BIG_COUNT, AT(allow_repeated), 0, INT64_MAX},
     {"json", FLAG, AT(json), 0, 0},
 };
 

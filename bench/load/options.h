@@ -46,6 +46,8 @@ struct weir_load_options {
     char *key_memory; /* of --key-file; wiped by weir_load_options_done */
     const char *sinks[WEIR_LOAD_SINKS_MAX];
     uint32_t sink_count;
+    bool allow_refused;
+    uint64_t allow_repeated; /* points, of each sink */
     bool json;
 };
 

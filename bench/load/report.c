@@ -26,6 +26,33 @@ static double rate_of(const struct weir_load_outcome *outcome, uint64_t whole)
     return outcome->measured_ns == 0 ? 0 : (double)whole / seconds_of(outcome->measured_ns);
 }
 
+static void text_speed(const struct weir_load_outcome *outcome, struct weir_buf *out)
+{
+    const struct weir_load_volume *measured = &outcome->results.measured;
+    if (measured->requests == 0) {
+        weir_buf_put(out, WEIR_BYTES("measured    nothing: no request was accepted in time\n"));
+        return;
+    }
+    weir_buf_printf(out,
+                    "measured    %.2f s: %.1f requests/s, %.0f points/s, %.1f MB/s (%.1f MB/s)\n",
+                    seconds_of(outcome->measured_ns), rate_of(outcome, measured->requests),
+                    rate_of(outcome, measured->points), rate_of(outcome, measured->bytes) / 1e6,
+                    rate_of(outcome, measured->json_bytes) / 1e6);
+}
+
+static void text_latency(const struct weir_load_histogram *latency, struct weir_buf *out)
+{
+    if (latency->count == 0) {
+        return;
+    }
+    weir_buf_put(out, WEIR_BYTES("latency     "));
+    for (size_t i = 0; i < QUANTILES; i++) {
+        uint64_t ns = weir_load_histogram_at(latency, quantiles[i].quantile);
+        weir_buf_printf(out, "%s %.2f ms  ", quantiles[i].name, ms_of(ns));
+    }
+    weir_buf_printf(out, "max %.2f ms\n", ms_of(latency->max));
+}
+
 static void text_counts(const struct weir_load_results *results, struct weir_buf *out)
 {
     const struct {
@@ -69,8 +96,13 @@ static void text_verdict(const char *sink, const struct weir_load_verdict *verdi
         weir_buf_put(out, WEIR_BYTES("no verdict\n"));
         return;
     }
-    weir_buf_printf(out, "%s, %" PRId64 " points promised",
-                    verdict->exactly_once ? "exactly once" : "NOT exactly once", verdict->expected);
+    const char *word = verdict->exactly_once ? "exactly once"
+                       : verdict->good       ? "exactly once but for what was allowed"
+                                             : "NOT exactly once";
+    if (verdict->exactly_once && verdict->expected == 0) {
+        word = "nothing to judge";
+    }
+    weir_buf_printf(out, "%s, %" PRId64 " points promised", word, verdict->expected);
     const struct {
         const char *name;
         int64_t count;
@@ -88,6 +120,11 @@ static void text_verdict(const char *sink, const struct weir_load_verdict *verdi
         weir_buf_printf(out, "%s%" PRId64, i == 0 ? "; numbers " : " ", verdict->example[i]);
     }
     weir_buf_put_byte(out, '\n');
+    if (verdict->missing > 0) {
+        weir_buf_put(out, WEIR_BYTES("            missing ones may still be on their way: "
+                                     "--settle waits longer, and the next run's --seed should be "
+                                     "another\n"));
+    }
 }
 
 void weir_load_report_text(const struct weir_load_options *options,
@@ -101,17 +138,8 @@ void weir_load_report_text(const struct weir_load_options *options,
                     " points, %.1f MB (%.1f MB before gzip)\n",
                     accepted->requests, results->requests, accepted->points,
                     (double)accepted->bytes / 1e6, (double)accepted->json_bytes / 1e6);
-    weir_buf_printf(
-        out, "measured    %.2f s: %.1f requests/s, %.0f points/s, %.1f MB/s (%.1f MB/s)\n",
-        seconds_of(outcome->measured_ns), rate_of(outcome, results->measured.requests),
-        rate_of(outcome, results->measured.points), rate_of(outcome, results->measured.bytes) / 1e6,
-        rate_of(outcome, results->measured.json_bytes) / 1e6);
-    weir_buf_put(out, WEIR_BYTES("latency     "));
-    for (size_t i = 0; i < QUANTILES; i++) {
-        uint64_t ns = weir_load_histogram_at(&results->latency, quantiles[i].quantile);
-        weir_buf_printf(out, "%s %.2f ms  ", quantiles[i].name, ms_of(ns));
-    }
-    weir_buf_printf(out, "max %.2f ms\n", ms_of(results->latency.max));
+    text_speed(outcome, out);
+    text_latency(&results->latency, out);
     text_counts(results, out);
     for (uint32_t i = 0; i < options->sink_count; i++) {
         text_verdict(options->sinks[i], &verdicts[i], out);
@@ -156,9 +184,9 @@ static void json_verdict(const char *sink, const struct weir_load_verdict *verdi
 {
     weir_buf_put(out, WEIR_BYTES("{\"sink\":"));
     weir_buf_put_json_string(out, weir_bytes_str(sink), 0);
-    weir_buf_printf(out, ",\"told\":%s,\"exactly_once\":%s,\"expected\":%" PRId64,
+    weir_buf_printf(out, ",\"told\":%s,\"exactly_once\":%s,\"good\":%s,\"expected\":%" PRId64,
                     verdict->told ? "true" : "false", verdict->exactly_once ? "true" : "false",
-                    verdict->expected);
+                    verdict->good ? "true" : "false", verdict->expected);
     weir_buf_printf(out,
                     ",\"missing\":%" PRId64 ",\"refused\":%" PRId64 ",\"duplicated\":%" PRId64
                     ",\"repeated\":%" PRId64 ",\"wrong\":%" PRId64 ",\"unpromised\":%" PRId64

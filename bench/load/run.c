@@ -78,17 +78,43 @@ static void progress(const struct weir_load_run *run, struct weir_load_worker *w
     before_ns = now_ns;
 }
 
+/* Once a second has passed since nothing new is begun: what is waited for, and for how long. */
+static void explain_end(const struct weir_load_run *run, struct weir_load_worker *workers)
+{
+    uint64_t open = 0;
+    for (uint32_t i = 0; i < run->options->threads; i++) {
+        /* relaxed: partner is the worker's store */
+        open += atomic_load_explicit(&workers[i].shown_open, memory_order_relaxed);
+    }
+    double most_s =
+        (double)run->options->retry_window_ns / (double)WEIR_NS_PER_S / run->options->time_scale;
+    (void)fprintf(stderr,
+                  "%snothing new is begun; %" PRIu64
+                  " requests are still under way or tried again, "
+                  "for %.6g s at most and an attempt's time (Ctrl-C%s gives them up)\n",
+                  isatty(STDERR_FILENO) == 1 ? "\r\033[Kweir-load: " : "weir-load: ", open, most_s,
+                  weir_load_interrupts() > 0 ? " again" : " twice");
+}
+
 /* Until all threads have ended; signals wake it up. */
 static void watch(struct weir_load_run *run, struct weir_load_worker *workers)
 {
     bool shown = isatty(STDERR_FILENO) == 1;
     int64_t next_ns = run->start_ns + PROGRESS_NS;
+    int64_t explain_ns = INT64_MAX;
     /* acquire: partner is the worker's release when it ends */
     while (atomic_load_explicit(&run->running, memory_order_acquire) > 0) {
         int64_t now_ns = weir_clock_mono_ns();
         if (shown && now_ns >= next_ns) {
             progress(run, workers, now_ns);
             next_ns = now_ns + PROGRESS_NS;
+        }
+        bool is_ending = now_ns >= run->end_ns || weir_load_interrupts() > 0;
+        if (is_ending && explain_ns == INT64_MAX) {
+            explain_ns = now_ns + PROGRESS_NS;
+        } else if (is_ending && now_ns >= explain_ns) {
+            explain_end(run, workers);
+            explain_ns = INT64_MAX - 1;
         }
         (void)poll(NULL, 0, STEP_MS);
     }

@@ -28,6 +28,7 @@ struct weir_load_run {
     pthread_barrier_t go;
     _Atomic unsigned running; /* threads that have not ended */
     _Atomic unsigned failed;  /* threads that are out of memory or descriptors */
+    _Atomic bool hinted;      /* a failure was explained */
 };
 
 /* What came of it. */

@@ -4,10 +4,19 @@
 #include "weir/clock.h"
 #include "weir/json.h"
 #include "weir/transport.h"
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
-enum { URL_SIZE = 1024, POLL_MS = 250, TIMEOUT_S = 60, RANGES_MAX = 1 << 30, QUIET_MS = 1000 };
+enum {
+    URL_SIZE = 1024,
+    POLL_MS = 100,
+    TIMEOUT_S = 60,
+    RANGES_MAX = 1 << 30,
+    QUIET_MS = 500,
+    SHOWN_MAX = 200
+};
 
 struct exchange {
     const char *sink;
@@ -15,6 +24,20 @@ struct exchange {
     const char *path;
     struct weir_bytes body;
 };
+
+static void tell_failure(const char *method, const char *url, enum weir_status status,
+                         const struct weir_transport_reply *reply)
+{
+    if (status == WEIR_OK && reply->failure == WEIR_TRANSPORT_ANSWERED) {
+        int size = (int)(reply->body.size < SHOWN_MAX ? reply->body.size : SHOWN_MAX);
+        (void)fprintf(stderr, "weir-load: sink %s %s: %d %.*s%s\n", method, url, reply->status,
+                      size, size == 0 ? "" : (const char *)reply->body.data,
+                      reply->status == 404 || reply->status == 405 ? " (no weir-sink?)" : "");
+    } else {
+        (void)fprintf(stderr, "weir-load: sink %s %s: %.*s\n", method, url, SHOWN_MAX,
+                      reply->message == NULL ? weir_status_text(status) : reply->message);
+    }
+}
 
 /* The answer's body, valid until the next call; false, told, when there is none or it is no 200. */
 static bool ask(const struct weir_transport *transport, const struct exchange *exchange,
@@ -35,9 +58,7 @@ static bool ask(const struct weir_transport *transport, const struct exchange *e
     struct weir_transport_reply reply = {.status = 0};
     enum weir_status status = weir_transport_exchange(transport, &request, &reply);
     if (status != WEIR_OK || reply.failure != WEIR_TRANSPORT_ANSWERED || reply.status != 200) {
-        bool answered = status == WEIR_OK && reply.failure == WEIR_TRANSPORT_ANSWERED;
-        (void)fprintf(stderr, "weir-load: sink %s %s: %d %.200s\n", exchange->method, url,
-                      reply.status, answered || reply.message == NULL ? "" : reply.message);
+        tell_failure(exchange->method, url, status, &reply);
         return false;
     }
     *ret = reply.body;
@@ -66,53 +87,79 @@ bool weir_load_sinks_begin(const struct weir_load_options *options)
     return good;
 }
 
-/* Points that have arrived, without repetitions that nobody could avoid; -1: no answer. */
-static int64_t arrived(const struct weir_transport *transport, const char *sink)
+struct seen {
+    int64_t
+        points; /* that have arrived, without repetitions that nobody could avoid; -1: unknown */
+    int64_t requests; /* also those that were refused: somebody still tries */
+};
+
+static struct seen look(const struct weir_transport *transport, const char *sink)
 {
+    static const struct seen nothing = {-1, -1};
     const struct exchange exchange = {sink, "GET", "/accounts", {NULL, 0}};
     uint8_t text[WEIR_TRANSPORT_BODY_MAX];
     struct weir_bytes answer;
     struct weir_bytes name;
     struct weir_json json;
-    int64_t points = -1;
+    struct seen seen = nothing;
     int64_t repeated = 0;
     if (!ask(transport, &exchange, &answer) || answer.size == 0) {
-        return -1;
+        return nothing;
     }
     memcpy(text, answer.data, answer.size);
     weir_json_init(&json, text, answer.size, 8);
     weir_json_object_begin(&json);
     while (weir_json_member(&json, &name)) {
         if (weir_bytes_eq(name, WEIR_BYTES("points"))) {
-            points = weir_json_int64(&json);
+            seen.points = weir_json_int64(&json);
+        } else if (weir_bytes_eq(name, WEIR_BYTES("requests"))) {
+            seen.requests = weir_json_int64(&json);
         } else if (weir_bytes_eq(name, WEIR_BYTES("repeated"))) {
             repeated = weir_json_int64(&json);
         } else {
             weir_json_skip(&json);
         }
     }
-    return weir_json_finish(&json) == WEIR_OK ? points - repeated : -1;
+    seen.points -= repeated;
+    return weir_json_finish(&json) == WEIR_OK ? seen : nothing;
+}
+
+/* On a terminal: what the end waits for. */
+static void show(const char *sink, struct seen now, uint64_t promised)
+{
+    if (isatty(STDERR_FILENO) == 1) {
+        (void)fprintf(stderr, "\r\033[Kwaiting for %.40s: %" PRId64 " of %" PRIu64 " points", sink,
+                      now.points, promised);
+    }
+}
+
+static void clear_line(void)
+{
+    if (isatty(STDERR_FILENO) == 1) {
+        (void)fputs("\r\033[K", stderr);
+    }
 }
 
 /* All that was promised, and then nothing for a moment (a duplicate comes late); or nothing new for
- * the settling time. */
+ * the settling time, not even an attempt that the sink refused. */
 static void await(const struct weir_load_options *options, const struct weir_transport *transport,
                   const char *sink, uint64_t promised)
 {
-    int64_t last = -1;
+    struct seen last = {-1, -1};
     int64_t changed_ns = weir_clock_mono_ns();
     int64_t quiet_ns = QUIET_MS * WEIR_NS_PER_MS;
     quiet_ns = quiet_ns < options->settle_ns ? quiet_ns : options->settle_ns;
     unsigned interrupts = weir_load_interrupts();
     while (weir_load_interrupts() == interrupts) {
-        int64_t now = arrived(transport, sink);
+        struct seen now = look(transport, sink);
         int64_t now_ns = weir_clock_mono_ns();
-        if (now != last) {
+        if (now.points != last.points || now.requests != last.requests) {
             last = now;
             changed_ns = now_ns;
         }
-        bool all = now >= 0 && (uint64_t)now >= promised;
-        if (now < 0 || now_ns - changed_ns >= (all ? quiet_ns : options->settle_ns)) {
+        show(sink, now, promised);
+        bool all = now.points >= 0 && (uint64_t)now.points >= promised;
+        if (now.points < 0 || now_ns - changed_ns >= (all ? quiet_ns : options->settle_ns)) {
             return;
         }
         (void)poll(NULL, 0, POLL_MS);
@@ -172,6 +219,16 @@ static bool read_verdict(struct weir_bytes answer, struct weir_load_verdict *ret
     return true;
 }
 
+bool weir_load_sinks_judge(const struct weir_load_options *options,
+                           const struct weir_load_verdict *verdict)
+{
+    bool none_refused = verdict->refused == 0 || options->allow_refused;
+    bool none_repeated =
+        verdict->duplicated <= 0 || (uint64_t)verdict->duplicated <= options->allow_repeated;
+    return verdict->told && verdict->missing == 0 && verdict->wrong == 0 &&
+           verdict->unpromised == 0 && none_refused && none_repeated;
+}
+
 bool weir_load_sinks_end(const struct weir_load_options *options,
                          struct weir_load_promises *promises, struct weir_load_verdict *verdicts)
 {
@@ -192,11 +249,13 @@ bool weir_load_sinks_end(const struct weir_load_options *options,
                                           weir_buf_view(&ranges)};
         verdicts[i] = (struct weir_load_verdict){.told = false};
         await(options, &transport, options->sinks[i], weir_load_promises_points(promises));
+        clear_line();
         if (ask(&transport, &exchange, &answer) && !read_verdict(answer, &verdicts[i])) {
             (void)fprintf(stderr, "weir-load: sink %s: its verdict cannot be read\n",
                           options->sinks[i]);
         }
-        good = good && verdicts[i].told && verdicts[i].exactly_once;
+        verdicts[i].good = weir_load_sinks_judge(options, &verdicts[i]);
+        good = good && verdicts[i].good;
     }
     transport.free(transport.self);
     weir_buf_done(&ranges);

@@ -15,8 +15,9 @@
 enum { WEIR_LOAD_EXAMPLES_MAX = 20 };
 
 struct weir_load_verdict {
-    bool told; /* the sink answered */
-    bool exactly_once;
+    bool told;         /* the sink answered */
+    bool exactly_once; /* as the sink says */
+    bool good;         /* that, or what is not is allowed */
     int64_t expected;
     int64_t missing;
     int64_t refused;
@@ -32,9 +33,13 @@ struct weir_load_verdict {
  * answer 200. */
 bool weir_load_sinks_begin(const struct weir_load_options *options);
 
+/* Whether the verdict is what the options allow. Pure. */
+bool weir_load_sinks_judge(const struct weir_load_options *options,
+                           const struct weir_load_verdict *verdict);
+
 /* Waits until each sink has what was promised or has had nothing new for the settling time (or an
  * interrupt), and asks for the verdicts: verdicts[i] is that of options->sinks[i]. True: all are
- * exactly once. */
+ * good. */
 bool weir_load_sinks_end(const struct weir_load_options *options,
                          struct weir_load_promises *promises, struct weir_load_verdict *verdicts);
 

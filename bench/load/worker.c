@@ -26,6 +26,7 @@
  * Not done: bodies of the rate mode are prepared ones as well; nothing is built while it is timed.
  */
 #include "load/worker.h"
+#include "load/hint.h"
 #include "load/request.h"
 #include "weir/clock.h"
 #include <stdio.h>
@@ -190,6 +191,7 @@ static void answer(struct weir_load_worker *worker, const struct weir_transport_
         return;
     }
     weir_load_request_failed(request, reply);
+    weir_load_hint_once(worker->run, reply);
     if (reply->failure == WEIR_TRANSPORT_ANSWERED && reply->status == 413) {
         dropped(worker, request);
         return;
@@ -343,6 +345,15 @@ static bool is_over(const struct weir_load_worker *worker)
            worker->ready.head == NULL;
 }
 
+static void show_open(struct weir_load_worker *worker)
+{
+    const struct weir_load_results *results = &worker->results;
+    uint64_t open =
+        results->requests - results->accepted.requests - results->given_up - results->dropped;
+    /* relaxed: partner is the line about what the end waits for */
+    atomic_store_explicit(&worker->shown_open, open, memory_order_relaxed);
+}
+
 static void turn(struct weir_load_worker *worker)
 {
     struct weir_load_run *run = worker->run;
@@ -364,6 +375,7 @@ static void turn(struct weir_load_worker *worker)
     while (worker->transport.reply(worker->transport.self, &reply) == WEIR_OK) {
         answer(worker, &reply);
     }
+    show_open(worker);
 }
 
 /* Slots whose time came but that were never sent count with the wait that they had. */

@@ -44,6 +44,7 @@ struct weir_load_worker {
     bool failed;
     _Atomic uint64_t shown_requests; /* for the progress line; relaxed */
     _Atomic uint64_t shown_points;
+    _Atomic uint64_t shown_open; /* begun and not at their end */
 };
 
 /* Memory, transport, requests; no body yet. WEIR_ENOMEM, WEIR_EIO; whatever it comes to,

@@ -435,7 +435,7 @@ static enum weir_status read_ranges(uint8_t *text, size_t size, struct weir_book
 static void print_verdict(const struct weir_booked_verdict *verdict, struct weir_buf *out)
 {
     bool is_good = verdict->missing == 0 && verdict->duplicated == 0 && verdict->wrong == 0 &&
-                   verdict->unpromised == 0;
+                   verdict->unpromised == 0 && verdict->refused == 0;
     weir_buf_put_byte(out, '{');
     print_number(out, "expected", verdict->expected);
     print_number(out, "missing", verdict->missing);
