@@ -13,10 +13,13 @@
 
 enum { REPORT_MAX = 1 << 20 };
 
+/* An interrupt asks for an orderly end; being told to terminate is both of two interrupts. */
 static void on_signal(int number)
 {
-    (void)number;
     weir_load_interrupt();
+    if (number == SIGTERM) {
+        weir_load_interrupt();
+    }
 }
 
 static void listen_to_signals(void)
