@@ -57,6 +57,5 @@ const char weir_load_help[] =
     "      --json               the result as one JSON object\n"
     "\n"
     "Interrupted once it begins nothing new and reports; twice, or told to terminate, it also\n"
-    "gives up what is under way. Exit codes: 0 all sinks have each point exactly once, and nothing "
-    "was lost that is not\n"
-    "in the backup; 1 not so; 2 usage.\n";
+    "gives up what is under way. Exit codes: 0 all sinks have each point exactly once, and\n"
+    "nothing was lost that is not in the backup; 1 not so; 2 usage.\n";
