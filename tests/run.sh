@@ -9,7 +9,7 @@
 #
 # A failure does not keep the later steps from running. Ends with a table, and a last line
 # `N passed, N failed, N skipped`; exits 1 when anything failed. Logs stay in build/logs.
-# FUZZ_SECONDS (3): how long each fuzz target runs.
+# FUZZ_SECONDS (2): how long each fuzz target runs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -90,13 +90,13 @@ step_fuzz() {
     build fuzz --target "${sources[@]%.c}" || return
     suite fuzz "corpus replay" -L '^fuzz$'
     begun=$SECONDS
-    fuzz/run.sh "${FUZZ_SECONDS:-3}" 2>&1 | tee "$logs/fuzz-run.log"
+    fuzz/run.sh "${FUZZ_SECONDS:-2}" 2>&1 | tee "$logs/fuzz-run.log"
     good=$(grep -cE ' ok( |$)' "$logs/fuzz-run.log")
     bad=$(grep -c ' FAILED' "$logs/fuzz-run.log")
     if [ "$((good + bad))" -eq 0 ]; then
         bad=1
     fi
-    row fuzz "targets, ${FUZZ_SECONDS:-3} s each" "$good" "$bad" 0 $((SECONDS - begun))
+    row fuzz "targets, ${FUZZ_SECONDS:-2} s each" "$good" "$bad" 0 $((SECONDS - begun))
 }
 
 step_arm64() {

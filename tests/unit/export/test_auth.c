@@ -191,7 +191,9 @@ static void without_a_token_batches_wait_and_lose_nothing(void **state)
     assert_true(scene_publish(&scene, 0, 20, 0));
     assert_true(await_state(&scene, WEIR_DESTINATION_BLOCKED, "token"));
     (void)poll(NULL, 0, 600);
+    pthread_mutex_lock(&scene.backend.lock);
     assert_int_equal(scene.backend.requests, 0);
+    pthread_mutex_unlock(&scene.backend.lock);
     store(&world.refuses, 0);
     assert_true(await(&scene, 0, 20, 10));
     assert_true(await_state(&scene, WEIR_DESTINATION_UP, ""));
