@@ -37,10 +37,12 @@ enum {
     WEIR_EXPORT_ENCODING_MAX = 8,  /* batches of one destination out to be encoded */
     WEIR_EXPORT_WAITING_MAX = 4096,
     WEIR_EXPORT_GZIP_LEVELS = 13,
-    WEIR_EXPORT_INBOX_SLOTS = 1024 /* >= WEIR_DESTINATIONS_MAX * ENCODING_MAX */
+    WEIR_EXPORT_FLUSHED_MAX = 4, /* beyond those: a flush closes all that is open */
+    WEIR_EXPORT_INBOX_SLOTS = 1024
 };
 
-_Static_assert(WEIR_EXPORT_INBOX_SLOTS >= WEIR_DESTINATIONS_MAX * WEIR_EXPORT_ENCODING_MAX,
+_Static_assert(WEIR_EXPORT_INBOX_SLOTS >=
+                   WEIR_DESTINATIONS_MAX * (WEIR_EXPORT_ENCODING_MAX + WEIR_EXPORT_FLUSHED_MAX),
                "a push into an inbox cannot fail");
 
 struct weir_export_destination;

@@ -13,8 +13,8 @@
  *
  *   I1  a parcel that is out to be encoded is in exactly one inbox or in one encoder's hands, and
  *       counted in `encoding`
- *   I2  at most ENCODING_MAX parcels of a destination are out, so an inbox always has room
- *       (asserted)
+ *   I2  at most ENCODING_MAX parcels of a destination are out, and FLUSHED_MAX more, so an inbox
+ *       always has room (asserted)
  *   I3  the machine gets parcels in the order in which they were closed, however long each took to
  *       encode
  *   I4  credit.used = the charges of the destination's parcels; a batch is charged before it is
