@@ -1,33 +1,41 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-#   fuzz/run.sh [seconds [entry...]]    each entry (default: all) for this long (default: 60 s)
+#   fuzz/run.sh [time [entry...]]    each entry (default: all) for this long: 10 (minutes), 30s
 #
-# Builds the fuzz preset, runs each target from its corpus in the tree, and prints one row a target.
-# New inputs stay in build/fuzz/corpus/<entry> and are used again; a finding is kept in
-# build/fuzz/findings with the command that replays it. Exits 1 when there is a finding.
+# Builds the fuzz preset, runs each target from its corpus in the tree, and prints one row a target;
+# FUZZ_JOBS (default: one a core) of them at a time.
+# New inputs stay in build/fuzz/corpus/<entry> and are used again, and executions are added up over
+# runs in build/fuzz/executions; a finding is kept in build/fuzz/findings with the command that
+# replays it. Exits 1 when there is a finding.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds=${1:-60}
+case "${1:-1}" in
+*[!0-9s]* | *s?* | s) seconds= ;;
+*s) seconds=${1%s} ;;
+*) seconds=$((${1:-1} * 60)) ;;
+esac
 shift || true
-if ! [[ $seconds =~ ^[0-9]+$ ]]; then
-    echo "usage: fuzz/run.sh [seconds [entry...]]" >&2
+if [ -z "$seconds" ]; then
+    echo "usage: fuzz/run.sh [MINUTES|SECONDSs [entry...]]" >&2
     exit 2
 fi
 build=$PWD/build/fuzz
 found=$build/findings
 log=$build/fuzz-logs
-row='%-16s %12s %8s %8s %8s %6s  %s\n'
+executions=$build/executions
+jobs=${FUZZ_JOBS:-$(nproc)}
+row='%-16s %12s %14s %8s %8s %8s %6s %6s  %s\n'
 
 # The canary must fall within 30 s, or the whole machinery is not to be believed.
 canary() {
     clang -g -O1 -fsanitize=fuzzer,address fuzz/canary.c -o "$build/canary"
     if "$build/canary" -max_total_time=30 -artifact_prefix="$log/" >"$log/canary" 2>&1; then
-        printf "$row" canary - - - - - 'FAILED: the planted bug was not found'
+        printf "$row" canary - - - - - - - 'FAILED: the planted bug was not found'
         return 1
     fi
-    printf "$row" canary - - - - - 'ok (the planted bug was found)'
+    printf "$row" canary - - - - - - - 'ok (the planted bug was found)'
 }
 
 # The last number after the word $1 in a libFuzzer log $2, or `-`.
@@ -37,24 +45,48 @@ number() {
     echo "${last:+${last##* }}"
 }
 
+files() {
+    find "$@" -type f | wc -l
+}
+
 one() {
     local entry=$1 target=$build/fuzz/fuzz_$1 out=$log/$1 options=() result=ok
-    local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry
+    local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry before done_now total
     mkdir -p "$grown"
+    before=$(files "$grown")
     [ -f "fuzz/dict/$entry.dict" ] && options+=("-dict=fuzz/dict/$entry.dict")
     [ -d "$seeds" ] || seeds=
     "$target" "${options[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -max_len=65536 -print_final_stats=1 -artifact_prefix="$found/$entry-" \
         "$grown" ${seeds:+"$seeds"} >"$out" 2>&1 || result=FAILED
-    printf "$row" "$entry" "$(number number_of_executed_units "$out")" \
-        "$(number average_exec_per_sec "$out")" "$(number cov "$out")" "$(number ft "$out")" \
-        "$(find "$grown" ${seeds:+"$seeds"} -type f | wc -l)" "$result"
+    done_now=$(number number_of_executed_units "$out")
+    total=$(($(cat "$executions/$entry" 2>/dev/null || echo 0) + ${done_now/-/0}))
+    echo "$total" >"$executions/$entry"
+    printf "$row" "$entry" "$done_now" "$total" "$(number average_exec_per_sec "$out")" \
+        "$(number cov "$out")" "$(number ft "$out")" "$(files "$grown" ${seeds:+"$seeds"})" \
+        "$(($(files "$grown") - before))" "$result"
     if [ "$result" = FAILED ]; then
         { grep -E 'ERROR|SUMMARY|runtime error|Test unit written' "$out" || true; } |
             head -n 5 | sed 's/^/    /'
         echo "    replay: $target $(find "$found" -name "$entry-*" -type f | head -n 1)"
-        return 1
     fi
+} >"$log/$1.row"
+
+# Starts `jobs` entries at a time; each writes its row into a file, printed when it is done.
+all() {
+    local entry running=0 good
+    rm -f "$log"/*.row
+    for entry in "$@"; do
+        if [ "$running" -ge "$jobs" ]; then
+            wait -n || true
+            running=$((running - 1))
+        fi
+        { one "$entry" && cat "$log/$entry.row"; } &
+        running=$((running + 1))
+    done
+    wait || true
+    good=$(cd "$log" && cat "${@/%/.row}" | { grep -c ' ok$' || true; })
+    failed=$((failed + $# - good))
 }
 
 if [ "$#" -eq 0 ]; then
@@ -63,7 +95,7 @@ if [ "$#" -eq 0 ]; then
         set -- "$@" "${entry%.c}"
     done
 fi
-mkdir -p "$found" "$log"
+mkdir -p "$found" "$log" "$executions"
 if ! { cmake --preset fuzz && cmake --build --preset fuzz --target "${@/#/fuzz_}"; } \
     >"$log/build" 2>&1; then
     tail -n 40 "$log/build"
@@ -71,10 +103,8 @@ if ! { cmake --preset fuzz && cmake --build --preset fuzz --target "${@/#/fuzz_}
 fi
 
 failed=0
-printf "$row" target executions per/s coverage features corpus result
+printf "$row" target executions in-all per/s coverage features corpus new result
 canary || failed=1
-for entry in "$@"; do
-    one "$entry" || failed=$((failed + 1))
-done
+all "$@"
 echo "$# targets, $failed failed"
 [ "$failed" -eq 0 ]
