@@ -107,7 +107,7 @@ class Tokens(WeirCase):
         self.assertIn("invalid_client", weir.events("token trouble")[0]["message"])
         self.write(self.secret, SECRET)
         self.assert_arrived(receiver, sent)
-        self.assertTrue(weir.wait_metric(lambda: not self.blocked(weir)), "the answer is seen later")
+        self.assertTrue(weir.wait_metric(lambda: not self.blocked(weir)))
         self.assertEqual(weir.events("batch given up"), [])
         self.assertGreater(len(tokens.requests), 2)
         self.end(weir)
