@@ -9,8 +9,8 @@
 
 /*
  * Which rings a run enters, and how they are drained.
- * tidy: allow header-functions -- the two gauges at the end are not worth a module of their own,
- * and what is chosen for a request is reserved with the next call
+ * tidy: allow header-functions -- one request's way is choose, reserve, publish or cancel, release;
+ * the set that it goes by and the two gauges at the end are not worth modules of their own
  *
  *              namespace 0   namespace 1   ...   shared (namespaces past 1,024)
  *   dest. 0    [ring]        [ring]              [ring]      <- drainer 0, fair over its row
@@ -30,8 +30,15 @@
  *
  *   I1  a destination's queued bytes = the bytes of the runs reserved for or in its rings
  *   I2  only the drainer of a destination takes from its row
- *   I3  a ring is made when its namespace first comes to the destination, and lives as long as
- *       the router
+ *   I3  a ring is made when its namespace first comes to the destination's slot, and lives as long
+ *       as the router
+ *
+ * Destinations have slots, 0..61: one bit in every mask, one row of rings. Which slots are whose
+ * may change while requests are under way (weir_router_configure): a request goes by the set that
+ * it found at its beginning until it has been released, so what it took is what it gives back.
+ *
+ *   I4  a request sees one set from weir_router_hold or weir_router_choose to weir_router_release
+ *   I5  a slot that weir_router_idle says yes of is in no request's set and has nothing in memory
  */
 #define WEIR_DESTINATIONS_MAX 62 /* bits of `owed` in the spool; two of 64 have other meanings */
 #define WEIR_TARGETS_ALL      UINT64_MAX
@@ -49,7 +56,7 @@ struct weir_route_attribute {
     const char *const *values; /* NULL-terminated */
 };
 
-/* A point goes to a destination when everything that is said here fits. */
+/* A point goes to a destination when everything that is said here about points fits. */
 struct weir_route_destination {
     const char *name;
     const char *const *include; /* of namespaces; as weir_route_globs */
@@ -61,12 +68,33 @@ struct weir_route_destination {
     struct weir_route_globs streams; /* names of delivery streams; no name is the empty one */
     const struct weir_route_attribute *attributes;
     uint32_t attribute_count;
+    bool is_disk_only; /* it may be wanted, and is never live: nobody takes from its row yet */
 };
 
+/*
+ * Who is there, as of now. The array is copied; strings, lists and wakes stay the caller's until
+ * `released` is called: once, when the set has been replaced and the last request that went by it
+ * is over, or the router is freed; by whichever thread came last, or within the call that replaced
+ * it. It must not call the router, and should be short: an ingest loop may be the one.
+ */
+struct weir_route_set {
+    const struct weir_route_destination *destinations; /* [slot]; only those of `slots` are read */
+    uint64_t slots;                                    /* bits; 0..61, at least one */
+    void (*released)(void *argument);                  /* NULL: it all outlives the router */
+    void *argument;
+};
+
+/* A set of the slots 0 to count-1 whose strings outlive the router. More than there are slots: a
+ * set that is refused. */
+static inline struct weir_route_set
+weir_route_set_of(const struct weir_route_destination *destinations, uint32_t count)
+{
+    uint64_t slots = count > WEIR_DESTINATIONS_MAX ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+    return (struct weir_route_set){.destinations = destinations, .slots = slots};
+}
+
 struct weir_router_options {
-    /* Copied; strings, lists and wakes stay the caller's and outlive the router. */
-    const struct weir_route_destination *destinations;
-    uint32_t destination_count; /* 1..WEIR_DESTINATIONS_MAX */
+    struct weir_route_set set;  /* the first */
     uint32_t ring_slots;        /* power of two; requests a ring can hold */
     struct weir_credit *queued; /* what arenas are charged to while in rings and batches */
     struct weir_namespaces *namespaces;
@@ -75,16 +103,34 @@ struct weir_router_options {
 
 struct weir_router;
 
-/* A router without rings. WEIR_EINVAL: counts out of their bounds. WEIR_ENOMEM. */
+/* A router without rings. WEIR_EINVAL: counts or slots out of their bounds. WEIR_ENOMEM. The set is
+ * not released on failure. */
 WEIR_MUST_USE enum weir_status weir_router_new(const struct weir_router_options *options,
                                                struct weir_router **ret);
 
-/* Frees rings and whatever runs are still in them. No reservation may be out and no thread may be
- * using it. NULL is nothing. */
+/* Frees rings and whatever runs are still in them, and releases the set. Every choice must have
+ * been released (asserted) and no thread may be using it. NULL is nothing. */
 void weir_router_free(struct weir_router *router);
 
-/* What of a request goes where, and what of that has its place in memory. */
+/* Replaces the whole set: who is in it from now on, with which filters, share and bell. Requests
+ * that are under way go on by the set that they found; what is in the rings of a slot that is not
+ * in the new set stays there for its drainer. A slot may be given to another destination only when
+ * weir_router_idle said yes of it. WEIR_EINVAL (slots out of bounds, or none), WEIR_ENOMEM: nothing
+ * changed, and the new set is not released. One thread at a time; waits for read sections, so not
+ * in one. */
+WEIR_MUST_USE enum weir_status weir_router_configure(struct weir_router *router,
+                                                     const struct weir_route_set *set);
+
+/* Whether a slot is in no set that any request goes by, the present one included, and nothing is
+ * reserved for it or in its rings. Stays true until a set with it is configured. What those
+ * requests did happened before: who hears true may free what they used, and nobody commits for this
+ * slot any more. Any thread. */
+bool weir_router_idle(const struct weir_router *router, uint32_t slot);
+
+/* What of a request goes where, and what of that has its place in memory. Valid as long as the
+ * choice that it was made by. */
 struct weir_reservation {
+    const struct weir_route_plan *plan; /* the choice's */
     uint64_t wanted; /* bits of the destinations that want at least one of its points */
     uint64_t live;   /* of those: all that the destination wants has its credit in the rings */
     uint32_t points[WEIR_DESTINATIONS_MAX]; /* that each wants */
@@ -98,7 +144,7 @@ enum weir_unrouted {
     WEIR_UNROUTED_NAMESPACE,
     WEIR_UNROUTED_ACCOUNT,
     WEIR_UNROUTED_REGION,
-    WEIR_UNROUTED_CHANGED, /* read back from the spool for a destination that wanted it once */
+    WEIR_UNROUTED_CHANGED, /* a destination wanted it once; now it does not, or is not there */
     WEIR_UNROUTED_REASONS
 };
 
@@ -116,30 +162,42 @@ struct weir_route_request {
     struct weir_bytes attributes; /* as the header has them: weir/attributes.h */
 };
 
+/* What a request goes by from here to its end. Zeroed, it is none. */
 struct weir_route_choice {
-    uint64_t targets;            /* those of them that take this stream with these attributes */
-    enum weir_unrouted unrouted; /* where that is none */
-    bool is_damaged;             /* the attributes are none, and were taken for absent */
+    struct weir_route_plan *plan; /* the set, made ready; a reference */
+    uint64_t targets;             /* destinations that take this stream with these attributes */
+    enum weir_unrouted unrouted;  /* where that is none */
+    bool is_damaged;              /* the attributes are none, and were taken for absent */
 };
 
 /* Which destinations a request as a whole may go to: streams and attributes are asked once for all
- * of its runs, and only where a destination asks. What *ret gives is for weir_router_reserve. The
- * attributes are copied into the arena to be read. WEIR_EFULL: it has no room. Any thread. */
-WEIR_MUST_USE enum weir_status weir_router_choose(const struct weir_router *router,
+ * of its runs, and only where a destination asks. What *ret gives is for weir_router_reserve, and
+ * must be released. The attributes are copied into the arena to be read. WEIR_EFULL: it has no
+ * room; nothing is held. Any RCU-registered thread. */
+WEIR_MUST_USE enum weir_status weir_router_choose(struct weir_router *router,
                                                   struct weir_arena *arena,
                                                   const struct weir_route_request *request,
                                                   struct weir_route_choice *ret);
 
+/* The same for what was chosen before: those of `targets` that are in the present set, with nothing
+ * asked. To be released. Any RCU-registered thread. */
+void weir_router_hold(struct weir_router *router, uint64_t targets, struct weir_route_choice *ret);
+
+/* The request is over, or published and of no more interest: its set may go. Leaves targets and
+ * reason to be read. What holds none is nothing. Any thread; not in a read section. */
+void weir_router_release(struct weir_router *router, struct weir_route_choice *choice);
+
 /* Decides which destinations each run goes to, by namespace, account and region, and sets its
  * takers. Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued
- * budget, and takes shares and ring credits in the row of each destination of `targets` that wants
- * some of it: all or nothing for a destination, which is then `live`. One without room (its share,
- * a ring, the queued budget or its last quarter, memory for a ring) is `wanted` and not live, and
- * nothing is held for it: the caller takes the request disk-only for it, or cancels. Where none is
- * live, or only such as had nothing queued, the arena's charge may have stayed where it was.
- * O(runs) for each destination. Any RCU-registered thread. */
+ * budget, and takes shares and ring credits in the row of each of the targets that wants some of
+ * it: all or nothing for a destination, which is then `live`. One without room (its share,
+ * a ring, the queued budget or its last quarter, memory for a ring), or disk-only, is `wanted` and
+ * not live, and nothing is held for it: the caller takes the request disk-only for it, or cancels.
+ * Where none is live, or only such as had nothing queued, the arena's charge may have stayed where
+ * it was. O(runs) for each destination. Any RCU-registered thread. */
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
-                         struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret);
+                         struct weir_runs *runs, const struct weir_route_choice *choice,
+                         struct weir_reservation *ret);
 
 /* Gives a reservation back: the commit failed, or it was a repetition. Any RCU-registered
  * thread. */

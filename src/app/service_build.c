@@ -139,8 +139,7 @@ static enum weir_status build_router(struct weir_service *service)
         };
     }
     struct weir_router_options options = {
-        .destinations = routes,
-        .destination_count = config->destinations.count,
+        .set = weir_route_set_of(routes, config->destinations.count),
         .ring_slots = RING_SLOTS,
         .queued = &service->queued,
         .namespaces = service->namespaces,

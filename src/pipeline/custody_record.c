@@ -172,13 +172,17 @@ static enum weir_custody_outcome settle_unwanted(const struct hand *hand, uint32
     return settle(hand, WEIR_SETTLED, WEIR_CUSTODY_TAKEN);
 }
 
-static enum weir_custody_outcome publish(const struct hand *hand, struct weir_arena *arena,
-                                         struct weir_runs *runs, uint32_t total)
+static enum weir_custody_outcome publish_chosen(const struct hand *hand, struct weir_arena *arena,
+                                                struct weir_runs *runs, uint32_t total,
+                                                const struct weir_route_choice *choice)
 {
     const struct weir_custody_options *options = &hand->custody->options;
     uint32_t destination = hand->place->destination;
     struct weir_reservation held;
-    weir_router_reserve(options->router, arena, runs, UINT64_C(1) << destination, &held);
+    if (choice->targets == 0) { /* it has just left: what becomes of it is said elsewhere */
+        return settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
+    }
+    weir_router_reserve(options->router, arena, runs, choice, &held);
     if (held.wanted == 0) {
         return settle_unwanted(hand, runs->points);
     }
@@ -189,6 +193,17 @@ static enum weir_custody_outcome publish(const struct hand *hand, struct weir_ar
                         total);
     weir_router_publish(options->router, runs, &held);
     return WEIR_CUSTODY_TAKEN;
+}
+
+static enum weir_custody_outcome publish(const struct hand *hand, struct weir_arena *arena,
+                                         struct weir_runs *runs, uint32_t total)
+{
+    struct weir_router *router = hand->custody->options.router;
+    struct weir_route_choice choice;
+    weir_router_hold(router, UINT64_C(1) << hand->place->destination, &choice);
+    enum weir_custody_outcome outcome = publish_chosen(hand, arena, runs, total, &choice);
+    weir_router_release(router, &choice);
+    return outcome;
 }
 
 static enum weir_custody_outcome letter_body(struct hand *hand);

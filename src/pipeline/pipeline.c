@@ -28,7 +28,9 @@
  *       before publishing
  *   I4  what is counted as received was answered 200 or is exported: a retried 503 is not counted
  *       twice, a repetition not again
- *   I5  a submission is posted home at most once until it is resumed, and after the callback that
+ *   I5  the set of destinations that a request was chosen by is held from then until it has been
+ *       published or cancelled: a lane that commits what is owed to a slot does so under it
+ *   I6  a submission is posted home at most once until it is resumed, and after the callback that
  *       posted it the callback's thread touches it no more
  *
  * Events of a job are bits in one atomic word. The callback that finds POSTED unset sets it and
@@ -144,6 +146,7 @@ static void answer(struct weir_submission *submission, const struct weir_answer 
 {
     struct weir_arena *arena = submission->arena;
     weir_intake_release(&submission->intake);
+    weir_router_release(submission->worker->pipeline->options.router, &submission->choice);
     submission->arena = NULL;
     submission->answered(submission, what);
     weir_arena_unref(arena, 0);
@@ -309,6 +312,7 @@ static bool conclude(struct weir_submission *submission)
         publish(submission);
     }
     weir_intake_release(&submission->intake);
+    weir_router_release(options_of(submission)->router, &submission->choice);
     if (options_of(submission)->durability == WEIR_DURABILITY_DELIVERED) {
         wait_without_arena(submission);
         return true;
@@ -411,7 +415,7 @@ static void commit_it(struct weir_submission *submission)
 static enum weir_status choose(struct weir_submission *submission)
 {
     if (submission->targets != WEIR_TARGETS_ALL) {
-        submission->choice = (struct weir_route_choice){.targets = submission->targets};
+        weir_router_hold(options_of(submission)->router, submission->targets, &submission->choice);
         return WEIR_OK;
     }
     const struct weir_route_request request = {.targets = submission->targets,
@@ -427,7 +431,7 @@ static bool reserve(struct weir_submission *submission)
     const struct weir_pipeline_options *options = options_of(submission);
     struct weir_reservation *held = &submission->reservation;
     weir_router_reserve(options->router, submission->arena, &submission->result.runs,
-                        submission->choice.targets, held);
+                        &submission->choice, held);
     if (held->live == held->wanted || options->durability == WEIR_DURABILITY_DISK) {
         return true;
     }
@@ -440,6 +444,7 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
 {
     submission->worker = worker;
     submission->arena = NULL;
+    submission->choice = (struct weir_route_choice){.plan = NULL};
     submission->result = (struct weir_body_result){.error = ""};
     submission->job = (struct weir_spool_job){.status = WEIR_OK};
     submission->seen = 0;

@@ -3,20 +3,21 @@
  * Who gets what: see weir/route.h and docs/routing.md.
  *
  *   once a request    stream ─► attributes ─────────────► weir_route_choice.targets
- *   once a namespace  namespace ─► router->takers[id]  ┐
+ *   once a namespace  namespace ─► plan->takers[id]    ┐
  *   once a resource   account, region                  ├► run->takers
  *                     targets                          ┘
  *
  * All decisions are masks, one bit a destination, that are narrowed filter by filter. The filter
  * that leaves nobody is the reason that is counted.
  *
- *   I1  a destination without a filter is in no mask of router->filtered, and is not asked; where
+ *   I1  a destination without a filter is in no mask of plan->filtered, and is not asked; where
  *       nobody has one the cost is a load for each run
- *   I2  a decision depends on the configuration and on the request's own data alone. A record that
- *       is read back from the spool is owed to whom it was chosen for; what is in its points is
- *       decided again, and comes out as it was
- *   I3  a namespace's decision, once known, never changes: names of ids are for ever, filters do
- *       not change
+ *   I2  a decision depends on the request's plan (plan.c) and on the request's own data alone. A
+ *       record that is read back from the spool is owed to whom it was chosen for; what is in its
+ *       points is decided again, and comes out as it was unless the filters have changed since
+ *   I3  a namespace's decision, once known, never changes within a plan: names of ids are for ever,
+ *       and a plan's filters do not change. With other filters comes another plan, which knows
+ *       nothing yet
  *
  * Attributes are read only where a destination asks for one. What is not what Firehose sends is
  * taken for absent and not refused: a resend would bring the same, for as long as Firehose tries.
@@ -28,70 +29,15 @@
 #include "weir/attributes.h"
 #include "weir/mem.h"
 
-static enum weir_status make_wishes(struct weir_route_row *row)
-{
-    uint32_t count = row->options.attribute_count;
-    if (count == 0) {
-        return WEIR_OK;
-    }
-    row->wishes = weir_mem_zalloc(count, sizeof(*row->wishes));
-    if (row->wishes == NULL) {
-        return WEIR_ENOMEM;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct weir_route_attribute *attribute = &row->options.attributes[i];
-        row->wishes[i].name = weir_bytes_str(attribute->name);
-        WEIR_TRY(weir_match_init(&row->wishes[i].values,
-                                 &(struct weir_route_globs){.include = attribute->values}));
-    }
-    return WEIR_OK;
-}
-
-enum weir_status weir_route_filters_init(struct weir_router *router, struct weir_route_row *row)
-{
-    const struct weir_route_globs globs[WEIR_ROUTE_FILTERS] = {
-        [WEIR_ROUTE_NAMESPACE] = {row->options.include, row->options.exclude},
-        [WEIR_ROUTE_ACCOUNT] = row->options.accounts,
-        [WEIR_ROUTE_REGION] = row->options.regions,
-        [WEIR_ROUTE_STREAM] = row->options.streams,
-    };
-    for (int i = 0; i < WEIR_ROUTE_FILTERS; i++) {
-        WEIR_TRY(weir_match_init(&row->matches[i], &globs[i]));
-        router->filtered[i] |= weir_match_is_filter(&row->matches[i]) ? row->bit : 0;
-    }
-    router->wishing |= row->options.attribute_count > 0 ? row->bit : 0;
-    return make_wishes(row);
-}
-
-void weir_route_filters_done(struct weir_route_row *row)
-{
-    for (int i = 0; i < WEIR_ROUTE_FILTERS; i++) {
-        weir_match_done(&row->matches[i]);
-    }
-    for (uint32_t i = 0; row->wishes != NULL && i < row->options.attribute_count; i++) {
-        weir_match_done(&row->wishes[i].values);
-    }
-    weir_mem_free(row->wishes);
-    row->wishes = NULL;
-}
-
-/* Takes the lowest bit out of *mask: its row. */
-static const struct weir_route_row *next_row(const struct weir_router *router, uint64_t *mask)
-{
-    const struct weir_route_row *row = &router->rows[__builtin_ctzll(*mask)];
-    *mask &= *mask - 1;
-    return row;
-}
-
 /* Those of `rows` whose filter lets the text through. */
-static uint64_t narrow(const struct weir_router *router, enum weir_route_filter filter,
+static uint64_t narrow(const struct weir_route_plan *plan, enum weir_route_filter filter,
                        struct weir_bytes text, uint64_t rows)
 {
-    uint64_t asked = rows & router->filtered[filter];
+    uint64_t asked = rows & plan->filtered[filter];
     while (asked != 0) {
-        const struct weir_route_row *row = next_row(router, &asked);
-        if (!weir_match_takes(&row->matches[filter], text)) {
-            rows &= ~row->bit;
+        uint32_t slot = weir_route_next(&asked);
+        if (!weir_match_takes(&plan->rows[slot].matches[filter], text)) {
+            rows &= ~(UINT64_C(1) << slot);
         }
     }
     return rows;
@@ -119,15 +65,16 @@ static bool fits_wish(const struct weir_route_wish *wish, const struct weir_attr
 }
 
 /* Those of `rows` whose every wish is fulfilled. */
-static uint64_t narrow_by_wishes(const struct weir_router *router,
+static uint64_t narrow_by_wishes(const struct weir_route_plan *plan,
                                  const struct weir_attributes *attributes, uint64_t rows)
 {
-    uint64_t asked = rows & router->wishing;
+    uint64_t asked = rows & plan->wishing;
     while (asked != 0) {
-        const struct weir_route_row *row = next_row(router, &asked);
+        uint32_t slot = weir_route_next(&asked);
+        const struct weir_plan_row *row = &plan->rows[slot];
         for (uint32_t i = 0; i < row->options.attribute_count; i++) {
             if (!fits_wish(&row->wishes[i], attributes)) {
-                rows &= ~row->bit;
+                rows &= ~(UINT64_C(1) << slot);
             }
         }
     }
@@ -150,22 +97,36 @@ static enum weir_status read_attributes(struct weir_arena *arena, struct weir_by
     return WEIR_OK;
 }
 
-enum weir_status weir_router_choose(const struct weir_router *router, struct weir_arena *arena,
+/* Narrows the choice's targets by what is known of the request as a whole. */
+static enum weir_status ask(struct weir_arena *arena, const struct weir_route_request *request,
+                            struct weir_route_choice *choice)
+{
+    const struct weir_route_plan *plan = choice->plan;
+    if ((choice->targets & plan->filtered[WEIR_ROUTE_STREAM]) != 0) {
+        struct weir_bytes name = stream_name(request->source_arn);
+        choice->targets = narrow(plan, WEIR_ROUTE_STREAM, name, choice->targets);
+        choice->unrouted = choice->targets == 0 ? WEIR_UNROUTED_STREAM : WEIR_ROUTED;
+    }
+    if ((choice->targets & plan->wishing) != 0) {
+        struct weir_attributes attributes;
+        attributes.count = 0;
+        WEIR_TRY(read_attributes(arena, request->attributes, &attributes, &choice->is_damaged));
+        choice->targets = narrow_by_wishes(plan, &attributes, choice->targets);
+        choice->unrouted = choice->targets == 0 ? WEIR_UNROUTED_ATTRIBUTE : WEIR_ROUTED;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir_router_choose(struct weir_router *router, struct weir_arena *arena,
                                     const struct weir_route_request *request,
                                     struct weir_route_choice *ret)
 {
-    struct weir_route_choice choice = {.targets = request->targets & router->all};
-    if ((choice.targets & router->filtered[WEIR_ROUTE_STREAM]) != 0) {
-        struct weir_bytes name = stream_name(request->source_arn);
-        choice.targets = narrow(router, WEIR_ROUTE_STREAM, name, choice.targets);
-        choice.unrouted = choice.targets == 0 ? WEIR_UNROUTED_STREAM : WEIR_ROUTED;
-    }
-    if ((choice.targets & router->wishing) != 0) {
-        struct weir_attributes attributes;
-        attributes.count = 0;
-        WEIR_TRY(read_attributes(arena, request->attributes, &attributes, &choice.is_damaged));
-        choice.targets = narrow_by_wishes(router, &attributes, choice.targets);
-        choice.unrouted = choice.targets == 0 ? WEIR_UNROUTED_ATTRIBUTE : WEIR_ROUTED;
+    struct weir_route_choice choice;
+    weir_router_hold(router, request->targets, &choice);
+    enum weir_status status = ask(arena, request, &choice);
+    if (status != WEIR_OK) {
+        weir_router_release(router, &choice);
+        return status;
     }
     *ret = choice;
     return WEIR_OK;
@@ -174,20 +135,20 @@ enum weir_status weir_router_choose(const struct weir_router *router, struct wei
 /* -- its runs ------------------------------------------------------------------------------- */
 
 /* The rows that take a run's namespace. */
-static uint64_t by_namespace(struct weir_router *router, const struct weir_run *run)
+static uint64_t by_namespace(const struct weir_route_plan *plan, const struct weir_run *run)
 {
     uint32_t id = run->namespace_id;
-    if (router->filtered[WEIR_ROUTE_NAMESPACE] == 0) {
-        return router->all;
+    if (plan->filtered[WEIR_ROUTE_NAMESPACE] == 0) {
+        return plan->all;
     }
     if (id == WEIR_NAMESPACE_OVERFLOW) {
-        return narrow(router, WEIR_ROUTE_NAMESPACE, run->name, router->all);
+        return narrow(plan, WEIR_ROUTE_NAMESPACE, run->name, plan->all);
     }
     /* relaxed: a decision is complete in itself; partner: the store below, on any thread */
-    uint64_t takers = atomic_load_explicit(&router->takers[id], memory_order_relaxed);
+    uint64_t takers = atomic_load_explicit(&plan->takers[id], memory_order_relaxed);
     if (takers == 0) {
-        takers = narrow(router, WEIR_ROUTE_NAMESPACE, run->name, router->all) | WEIR_ROUTE_KNOWN;
-        atomic_store_explicit(&router->takers[id], takers, memory_order_relaxed);
+        takers = narrow(plan, WEIR_ROUTE_NAMESPACE, run->name, plan->all) | WEIR_ROUTE_KNOWN;
+        atomic_store_explicit(&plan->takers[id], takers, memory_order_relaxed);
     }
     return takers;
 }
@@ -198,20 +159,21 @@ struct by_resource {
     uint64_t accounts, regions; /* rows that take its account, and its region */
 };
 
-static void look_at(struct by_resource *by, const struct weir_router *router,
+static void look_at(struct by_resource *by, const struct weir_route_plan *plan,
                     const struct weir_resource *resource)
 {
     if (by->resource != resource) {
         by->resource = resource;
-        by->accounts = narrow(router, WEIR_ROUTE_ACCOUNT, resource->account, router->all);
-        by->regions = narrow(router, WEIR_ROUTE_REGION, resource->region, router->all);
+        by->accounts = narrow(plan, WEIR_ROUTE_ACCOUNT, resource->account, plan->all);
+        by->regions = narrow(plan, WEIR_ROUTE_REGION, resource->region, plan->all);
     }
 }
 
-void weir_route_decide(struct weir_router *router, const struct weir_runs *runs, uint64_t targets)
+void weir_route_decide(const struct weir_route_plan *plan, const struct weir_runs *runs,
+                       uint64_t targets)
 {
-    struct by_resource by = {NULL, router->all, router->all};
-    uint64_t filtered = router->filtered[WEIR_ROUTE_ACCOUNT] | router->filtered[WEIR_ROUTE_REGION];
+    struct by_resource by = {NULL, plan->all, plan->all};
+    uint64_t filtered = plan->filtered[WEIR_ROUTE_ACCOUNT] | plan->filtered[WEIR_ROUTE_REGION];
     for (uint32_t i = 0; i < runs->count; i++) {
         struct weir_run *run = &runs->runs[i];
         run->takers = 0;
@@ -220,9 +182,9 @@ void weir_route_decide(struct weir_router *router, const struct weir_runs *runs,
             continue;
         }
         if (filtered != 0) {
-            look_at(&by, router, run->resource);
+            look_at(&by, plan, run->resource);
         }
-        uint64_t named = targets & router->all & by_namespace(router, run);
+        uint64_t named = targets & plan->all & by_namespace(plan, run);
         run->takers = named & by.accounts & by.regions;
         if (run->takers != 0) {
             continue;

@@ -140,7 +140,7 @@ static bool grant_rounds(struct weir_route_row *row, uint32_t known)
 
 struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
 {
-    WEIR_ASSERT(index < router->row_count);
+    WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
     struct weir_route_row *row = &router->rows[index];
     uint32_t known = weir_namespaces_count(router->namespaces);
     struct weir_run *run = serve_round(row, known);
@@ -149,11 +149,13 @@ struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
         WEIR_ASSERT(run != NULL);
     }
     if (run != NULL) {
-        /* relaxed: counters; the ring has ordered the run itself */
-        size_t queued = atomic_fetch_sub_explicit(&row->queued, run->bytes, memory_order_relaxed);
-        WEIR_ASSERT(queued >= run->bytes);
+        /* relaxed: a gauge; the ring has ordered the run itself */
         atomic_fetch_sub_explicit(&router->points[run->namespace_id], run->count,
                                   memory_order_relaxed);
+        /* release: pairs with the acquire in weir_router_idle, so that who finds the row empty
+         * comes after this */
+        size_t queued = atomic_fetch_sub_explicit(&row->queued, run->bytes, memory_order_release);
+        WEIR_ASSERT(queued >= run->bytes);
     }
     return run;
 }
@@ -185,7 +187,7 @@ static size_t compact_slot(struct weir_router *router, struct weir_route_row *ro
 
 size_t weir_router_compact(struct weir_router *router, uint32_t index)
 {
-    WEIR_ASSERT(index < router->row_count);
+    WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
     struct weir_route_row *row = &router->rows[index];
     size_t copied = 0;
     for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The producers' side of the router: see weir/route.h. The drainers' side is drain.c.
+ * The producers' side of the router: see weir/route.h. The drainers' side is drain.c; who is there
+ * and wants what is in plan.c and decide.c.
  *
  *   reserve   ids, chains, takers of each run (decide.c)
  *             row 0: share of the bytes ─► a credit in each ring   ┐ what a row took is
@@ -11,7 +12,7 @@
  *
  *   I1  who takes a run is decided once, in reserve, and stands in the run from then on
  *   I2  so reserve, publish, cancel and drainer see the same decision, and what is taken is what is
- *       given back
+ *       given back, also when another set of destinations has been configured meanwhile
  *   I3  a ring's credits out = requests reserved for it and not yet published or cancelled
  *   I4  chains are the same for all rows, and nobody writes to a run once it is published
  *   I5  rows that do not keep up leave the last quarter of the queued budget to those that do
@@ -21,7 +22,9 @@
  * within its share, and nothing could be queued for the others as long as it is down. Therefore a
  * row with more than a little in its rings gets nothing of the budget's last quarter; and a row
  * with nothing in them is not refused for the budget at all: who paid for the arena goes on paying.
- * The latter is for requests that are larger than a quarter of the budget.
+ * The latter is for requests that are larger than a quarter of the budget. All this is shared out
+ * among the rows that are open in the request's plan, and those that were open before and still
+ * hold something: a destination that is replaced while it is down must not keep its successor out.
  *
  * One slot for a request and not for a run, because the number of runs is the sender's choice (an
  * account or a name more is a run more), and a request with more of them than a ring has slots
@@ -45,40 +48,48 @@
 #include "weir/mem.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
+#include "weir/rcu.h"
+
+/* Rows for all slots, as zero pages: one that is never used costs address space and nothing else.
+ * Aligned by hand, since only zeroed memory comes without being written to. */
+static enum weir_status make_rows(struct weir_router *router)
+{
+    size_t alignment = _Alignof(struct weir_route_row);
+    size_t size = WEIR_DESTINATIONS_MAX * sizeof(*router->rows);
+    router->rows_memory = weir_mem_zalloc(1, size + alignment);
+    if (router->rows_memory == NULL) {
+        return WEIR_ENOMEM;
+    }
+    uintptr_t begin = ((uintptr_t)router->rows_memory + alignment - 1) & ~(alignment - 1);
+    router->rows = (struct weir_route_row *)begin;
+    return WEIR_OK;
+}
 
 enum weir_status weir_router_new(const struct weir_router_options *options,
                                  struct weir_router **ret)
 {
     uint32_t slots = options->ring_slots;
-    if (options->destination_count == 0 || options->destination_count > WEIR_DESTINATIONS_MAX ||
-        slots < 2 || slots > UINT32_C(1) << 20 || (slots & (slots - 1)) != 0) {
+    if (slots < 2 || slots > UINT32_C(1) << 20 || (slots & (slots - 1)) != 0) {
         return WEIR_EINVAL;
     }
     struct weir_router *router = weir_mem_zalloc(1, sizeof(*router));
-    size_t rows_size = options->destination_count * sizeof(*router->rows);
-    struct weir_route_row *rows = weir_mem_aligned(_Alignof(struct weir_route_row), rows_size);
-    if (router == NULL || rows == NULL) {
-        weir_mem_free(router);
-        weir_mem_free(rows);
+    if (router == NULL) {
         return WEIR_ENOMEM;
-    }
-    memset(rows, 0, rows_size);
-    router->rows = rows;
-    router->row_count = options->destination_count;
-    router->all = (UINT64_C(1) << options->destination_count) - 1;
-    for (uint32_t i = 0; i < options->destination_count; i++) {
-        rows[i].options = options->destinations[i];
-        rows[i].bit = UINT64_C(1) << i;
-        if (weir_route_filters_init(router, &rows[i]) != WEIR_OK) {
-            weir_router_free(router);
-            return WEIR_ENOMEM;
-        }
     }
     router->ring_slots = slots;
     router->queued = weir_credit_budget(options->queued);
     router->credit = options->queued;
     router->namespaces = options->namespaces;
     router->regions = options->regions;
+    enum weir_status status = make_rows(router);
+    if (status == WEIR_OK) {
+        status = weir_router_configure(router, &options->set);
+    }
+    if (status != WEIR_OK) {
+        weir_mem_free(router->rows_memory);
+        weir_mem_free(router);
+        return status;
+    }
     *ret = router;
     return WEIR_OK;
 }
@@ -122,15 +133,17 @@ void weir_router_free(struct weir_router *router)
     if (router == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < router->row_count; i++) {
-        struct weir_route_row *row = &router->rows[i];
+    for (uint32_t slot = 0; slot < WEIR_DESTINATIONS_MAX; slot++) {
+        struct weir_route_row *row = &router->rows[slot];
         for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
             /* acquire: pairs with the release in ring_of */
             free_ring(row, atomic_load_explicit(&row->rings[id], memory_order_acquire));
         }
-        weir_route_filters_done(row);
     }
-    weir_mem_free(router->rows);
+    weir_route_plan_retire(router, weir_rcu_load(&router->plan));
+    /* acquire: pairs with the release of whoever freed a plan */
+    WEIR_ASSERT(atomic_load_explicit(&router->plan_count, memory_order_acquire) == 0);
+    weir_mem_free(router->rows_memory);
     weir_mem_free(router);
 }
 
@@ -162,12 +175,12 @@ static struct weir_ring *reserved_ring(struct weir_route_row *row, const struct 
     return atomic_load_explicit(&row->rings[run->namespace_id], memory_order_acquire);
 }
 
-static enum weir_status take_share(struct weir_route_row *row, size_t bytes)
+static enum weir_status take_share(struct weir_route_row *row, size_t share, size_t bytes)
 {
     /* All relaxed: a counter that bounds and orders nothing. */
     size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
     do {
-        if (queued > row->options.share || bytes > row->options.share - queued) {
+        if (queued > share || bytes > share - queued) {
             return WEIR_EFULL;
         }
     } while (!atomic_compare_exchange_weak_explicit(&row->queued, &queued, queued + bytes,
@@ -203,34 +216,56 @@ static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs,
     WEIR_ASSERT(queued >= bytes);
 }
 
+/* How many rows the queued budget is for: those open in the plan, and those that were and have not
+ * drained. */
+static uint32_t sharers(const struct weir_router *router, const struct weir_route_plan *plan)
+{
+    uint32_t count = (uint32_t)__builtin_popcountll(plan->open);
+    uint64_t leaving = plan->leaving;
+    while (leaving != 0) {
+        count += weir_router_queued_bytes(router, weir_route_next(&leaving)) > 0 ? 1 : 0;
+    }
+    return count;
+}
+
+/* What a request is reserved for, and by. */
+struct attempt {
+    struct weir_router *router;
+    struct weir_arena *arena;
+    const struct weir_runs *runs;
+    const struct weir_route_plan *plan;
+    uint32_t sharers;
+};
+
 /* What a row may have in its rings and count as one that keeps up: so little that all rows together
  * pin no more than the last quarter with it, if a quarter of each arena is live
  * (weir_router_compact sees to that). */
-static size_t little(const struct weir_router *router)
+static size_t little(const struct attempt *attempt)
 {
-    return router->credit->limit / 16 / router->row_count;
+    return attempt->router->credit->limit / 16 / attempt->sharers;
 }
 
 /* Whether the arena may be queued for this row beside what the budget pays for now. */
-static bool has_room(const struct weir_router *router, const struct weir_route_row *row,
-                     const struct weir_arena *arena)
+static bool has_room(const struct attempt *attempt, const struct weir_route_row *row)
 {
-    if (router->row_count == 1) {
+    const struct weir_credit *credit = attempt->router->credit;
+    if (attempt->sharers == 1) {
         return true; /* nobody to leave room to */
     }
     /* relaxed: a counter */
     size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
-    return queued <= little(router) || weir_credit_used(router->credit) + weir_arena_size(arena) <=
-                                           router->credit->limit / 4 * 3;
+    return queued <= little(attempt) ||
+           weir_credit_used(credit) + weir_arena_size(attempt->arena) <= credit->limit / 4 * 3;
 }
 
-static enum weir_status reserve_chain(struct weir_router *router, struct weir_route_row *row,
+static enum weir_status reserve_chain(const struct attempt *attempt, uint32_t slot,
                                       struct weir_run *first)
 {
     struct weir_ring *ring;
+    struct weir_route_row *row = &attempt->router->rows[slot];
     size_t bytes = wanted_bytes(row, first);
-    WEIR_TRY(ring_of(router, row, first->namespace_id, &ring));
-    WEIR_TRY(take_share(row, bytes));
+    WEIR_TRY(ring_of(attempt->router, row, first->namespace_id, &ring));
+    WEIR_TRY(take_share(row, attempt->plan->rows[slot].options.share, bytes));
     enum weir_status status = weir_ring_reserve(ring, 1);
     if (status != WEIR_OK) {
         /* relaxed: a counter */
@@ -240,17 +275,17 @@ static enum weir_status reserve_chain(struct weir_router *router, struct weir_ro
 }
 
 /* Share and credits in one row for all chains of which something goes there, or nothing. */
-static enum weir_status reserve_row(struct weir_router *router, struct weir_route_row *row,
-                                    const struct weir_runs *runs)
+static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot)
 {
-    for (uint32_t i = 0; i < runs->count; i++) {
-        struct weir_run *first = &runs->runs[i];
+    struct weir_route_row *row = &attempt->router->rows[slot];
+    for (uint32_t i = 0; i < attempt->runs->count; i++) {
+        struct weir_run *first = &attempt->runs->runs[i];
         if (!first->is_first || weir_route_wanted(row, first) == NULL) {
             continue;
         }
-        enum weir_status status = reserve_chain(router, row, first);
+        enum weir_status status = reserve_chain(attempt, slot, first);
         if (status != WEIR_OK) {
-            cancel_row(row, runs, i);
+            cancel_row(row, attempt->runs, i);
             return status;
         }
     }
@@ -286,41 +321,38 @@ static uint32_t wanted_points(const struct weir_route_row *row, const struct wei
     return points;
 }
 
-static bool is_live(const struct weir_reservation *reservation, uint32_t row)
-{
-    return (reservation->live >> row & 1) != 0;
-}
-
 static void cancel_rows(struct weir_router *router, const struct weir_runs *runs, uint64_t rows)
 {
-    for (uint32_t row = 0; row < router->row_count; row++) {
-        if ((rows >> row & 1) != 0) {
-            cancel_row(&router->rows[row], runs, runs->count);
-        }
+    while (rows != 0) {
+        cancel_row(&router->rows[weir_route_next(&rows)], runs, runs->count);
     }
 }
 
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
-                         struct weir_runs *runs, uint64_t targets, struct weir_reservation *ret)
+                         struct weir_runs *runs, const struct weir_route_choice *choice,
+                         struct weir_reservation *ret)
 {
-    struct weir_reservation made = {.wanted = 0};
+    const struct weir_route_plan *plan = choice->plan;
+    struct weir_reservation made = {.plan = plan};
+    const struct attempt attempt = {router, arena, runs, plan, sharers(router, plan)};
     link_chains(router, arena, runs);
-    weir_route_decide(router, runs, targets);
+    weir_route_decide(plan, runs, choice->targets);
     uint64_t empty = 0; /* rows with nothing queued before this */
-    for (uint32_t index = 0; index < router->row_count; index++) {
-        struct weir_route_row *row = &router->rows[index];
-        uint64_t bit = row->bit;
-        made.points[index] = wanted_points(row, runs);
-        if (made.points[index] == 0) {
+    for (uint64_t rest = plan->all; rest != 0;) {
+        uint32_t slot = weir_route_next(&rest);
+        struct weir_route_row *row = &router->rows[slot];
+        made.points[slot] = wanted_points(row, runs);
+        if (made.points[slot] == 0) {
             continue;
         }
-        made.wanted |= bit;
-        empty |= weir_router_queued_bytes(router, index) == 0 ? bit : 0;
-        bool fits = has_room(router, row, arena) && reserve_row(router, row, runs) == WEIR_OK;
-        made.live |= fits ? bit : 0;
+        made.wanted |= row->bit;
+        empty |= weir_router_queued_bytes(router, slot) == 0 ? row->bit : 0;
+        bool fits = (plan->open & row->bit) != 0 && has_room(&attempt, row) &&
+                    reserve_row(&attempt, slot) == WEIR_OK;
+        made.live |= fits ? row->bit : 0;
     }
     if (made.live != 0 && weir_arena_charge_to(arena, router->queued) != WEIR_OK) {
-        empty = router->row_count > 1 ? empty : 0;
+        empty = attempt.sharers > 1 ? empty : 0;
         cancel_rows(router, runs, made.live & ~empty);
         made.live &= empty;
     }
@@ -335,16 +367,13 @@ void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs
 
 /* One reference for each ring that a run will be in, and the count of what shares a ring for want
  * of ids. */
-static void retain(struct weir_router *router, const struct weir_runs *runs,
-                   const struct weir_reservation *reservation)
+static void retain(const struct weir_runs *runs, const struct weir_reservation *reservation)
 {
     uint64_t shared_points = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
         const struct weir_run *run = &runs->runs[i];
-        for (uint32_t row = 0; row < router->row_count; row++) {
-            if (is_live(reservation, row) && takes(&router->rows[row], run)) {
-                weir_arena_ref(run->arena, run->bytes);
-            }
+        for (uint64_t rows = run->takers & reservation->live; rows != 0; rows &= rows - 1) {
+            weir_arena_ref(run->arena, run->bytes);
         }
         shared_points += run->namespace_id == WEIR_NAMESPACE_OVERFLOW ? run->count : 0;
     }
@@ -377,24 +406,26 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
     if (reservation->live == 0) {
         return;
     }
-    retain(router, runs, reservation);
-    for (uint32_t row = 0; row < router->row_count; row++) {
-        struct weir_route_row *to = &router->rows[row];
+    retain(runs, reservation);
+    for (uint64_t rows = reservation->live; rows != 0;) {
+        uint32_t slot = weir_route_next(&rows);
+        struct weir_wake *wake = reservation->plan->rows[slot].options.wake;
         bool is_published = false;
-        for (uint32_t i = 0; is_live(reservation, row) && i < runs->count; i++) {
-            if (runs->runs[i].is_first && publish_chain(router, to, &runs->runs[i])) {
+        for (uint32_t i = 0; i < runs->count; i++) {
+            if (runs->runs[i].is_first &&
+                publish_chain(router, &router->rows[slot], &runs->runs[i])) {
                 is_published = true;
             }
         }
-        if (is_published && to->options.wake != NULL) {
-            weir_wake_ring(to->options.wake);
+        if (is_published && wake != NULL) {
+            weir_wake_ring(wake);
         }
     }
 }
 
 size_t weir_router_queued_bytes(const struct weir_router *router, uint32_t index)
 {
-    WEIR_ASSERT(index < router->row_count);
+    WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
     return atomic_load_explicit(&router->rows[index].queued, memory_order_relaxed); /* a gauge */
 }
 

@@ -23,16 +23,36 @@ struct weir_route_wish {
     struct weir_match values;
 };
 
-/*
- * One destination's row. What producers share, and what only its drainer touches, lie on different
- * cache lines.
- */
-struct weir_route_row {
+/* What one destination of a set wants. */
+struct weir_plan_row {
     struct weir_route_destination options;
     struct weir_match matches[WEIR_ROUTE_FILTERS]; /* made of the options */
     struct weir_route_wish *wishes;                /* options.attribute_count */
-    uint64_t bit;                                  /* its own in masks of destinations */
-    _Alignas(64) _Atomic size_t queued;            /* bytes reserved for or in the rings */
+};
+
+/* A set of destinations, made ready: see plan.c. Never changes but for the cache of takers. */
+struct weir_route_plan {
+    uint64_t all;                          /* bits of its slots */
+    uint64_t open;                         /* of those that may be live */
+    uint64_t leaving;                      /* slots not open here that others may still be using */
+    uint64_t filtered[WEIR_ROUTE_FILTERS]; /* of those that have such a filter */
+    uint64_t wishing;                      /* of those that ask for attributes */
+    /* The slots that take a namespace, and WEIR_ROUTE_KNOWN once that is worked out; by namespace
+     * id. NULL where nobody asks for namespaces. */
+    _Atomic uint64_t *takers;
+    void (*released)(void *argument);
+    void *argument;
+    _Alignas(64) _Atomic uint64_t refs;       /* the router's, and one for each request */
+    _Alignas(64) struct weir_plan_row rows[]; /* [slot], up to the highest of its slots */
+};
+
+/*
+ * One slot's row. What producers share, and what only its drainer touches, lie on different cache
+ * lines.
+ */
+struct weir_route_row {
+    uint64_t bit; /* its own in masks of destinations; 0 until it is in a set for the first time */
+    _Alignas(64) _Atomic size_t queued; /* bytes reserved for or in the rings */
     _Alignas(64) _Atomic(struct weir_ring *) rings[WEIR_NAMESPACE_IDS]; /* NULL: none yet */
     /* The drainer's own: whose turn it is, whether this turn's quantum was given, and what each
      * ring has left of its quanta. */
@@ -42,32 +62,36 @@ struct weir_route_row {
 };
 
 struct weir_router {
-    struct weir_route_row *rows;
-    uint32_t row_count;
+    void *plan;                  /* the present one; under RCU */
+    struct weir_route_row *rows; /* WEIR_DESTINATIONS_MAX */
+    void *rows_memory;           /* what they are aligned in */
     uint32_t ring_slots;
     struct weir_arena_budget queued;
     const struct weir_credit *credit; /* the same, to be looked at */
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;
-    uint64_t all;                          /* bits of all rows */
-    uint64_t filtered[WEIR_ROUTE_FILTERS]; /* of those that have such a filter */
-    uint64_t wishing;                      /* of those that ask for attributes */
-    /* The rows that take a namespace, and WEIR_ROUTE_KNOWN once that is worked out. */
-    _Atomic uint64_t takers[WEIR_NAMESPACE_IDS];
-    _Atomic uint64_t points[WEIR_NAMESPACE_IDS]; /* in all rings of a namespace */
+    _Atomic uint32_t plan_count;                   /* those not freed */
+    _Atomic uint32_t plans[WEIR_DESTINATIONS_MAX]; /* of them: those that a slot is in */
+    _Atomic uint64_t points[WEIR_NAMESPACE_IDS];   /* in all rings of a namespace */
 };
 
 #define WEIR_ROUTE_KNOWN (UINT64_C(1) << 63)
 _Static_assert(WEIR_DESTINATIONS_MAX < 63, "a bit that is no destination's");
 
-/* Makes a row's matchers of its options, and gives them back (decide.c). WEIR_ENOMEM: what was made
- * is in the row. */
-WEIR_MUST_USE enum weir_status weir_route_filters_init(struct weir_router *router,
-                                                       struct weir_route_row *row);
-void weir_route_filters_done(struct weir_route_row *row);
+/* Ends the present plan's use by the router (plan.c): its last. */
+void weir_route_plan_retire(struct weir_router *router, struct weir_route_plan *plan);
+
+/* Takes the lowest slot out of *mask. */
+static inline uint32_t weir_route_next(uint64_t *mask)
+{
+    uint32_t slot = (uint32_t)__builtin_ctzll(*mask);
+    *mask &= *mask - 1;
+    return slot;
+}
 
 /* Sets the takers of each run, whose namespace_id is set, among the targets. */
-void weir_route_decide(struct weir_router *router, const struct weir_runs *runs, uint64_t targets);
+void weir_route_decide(const struct weir_route_plan *plan, const struct weir_runs *runs,
+                       uint64_t targets);
 
 /* The first run that the row takes, of the chain that goes on with `run`; NULL when there is none.
  * Any thread that keeps the chain's arena. */

@@ -56,8 +56,7 @@ static inline void flow_start(struct flow *flow, struct flow_options options)
         .name = "d",
         .share = options.share != 0 ? options.share : (size_t)64 << 20,
         .wake = &flow->wake};
-    const struct weir_router_options router = {.destinations = &destination,
-                                               .destination_count = 1,
+    const struct weir_router_options router = {.set = weir_route_set_of(&destination, 1),
                                                .ring_slots =
                                                    options.slots != 0 ? options.slots : 64,
                                                .queued = &flow->queued,

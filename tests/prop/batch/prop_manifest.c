@@ -238,8 +238,7 @@ static void a_copied_run_keeps_its_account(void **state)
     struct weir_namespaces *namespaces;
     assert_int_equal(weir_namespaces_new(&namespaces), WEIR_OK);
     const struct weir_route_destination destination = {.name = "d", .share = (size_t)16 << 20};
-    const struct weir_router_options options = {.destinations = &destination,
-                                                .destination_count = 1,
+    const struct weir_router_options options = {.set = weir_route_set_of(&destination, 1),
                                                 .ring_slots = 8,
                                                 .queued = &fixture.queued,
                                                 .namespaces = namespaces,

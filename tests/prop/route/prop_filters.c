@@ -186,6 +186,7 @@ static uint64_t choose(struct weir_router *router, struct weir_arena *arena,
                                                .attributes = weir_bytes_str(sample->header)};
     struct weir_route_choice choice;
     assert_int_equal(weir_router_choose(router, arena, &request, &choice), WEIR_OK);
+    weir_router_release(router, &choice);
     assert_false(choice.is_damaged);
     assert_int_equal(choice.targets == 0, choice.unrouted != WEIR_ROUTED);
     return choice.targets;
@@ -219,12 +220,12 @@ static void bring_request(struct fixture *fixture, struct weir_router *router,
         }
         routed |= expected[d];
         uint64_t one = choose(router, request.arena, &sample, UINT64_C(1) << d);
-        weir_router_reserve(router, request.arena, &request.runs, one, &held);
+        fixture_reserve_for(router, &request, one, &held);
         assert_int_equal(held.points[d], __builtin_popcountll(expected[d]));
         weir_router_cancel(router, &request.runs, &held);
     }
     uint64_t targets = choose(router, request.arena, &sample, WEIR_TARGETS_ALL);
-    weir_router_reserve(router, request.arena, &request.runs, targets, &held);
+    fixture_reserve_for(router, &request, targets, &held);
     assert_int_equal(held.live, held.wanted);
     for (uint32_t i = 0; i < request.runs.count; i++) {
         assert_int_equal(request.runs.runs[i].takers != 0, routed >> i & 1);
@@ -252,12 +253,12 @@ static void routing_is_what_the_filters_say(void **state)
         for (int d = 0; d < DESTINATIONS; d++) {
             destinations[d] = a_destination(&filters[d]);
         }
-        const struct weir_router_options options = {.destinations = destinations,
-                                                    .destination_count = DESTINATIONS,
-                                                    .ring_slots = 16,
-                                                    .queued = &fixture.queued,
-                                                    .namespaces = namespaces,
-                                                    .regions = fixture.regions};
+        const struct weir_router_options options = {
+            .set = weir_route_set_of(destinations, DESTINATIONS),
+            .ring_slots = 16,
+            .queued = &fixture.queued,
+            .namespaces = namespaces,
+            .regions = fixture.regions};
         assert_int_equal(weir_router_new(&options, &router), WEIR_OK);
         for (int j = 0; j < REQUESTS; j++) {
             bring_request(&fixture, router, destinations);

@@ -57,7 +57,7 @@ static bool bring(struct scene *scene, struct weir_rand *rand, uint32_t index)
     fixture_point(&request, run, fixture_metric(run, "", "m"), 1, weir_rand_below(rand, 16 << 10));
     assert_true(run->bytes <= RUN_MAX);
     size_t bytes = run->bytes;
-    weir_router_reserve(scene->router, request.arena, &request.runs, WEIR_TARGETS_ALL, &held);
+    fixture_reserve_for(scene->router, &request, WEIR_TARGETS_ALL, &held);
     weir_router_publish(scene->router, &request.runs, &held); /* nothing, where it is full */
     weir_arena_unref(request.arena, 0);
     scene->queued[index] += held.live == 0 ? 0 : bytes;
@@ -106,8 +106,7 @@ static void run_schedule(struct scene *scene, struct weir_rand *rand)
     assert_int_equal(weir_namespaces_new(&scene->namespaces), WEIR_OK);
     const struct weir_route_destination destination = {.name = "all", .share = MUCH};
     const struct weir_router_options options = {
-        .destinations = &destination,
-        .destination_count = 1,
+        .set = weir_route_set_of(&destination, 1),
         .ring_slots = SLOTS,
         .queued = &scene->fixture.queued,
         .namespaces = scene->namespaces,

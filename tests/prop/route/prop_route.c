@@ -58,8 +58,7 @@ static struct weir_router *a_router(struct fixture *fixture, struct weir_namespa
          .share = 1000 + weir_rand_below(rand, 400000)},
     };
     const struct weir_router_options options = {
-        .destinations = destinations,
-        .destination_count = DESTINATIONS,
+        .set = weir_route_set_of(destinations, DESTINATIONS),
         .ring_slots = 4u << weir_rand_below(rand, 4),
         .queued = &fixture->queued,
         .namespaces = namespaces,
@@ -130,7 +129,7 @@ static void bring_request(struct fixture *fixture, struct weir_router *router, s
         }
     }
     uint64_t targets = weir_rand_below(rand, 3) == 0 ? weir_rand_below(rand, 16) : WEIR_TARGETS_ALL;
-    weir_router_reserve(router, request.arena, &request.runs, targets, &held);
+    fixture_reserve_for(router, &request, targets, &held);
     check_reservation(&request.runs, targets, &held);
     if (weir_rand_below(rand, 5) == 0) {
         weir_router_cancel(router, &request.runs, &held);

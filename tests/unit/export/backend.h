@@ -236,8 +236,7 @@ static inline void scene_make(struct scene *scene, struct weir_exporter_options 
         };
     }
     const struct weir_router_options router = {
-        .destinations = routes,
-        .destination_count = scene->destination_count,
+        .set = weir_route_set_of(routes, scene->destination_count),
         .ring_slots = 1024,
         .queued = &scene->fixture.queued,
         .namespaces = scene->namespaces,

@@ -128,13 +128,12 @@ static inline void rig_open_router(const struct rig_options *options)
                      options->backlog_credit != 0 ? options->backlog_credit : (size_t)4 << 20);
     assert_int_equal(weir_regions_new((size_t)8 << 20, &rig.regions), WEIR_OK);
     assert_int_equal(weir_namespaces_new(&rig.namespaces), WEIR_OK);
-    const struct weir_router_options router = {.destinations = destinations,
-                                               .destination_count = options->destinations,
-                                               .ring_slots =
-                                                   options->slots != 0 ? options->slots : 64,
-                                               .queued = &rig.queued,
-                                               .namespaces = rig.namespaces,
-                                               .regions = rig.regions};
+    const struct weir_router_options router = {
+        .set = weir_route_set_of(destinations, options->destinations),
+        .ring_slots = options->slots != 0 ? options->slots : 64,
+        .queued = &rig.queued,
+        .namespaces = rig.namespaces,
+        .regions = rig.regions};
     assert_int_equal(weir_router_new(&router, &rig.router), WEIR_OK);
 }
 

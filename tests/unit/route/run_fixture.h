@@ -195,12 +195,23 @@ static inline struct fixture_request fixture_single(struct fixture *fixture, con
     return request;
 }
 
+/* Reserves among `targets` by the present set, which must stay: nothing holds it until the end but
+ * the router. */
+static inline void fixture_reserve_for(struct weir_router *router, struct fixture_request *request,
+                                       uint64_t targets, struct weir_reservation *ret)
+{
+    struct weir_route_choice choice;
+    weir_router_hold(router, targets, &choice);
+    weir_router_reserve(router, request->arena, &request->runs, &choice, ret);
+    weir_router_release(router, &choice);
+}
+
 /* Reserves for all destinations or for none, as durability: memory does. */
 static inline enum weir_status fixture_reserve(struct weir_router *router,
                                                struct fixture_request *request,
                                                struct weir_reservation *ret)
 {
-    weir_router_reserve(router, request->arena, &request->runs, WEIR_TARGETS_ALL, ret);
+    fixture_reserve_for(router, request, WEIR_TARGETS_ALL, ret);
     if (ret->live == ret->wanted) {
         return WEIR_OK;
     }

@@ -48,8 +48,7 @@ static void open_router(struct weir_route_destination picky)
     picky.name = "picky";
     picky.share = MUCH;
     const struct weir_route_destination destinations[] = {{.name = "all", .share = MUCH}, picky};
-    const struct weir_router_options options = {.destinations = destinations,
-                                                .destination_count = 2,
+    const struct weir_router_options options = {.set = weir_route_set_of(destinations, 2),
                                                 .ring_slots = 16,
                                                 .queued = &fixture.queued,
                                                 .namespaces = namespaces,
@@ -85,7 +84,7 @@ static bool takes_run(const char *namespace_, const char *account, const char *r
     weir_router_cancel(router, &request.runs, &held);
     bool taken = (held.wanted & 2) != 0;
 
-    weir_router_reserve(router, request.arena, &request.runs, 2, &held);
+    fixture_reserve_for(router, &request, 2, &held);
     assert_int_equal(held.wanted, taken ? 2 : 0);
     assert_int_equal(run->unrouted == WEIR_ROUTED, taken);
     weir_router_cancel(router, &request.runs, &held);
@@ -106,6 +105,7 @@ static struct weir_route_choice choose(const char *source_arn, const char *attri
     assert_int_equal(weir_router_choose(router, arena, &request, &choice), WEIR_OK);
     assert_int_equal(choice.targets & ~UINT64_C(2), 1);
     assert_int_equal(choice.unrouted, WEIR_ROUTED);
+    weir_router_release(router, &choice);
     weir_arena_unref(arena, 0);
     return choice;
 }
@@ -246,8 +246,7 @@ static void the_last_filter_is_the_reason(void **state)
          .include = LIST("N"),
          .accounts = {LIST("1"), NULL},
          .regions = {LIST("r"), NULL}}};
-    const struct weir_router_options options = {.destinations = destinations,
-                                                .destination_count = 2,
+    const struct weir_router_options options = {.set = weir_route_set_of(destinations, 2),
                                                 .ring_slots = 16,
                                                 .queued = &fixture.queued,
                                                 .namespaces = namespaces,
@@ -271,9 +270,10 @@ static void the_last_filter_is_the_reason(void **state)
         assert_int_equal(weir_router_choose(router, request.arena, &asked, &choice), WEIR_OK);
         assert_int_equal(choice.targets, expected[i].targets);
         assert_int_equal(choice.unrouted, expected[i].unrouted);
+        weir_router_release(router, &choice);
     }
     struct weir_reservation held;
-    weir_router_reserve(router, request.arena, &request.runs, 2, &held);
+    fixture_reserve_for(router, &request, 2, &held);
     assert_int_equal(held.wanted, 2);
     assert_int_equal(held.points[1], 1);
     assert_int_equal(request.runs.runs[0].unrouted, WEIR_UNROUTED_NAMESPACE);
@@ -368,8 +368,7 @@ static void no_memory_for_filters(void **state)
                                                        .streams = {LIST("s*"), NULL},
                                                        .attributes = wishes,
                                                        .attribute_count = 2};
-    const struct weir_router_options options = {.destinations = &destination,
-                                                .destination_count = 1,
+    const struct weir_router_options options = {.set = weir_route_set_of(&destination, 1),
                                                 .ring_slots = 16,
                                                 .queued = &fixture.queued,
                                                 .namespaces = namespaces,
@@ -382,7 +381,7 @@ static void no_memory_for_filters(void **state)
         failures += weir_mem_fail_at(0) ? 1 : 0;
     }
     assert_int_equal(status, WEIR_OK);
-    assert_int_equal(failures, 2 + 4 + 1 + 2);
+    assert_int_equal(failures, 3 + 4 + 1 + 2 + 1);
 }
 
 #define TEST(function_) cmocka_unit_test_setup_teardown(function_, open_fixture, close_fixture)

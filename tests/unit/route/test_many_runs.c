@@ -34,8 +34,7 @@ static void open_router(const char *const *include, const char *const *exclude)
         {.name = "all", .share = 16 * MIB},
         {.name = "some", .include = include, .exclude = exclude, .share = 16 * MIB}};
     const struct weir_router_options options = {
-        .destinations = destinations,
-        .destination_count = 2,
+        .set = weir_route_set_of(destinations, 2),
         .ring_slots = SLOTS,
         .queued = &fixture.queued,
         .namespaces = namespaces,

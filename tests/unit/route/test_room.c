@@ -38,8 +38,7 @@ static struct weir_router *a_router(uint32_t count)
     const struct weir_route_destination destination = {.name = "d", .share = 48 * MIB};
     const struct weir_route_destination destinations[] = {destination, destination};
     const struct weir_router_options options = {
-        .destinations = destinations,
-        .destination_count = count,
+        .set = weir_route_set_of(destinations, count),
         .ring_slots = 256,
         .queued = &fixture.queued,
         .namespaces = namespaces,
@@ -67,7 +66,7 @@ static uint64_t publish(struct weir_router *router, uint64_t number, size_t padd
     struct weir_run *run = fixture_run(&request, "A", "resource");
     fixture_point(&request, run, fixture_metric(run, "", "metric"), number, 60000);
     struct weir_reservation held;
-    weir_router_reserve(router, request.arena, &request.runs, WEIR_TARGETS_ALL, &held);
+    fixture_reserve_for(router, &request, WEIR_TARGETS_ALL, &held);
     weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     return held.live;

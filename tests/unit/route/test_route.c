@@ -49,8 +49,7 @@ static struct weir_router *a_router(const struct weir_route_destination *destina
                                     uint32_t count, uint32_t slots)
 {
     const struct weir_router_options options = {
-        .destinations = destinations,
-        .destination_count = count,
+        .set = weir_route_set_of(destinations, count),
         .ring_slots = slots,
         .queued = &fixture.queued,
         .namespaces = namespaces,
@@ -89,12 +88,15 @@ static void test_options_out_of_bounds(void **state)
 {
     (void)state;
     struct weir_route_destination destination = a_destination(NULL, NULL);
-    struct weir_router_options options = {.destinations = &destination, .ring_slots = 8};
+    struct weir_router_options options = {.ring_slots = 8};
     struct weir_router *router = NULL;
     assert_int_equal(weir_router_new(&options, &router), WEIR_EINVAL);
-    options.destination_count = WEIR_DESTINATIONS_MAX + 1;
+    options.set = weir_route_set_of(&destination, WEIR_DESTINATIONS_MAX + 1);
     assert_int_equal(weir_router_new(&options, &router), WEIR_EINVAL);
-    options.destination_count = 1;
+    options.set = (struct weir_route_set){.destinations = &destination,
+                                          .slots = UINT64_C(1) << WEIR_DESTINATIONS_MAX};
+    assert_int_equal(weir_router_new(&options, &router), WEIR_EINVAL);
+    options.set = weir_route_set_of(&destination, 1);
     options.ring_slots = 7;
     assert_int_equal(weir_router_new(&options, &router), WEIR_EINVAL);
     options.ring_slots = 0;
@@ -234,7 +236,7 @@ static void test_one_without_room_does_not_stop_the_others(void **state)
     struct weir_router *router = a_router(destinations, 2, 2);
     struct fixture_request request = fixture_single(&fixture, "A", 1, 100);
     struct weir_reservation held;
-    weir_router_reserve(router, request.arena, &request.runs, WEIR_TARGETS_ALL, &held);
+    fixture_reserve_for(router, &request, WEIR_TARGETS_ALL, &held);
     assert_int_equal(held.wanted, 3);
     assert_int_equal(held.live, 1);
     assert_int_equal(held.points[0], 1);
@@ -259,7 +261,7 @@ static void test_only_targets_get_it(void **state)
     for (uint64_t i = 0; i < 4; i++) {
         struct fixture_request request = fixture_single(&fixture, "A", i, 0);
         struct weir_reservation held;
-        weir_router_reserve(router, request.arena, &request.runs, targets[i], &held);
+        fixture_reserve_for(router, &request, targets[i], &held);
         assert_int_equal(held.wanted, i == 0 ? 2 : 0);
         assert_int_equal(held.live, held.wanted);
         assert_int_equal(held.points[0], 0);
