@@ -45,6 +45,10 @@ if(NOT WEIR_ROOMS_ONLY)
     add_library(weir_yaml INTERFACE)
     target_link_libraries(weir_yaml INTERFACE PkgConfig::YAML)
 
+    pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+    add_library(weir_seccomp INTERFACE)
+    target_link_libraries(weir_seccomp INTERFACE PkgConfig::SECCOMP)
+
     find_package(nanopb REQUIRED)
     find_program(WEIR_PROTOC protoc REQUIRED)
     find_program(WEIR_NANOPB_PLUGIN protoc-gen-nanopb REQUIRED)

@@ -61,6 +61,7 @@ THIRD_PARTY = (
     (re.compile(r"curl/"), ("export",)),
     (re.compile(r"(.*\.)?pb(_encode|_decode|_common)?\.h$"), ("export", "fuzz")),
     (re.compile(r"yaml\.h"), ("app",)),
+    (re.compile(r"seccomp\.h"), ("guard",)),
     (re.compile(r"zlib\.h"), ("fuzz",)),
     (re.compile(r"cmocka\.h"), ("tests",)),
 )
