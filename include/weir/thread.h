@@ -8,8 +8,8 @@
 /*
  * Threads with a role. A function that only one kind of thread may call asserts the role, so a
  * mistake is found at its first run rather than as a race. Every thread started here blocks all
- * signals (but SIGSYS, weir/sandbox.h); the main thread handles them. RCU registration is the thread function's own first and
- * last act.
+ * signals but SIGSYS (weir/sandbox.h); the main thread handles them. RCU registration is the thread
+ * function's own first and last act.
  */
 enum weir_thread_role {
     WEIR_ROLE_MAIN,     /* start, stop, signals */
