@@ -247,6 +247,7 @@ struct weir_config_log {
 struct weir_config {
     struct weir_config_mapping at;
     const char *source; /* the file's name, or NULL where there was none */
+    char hash[65];      /* SHA-256 of its bytes in hex; empty where there was none */
     struct weir_config_ingest ingest;
     size_t memory_limit;
     struct weir_config_spool spool;
@@ -318,10 +319,16 @@ void weir_config_print(const struct weir_config *config, struct weir_buf *out);
 /* The shares of this configuration's memory limit. */
 struct weir_config_shares weir_config_shares(const struct weir_config *config);
 
-/* Calls `visit` for every key there is, in the order of the tables: "destinations[].buffer.size",
- * what it takes ("a size") and its meaning. */
-void weir_config_keys(void (*visit)(void *argument, const char *path, const char *takes,
-                                    const char *help),
+struct weir_config_key {
+    const char *path;  /* "destinations[].buffer.size" */
+    const char *takes; /* "a size" */
+    const char *help;
+    bool is_live;     /* a reload takes it; else it needs a restart */
+    bool is_boundary; /* the first on its path of which that holds: what is below is the same */
+};
+
+/* Calls `visit` for every key there is, in the order of the tables. */
+void weir_config_keys(void (*visit)(void *argument, const struct weir_config_key *key),
                       void *argument);
 
 #endif

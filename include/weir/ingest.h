@@ -14,7 +14,7 @@ struct weir_ingest_options {
     uint32_t threads;
     uint32_t connections_max; /* over all loops */
     const char *path;
-    const struct weir_keys *keys;
+    const struct weir_keyring *keyring; /* outlives the loops */
     struct weir_pipeline *pipeline;
     struct weir_credit *intake;
     struct weir_regions *regions;

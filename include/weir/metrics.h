@@ -27,6 +27,7 @@ enum weir_family {
     WEIR_M_REQUEST_BODY_BYTES,  /* weir_request_body_bytes_total */
     WEIR_M_REQUEST_DURATION,    /* weir_request_duration_seconds, histogram */
     WEIR_M_KEY_REQUESTS,        /* weir_access_key_requests_total{key} */
+    WEIR_M_KEY_LAST_USED,       /* weir_access_key_last_used_timestamp_seconds{key,stream}, gauge */
     WEIR_M_ID_MISMATCHES,       /* weir_request_id_mismatches_total */
     WEIR_M_RECORDS,             /* weir_records_total{format} */
     WEIR_M_QUARANTINED,         /* weir_records_quarantined_total{reason} */
@@ -82,6 +83,10 @@ enum weir_family {
     WEIR_M_LOG_SUPPRESSED,      /* weir_log_lines_suppressed_total */
     WEIR_M_OVERFLOW,            /* weir_metrics_overflow_total{family} */
     WEIR_M_BUILD_INFO,          /* weir_build_info{version} */
+    WEIR_M_CONFIG_INFO,         /* weir_config_info{hash}, gauge */
+    WEIR_M_CONFIG_RELOAD_GOOD,  /* weir_config_last_reload_successful, gauge 0 or 1 */
+    WEIR_M_CONFIG_RELOADED,     /* weir_config_last_reload_timestamp_seconds, gauge */
+    WEIR_M_CONFIG_RESTART_KEYS, /* weir_config_restart_needed_keys, gauge */
     WEIR_M_PROCESS_CPU,         /* process_cpu_seconds_total */
     WEIR_M_PROCESS_RESIDENT,    /* process_resident_memory_bytes */
     WEIR_M_PROCESS_VIRTUAL,     /* process_virtual_memory_bytes */

@@ -3,7 +3,7 @@
 #define WEIR_SESSION_H
 
 #include "weir/conn.h"
-#include "weir/keys.h"
+#include "weir/keyring.h"
 #include "weir/loop.h"
 #include "weir/pipeline.h"
 
@@ -26,8 +26,8 @@ struct weir_session_limits {
 
 /* What all sessions of one loop share; the loop's thread's. */
 struct weir_session_context {
-    const char *path;             /* matched exactly, with its query if it has one */
-    const struct weir_keys *keys; /* NULL: access_keys: none */
+    const char *path;                   /* matched exactly, with its query if it has one */
+    const struct weir_keyring *keyring; /* NULL, or of no keys: access_keys: none */
     struct weir_worker *worker;
     struct weir_credit *intake;
     struct weir_regions *regions;

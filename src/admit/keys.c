@@ -8,7 +8,8 @@
  * without a branch) takes the same time whatever was presented. What may differ in time is hashing
  * itself, which depends on the length of what the sender sent.
  *
- *   I1  entries are immutable after weir_keys_new; any thread may check without a lock
+ *   I1  entries are immutable after weir_keys_new; any thread that holds the keys may check without
+ *       a lock
  *   I2  no two entries have the same name; two may have the same key (the first that is valid now
  *       wins)
  *
@@ -16,12 +17,14 @@
  */
 #include "weir/keys.h"
 
+#include "keys_internal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include "weir/rand.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdatomic.h>
 
 #define DIGEST_SIZE  32
 #define ACCOUNTS_MAX 1000
@@ -35,6 +38,7 @@ struct key_entry {
 };
 
 struct weir_keys {
+    _Atomic uint32_t holds;
     uint8_t process_key[DIGEST_SIZE];
     uint32_t count;
     struct key_entry entries[WEIR_KEYS_MAX];
@@ -110,6 +114,7 @@ enum weir_status weir_keys_new(const struct weir_key_spec *specs, size_t count,
     if (keys == NULL) {
         return WEIR_ENOMEM;
     }
+    atomic_init(&keys->holds, 1);
     weir_rand_system(keys->process_key, sizeof(keys->process_key));
     for (size_t i = 0; i < count; i++) {
         enum weir_status status = entry_add(keys, &specs[i]);
@@ -133,6 +138,24 @@ void weir_keys_free(struct weir_keys *keys)
     }
     OPENSSL_cleanse(keys, sizeof(*keys));
     weir_mem_free(keys);
+}
+
+void weir_keys_ref(struct weir_keys *keys)
+{
+    /* relaxed: the caller has seen the keys already, and a hold that keeps them */
+    uint32_t before = atomic_fetch_add_explicit(&keys->holds, 1, memory_order_relaxed);
+    WEIR_ASSERT(before > 0);
+    WEIR_ASSERT(before < UINT32_MAX);
+}
+
+void weir_keys_unref(struct weir_keys *keys)
+{
+    /* acq_rel: partner is every other unref; whoever frees has seen all that holders did */
+    uint32_t before = atomic_fetch_sub_explicit(&keys->holds, 1, memory_order_acq_rel);
+    WEIR_ASSERT(before > 0);
+    if (before == 1) {
+        weir_keys_free(keys);
+    }
 }
 
 /* What an entry whose key matched says about time and account. */

@@ -33,10 +33,11 @@ const char weir_cmd_check_help[] =
     "lasts, and what is in its directory (nothing there is changed).\n"
     "Exit codes: 0 good, 1 not good or a destination refused, 2 usage.\n";
 
-static void print_key(void *argument, const char *path, const char *takes, const char *help)
+static void print_key(void *argument, const struct weir_config_key *key)
 {
     (void)argument;
-    (void)printf("%s\n    %s: %s\n", path, takes, help);
+    (void)printf("%s\n    %s: %s%s\n", key->path, key->takes, key->help,
+                 key->is_boundary ? " (a reload takes this, with all below it)" : "");
 }
 
 static void put_share(struct weir_buf *out, const char *name, size_t bytes, const char *meaning)

@@ -21,6 +21,7 @@
  * Main thread.
  */
 #include "config_internal.h"
+#include "weir/digest.h"
 #include "weir/file.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
@@ -190,6 +191,10 @@ enum weir_status weir_config_parse(const char *name, struct weir_bytes text, boo
 {
     struct weir_config *config;
     WEIR_TRY(config_new(name, report, &config));
+    struct weir_digest digest;
+    if (weir_digest_of(text, &digest) == WEIR_OK) {
+        weir_digest_text(&digest, config->hash);
+    }
     weir_config_yaml(config, report, text);
     if (!config->memory_out && config->at.keys != NULL) { /* else nothing could be read */
         weir_config_check(config, report, offline);

@@ -24,6 +24,7 @@
  *   config_shape.c         the same for how destinations' points are shaped
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
+ *   config_diff.c          what differs between two configurations, for a reload
  */
 enum { WEIR_SCHEMA_KEYS_MAX = 48, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
 
@@ -47,10 +48,12 @@ enum weir_schema_kind {
 
 enum {
     WEIR_SCHEMA_SECRET = 1,
-    WEIR_SCHEMA_NONE = 2,  /* the word `none` may stand for the list */
-    WEIR_SCHEMA_EMPTY = 4, /* a text of nothing is as good as not written */
-    WEIR_SCHEMA_IDLE = 8,  /* where it does not apply it may be written, but is not printed */
-    WEIR_SCHEMA_BLANK = 16 /* a text of nothing is a text like others */
+    WEIR_SCHEMA_NONE = 2,   /* the word `none` may stand for the list */
+    WEIR_SCHEMA_EMPTY = 4,  /* a text of nothing is as good as not written */
+    WEIR_SCHEMA_IDLE = 8,   /* where it does not apply it may be written, but is not printed */
+    WEIR_SCHEMA_BLANK = 16, /* a text of nothing is a text like others */
+    WEIR_SCHEMA_LIVE = 32,  /* a reload takes it, and all that is below it, without a restart */
+    WEIR_SCHEMA_ROUTE = 64  /* of a destination: says what goes there, not how */
 };
 
 struct weir_schema {
@@ -172,6 +175,25 @@ void weir_config_check_preset(struct weir_config *config, struct weir_config_rep
                               uint32_t index);
 void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
                              bool offline);
+
+/* What `fresh` says of keys that need a restart and differs from `running` is given up: it gets
+ * running's values, whose memory must outlive it, and `kept` is told the key's path. */
+void weir_config_keep(struct weir_config *fresh, const struct weir_config *running,
+                      void (*kept)(void *argument, const char *path), void *argument);
+
+/* What two destinations of one name differ in, over all their keys. Files are not looked into. */
+enum weir_config_difference {
+    WEIR_CONFIG_SAME,
+    WEIR_CONFIG_ROUTE, /* only in what goes there */
+    WEIR_CONFIG_OTHER
+};
+enum weir_config_difference
+weir_config_compare_destinations(const struct weir_config_destination *one,
+                                 const struct weir_config_destination *other);
+
+/* Whether two access keys of one name open the same doors at the same time. */
+bool weir_config_same_key(const struct weir_config_access_key *one,
+                          const struct weir_config_access_key *other);
 
 /* Space on disk that is kept free for requests that were let in already. */
 size_t weir_config_headroom(const struct weir_config *config);

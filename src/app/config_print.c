@@ -282,30 +282,36 @@ struct weir_config_place weir_schema_place(const struct weir_config_mapping *at,
 }
 
 struct walk {
-    void (*visit)(void *argument, const char *path, const char *takes, const char *help);
+    void (*visit)(void *argument, const struct weir_config_key *key);
     void *argument;
     char path[128];
 };
 
-static void walk_table(struct walk *walk, const struct weir_schema *table, size_t size)
+static void walk_table(struct walk *walk, const struct weir_schema *table, size_t size,
+                       bool is_live)
 {
     for (const struct weir_schema *row = table; row->name != NULL; row++) {
         int more =
             snprintf(walk->path + size, sizeof walk->path - size, "%s%s%s", size == 0 ? "" : ".",
                      row->name, row->kind == WEIR_SCHEMA_LIST ? "[]" : "");
         WEIR_ASSERT(more > 0);
-        walk->visit(walk->argument, walk->path, weir_schema_takes(row), row->help);
+        bool lives = is_live || (row->flags & WEIR_SCHEMA_LIVE) != 0;
+        const struct weir_config_key key = {.path = walk->path,
+                                            .takes = weir_schema_takes(row),
+                                            .help = row->help,
+                                            .is_live = lives,
+                                            .is_boundary = lives && !is_live};
+        walk->visit(walk->argument, &key);
         if (row->keys != NULL) {
-            walk_table(walk, row->keys, size + (size_t)more);
+            walk_table(walk, row->keys, size + (size_t)more, lives);
         }
         walk->path[size] = 0;
     }
 }
 
-void weir_config_keys(void (*visit)(void *argument, const char *path, const char *takes,
-                                    const char *help),
+void weir_config_keys(void (*visit)(void *argument, const struct weir_config_key *key),
                       void *argument)
 {
     struct walk walk = {.visit = visit, .argument = argument};
-    walk_table(&walk, weir_schema_root, 0);
+    walk_table(&walk, weir_schema_root, 0, false);
 }

@@ -8,7 +8,7 @@
 #include "weir/custody.h"
 #include "weir/exporter.h"
 #include "weir/ingest.h"
-#include "weir/keys.h"
+#include "weir/keyring.h"
 #include "weir/letterbox.h"
 #include "weir/namespace.h"
 #include "weir/pipeline.h"
@@ -42,7 +42,7 @@ struct weir_service {
     bool exporting; /* its threads run */
     struct weir_router *router;
     struct weir_pipeline *pipeline;
-    struct weir_keys *keys;
+    struct weir_keyring *keyring;
     struct weir_ingest *ingest;
     struct weir_admin *admin;
     struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
@@ -60,6 +60,10 @@ WEIR_MUST_USE enum weir_status weir_service_build_backlog(struct weir_service *s
 
 /* Dead letter, keeper, spool: closed, in this order. What was not made is skipped. */
 void weir_service_close_disk(struct weir_service *service);
+
+/* The access keys of a configuration; *ret is NULL for a door without a lock. WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_service_keys(const struct weir_config *config,
+                                                 struct weir_keys **ret);
 
 /* What a Firehose body may hold. */
 struct weir_envelope_limits weir_service_limits(void);

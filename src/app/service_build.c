@@ -164,13 +164,14 @@ static enum weir_status build_pipeline(struct weir_service *service)
     return weir_pipeline_new(&options, &service->pipeline);
 }
 
-static enum weir_status build_keys(struct weir_service *service)
+enum weir_status weir_service_keys(const struct weir_config *config, struct weir_keys **ret)
 {
-    const struct weir_config_list *list = &service->config->ingest.access_keys;
+    const struct weir_config_list *list = &config->ingest.access_keys;
     const struct weir_config_access_key *keys = list->items;
     struct weir_key_spec specs[WEIR_KEYS_MAX];
     if (list->none) {
-        return WEIR_OK; /* NULL: a door without a lock */
+        *ret = NULL; /* a door without a lock */
+        return WEIR_OK;
     }
     WEIR_ASSERT(list->count > 0);
     WEIR_ASSERT(list->count <= WEIR_KEYS_MAX);
@@ -183,7 +184,18 @@ static enum weir_status build_keys(struct weir_service *service)
             .accounts = keys[i].accounts,
         };
     }
-    return weir_keys_new(specs, list->count, &service->keys);
+    return weir_keys_new(specs, list->count, ret);
+}
+
+static enum weir_status build_keys(struct weir_service *service)
+{
+    struct weir_keys *keys;
+    WEIR_TRY(weir_service_keys(service->config, &keys));
+    enum weir_status status = weir_keyring_new(keys, &service->keyring);
+    if (status != WEIR_OK) {
+        weir_keys_free(keys);
+    }
+    return status;
 }
 
 /* "127.0.0.1:0" with the port that the kernel chose. */
@@ -222,7 +234,7 @@ static enum weir_status build_ingest(struct weir_service *service)
         .threads = thread_count(ingest->threads),
         .connections_max = ingest->connections_max,
         .path = ingest->path,
-        .keys = service->keys,
+        .keyring = service->keyring,
         .pipeline = service->pipeline,
         .intake = &service->intake,
         .regions = service->regions,
@@ -298,7 +310,7 @@ void weir_service_done(struct weir_service *service)
     weir_pipeline_free(service->pipeline);
     weir_router_free(service->router);
     weir_exporter_free(service->exporter);
-    weir_keys_free(service->keys);
+    weir_keyring_free(service->keyring);
     weir_namespaces_free(service->namespaces);
     weir_credit_done(&service->intake);
     weir_credit_done(&service->queued);

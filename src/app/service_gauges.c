@@ -111,12 +111,26 @@ static void process_gauges(void)
     set_plain(WEIR_M_PROCESS_START, usage.start_time_seconds);
 }
 
+static void config_gauges(const struct weir_service *service)
+{
+    const char *hash = service->config->hash;
+    char shown[13] = "none";
+    if (hash[0] != 0) {
+        memcpy(shown, hash, sizeof shown - 1);
+    }
+    set_labelled(WEIR_M_CONFIG_INFO, shown, 1);
+    set_plain(WEIR_M_CONFIG_RELOAD_GOOD, 1);
+    set_plain(WEIR_M_CONFIG_RELOADED, 0);
+    set_plain(WEIR_M_CONFIG_RESTART_KEYS, 0);
+}
+
 void weir_service_gauges(void *service)
 {
     const struct weir_service *self = service;
     memory_gauges(self);
     ring_gauges(self);
     spool_gauges(self);
+    config_gauges(self);
     process_gauges();
     set_plain(WEIR_M_CONNECTIONS, weir_ingest_connections(self->ingest));
     set_plain(WEIR_M_ALLOCATIONS, (double)weir_mem_calls());

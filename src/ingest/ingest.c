@@ -86,7 +86,7 @@ static enum weir_status loop_open(struct ingest_loop *loop)
 {
     const struct weir_ingest_options *options = &loop->ingest->options;
     loop->context = (struct weir_session_context){.path = options->path,
-                                                  .keys = options->keys,
+                                                  .keyring = options->keyring,
                                                   .intake = options->intake,
                                                   .regions = options->regions,
                                                   .limits = options->limits,

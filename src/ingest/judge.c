@@ -8,7 +8,7 @@
  *              400                   503        503
  *
  *   I1  nobody learns anything of limits, room or state without a good key
- *   I2  the judgement's views are of the head, its texts static
+ *   I2  the judgement's views are of the head, its texts static; the key's name is the keys'
  *
  * No body byte has been read here, so a 503 costs the sender only its head: what is full (the
  * spool, the dead letter) is said now and not after 64 MiB. The loop's thread; it changes nothing.
@@ -60,7 +60,7 @@ static bool request_id_is_safe(struct weir_bytes id)
     return id.size <= WEIR_REQUEST_ID_MAX;
 }
 
-static void judge_key(const struct weir_session_context *context, const struct weir_http_head *head,
+static void judge_key(const struct weir_keys *keys, const struct weir_http_head *head,
                       int64_t now_wall_ns, struct weir_judgement *judgement)
 {
     static const char *const words[] = {
@@ -70,7 +70,7 @@ static void judge_key(const struct weir_session_context *context, const struct w
         [WEIR_KEY_EXPIRED] = "the access key has expired",
         [WEIR_KEY_ACCOUNT] = "the access key is not for this account",
     };
-    if (context->keys == NULL) {
+    if (keys == NULL) {
         return;
     }
     struct weir_arn arn;
@@ -79,10 +79,10 @@ static void judge_key(const struct weir_session_context *context, const struct w
         account = arn.account;
     }
     uint32_t index = 0;
-    enum weir_key_verdict verdict = weir_keys_check(
-        context->keys, field_value(head, WEIR_BYTES(HEADER_KEY)), account, now_wall_ns, &index);
+    enum weir_key_verdict verdict = weir_keys_check(keys, field_value(head, WEIR_BYTES(HEADER_KEY)),
+                                                    account, now_wall_ns, &index);
     if (verdict != WEIR_KEY_ABSENT && verdict != WEIR_KEY_UNKNOWN) {
-        judgement->key_name = weir_keys_name(context->keys, index);
+        judgement->key_name = weir_keys_name(keys, index);
     }
     if (verdict != WEIR_KEY_OK) {
         refuse(judgement, 401, weir_key_verdict_text(verdict), words[verdict]);
@@ -151,8 +151,9 @@ static void judge_request(const struct weir_session_context *context,
     }
 }
 
-void weir_judge_head(const struct weir_session_context *context, const struct weir_http_head *head,
-                     int64_t now_wall_ns, struct weir_judgement *ret)
+void weir_judge_head(const struct weir_session_context *context, const struct weir_keys *keys,
+                     const struct weir_http_head *head, int64_t now_wall_ns,
+                     struct weir_judgement *ret)
 {
     struct weir_judgement judgement = {
         .code = 0,
@@ -173,7 +174,7 @@ void weir_judge_head(const struct weir_session_context *context, const struct we
     } else if (!weir_bytes_eq(head->method, WEIR_BYTES("POST"))) {
         refuse(&judgement, 405, "bad_method", "Firehose delivers with POST");
     } else {
-        judge_key(context, head, now_wall_ns, &judgement);
+        judge_key(keys, head, now_wall_ns, &judgement);
         if (judgement.code == 0) {
             judge_request(context, head, &judgement);
         }

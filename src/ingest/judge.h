@@ -17,14 +17,16 @@ struct weir_judgement {
     struct weir_bytes request_id; /* views into the head */
     struct weir_bytes source_arn;
     struct weir_bytes common_attributes;
-    const char *key_name;   /* NULL without keys, and for a key that is nobody's */
+    const char *key_name;   /* the keys'; NULL without keys, and for a key that is nobody's */
     struct weir_bytes path; /* without its query, which may hold what no log should */
 };
 
 #define WEIR_REQUEST_ID_MAX 128
 #define WEIR_SOURCE_ARN_MAX 512
 
-void weir_judge_head(const struct weir_session_context *context, const struct weir_http_head *head,
-                     int64_t now_wall_ns, struct weir_judgement *ret);
+/* Judges by `keys` (NULL: no lock), which the judgement's key_name belongs to. */
+void weir_judge_head(const struct weir_session_context *context, const struct weir_keys *keys,
+                     const struct weir_http_head *head, int64_t now_wall_ns,
+                     struct weir_judgement *ret);
 
 #endif

@@ -33,6 +33,8 @@
  *       socket
  *   I5  every answer but one to a whole body closes the connection, lingering, so that a reset
  *       cannot overtake it
+ *   I6  a request holds the keys it was judged with until it is over (weir_session_release), so a
+ *       reload neither refuses it nor takes its key's name away
  *
  * All of it runs on the loop's thread; other threads only post home_task. A session may be
  * SUBMITTED for as long as a delivery takes (150 s), without a timeout of its own: the pipeline
@@ -168,6 +170,17 @@ static enum weir_status keep_attributes(struct weir_session *session, struct wei
     return WEIR_OK;
 }
 
+/* Who uses which key, and until when: what a rotation waits for. */
+static void count_key(const struct weir_submission *submission)
+{
+    struct weir_bytes user[] = {submission->key_name, submission->source_arn.size == 0
+                                                          ? WEIR_BYTES("none")
+                                                          : submission->source_arn};
+    weir_metrics_add(weir_metrics_series(WEIR_M_KEY_REQUESTS, &submission->key_name), 1);
+    weir_metrics_set(weir_metrics_series(WEIR_M_KEY_LAST_USED, user),
+                     (double)weir_clock_wall_ns() / (double)WEIR_NS_PER_S);
+}
+
 /* The head is judged and wanted: takes credit, keeps what outlives the head, lets the body come. */
 static void begin_body(struct weir_session *session, const struct weir_http_head *head,
                        const struct weir_judgement *judgement)
@@ -179,7 +192,7 @@ static void begin_body(struct weir_session *session, const struct weir_http_head
     submission->targets = WEIR_TARGETS_ALL;
     submission->key_name = weir_bytes_str(judgement->key_name);
     if (judgement->key_name != NULL) {
-        weir_metrics_add(weir_metrics_series(WEIR_M_KEY_REQUESTS, &submission->key_name), 1);
+        count_key(submission);
     }
     enum weir_status status = keep_attributes(session, judgement->common_attributes);
     if (status == WEIR_OK && head->framing == WEIR_HTTP_LENGTH) {
@@ -201,7 +214,8 @@ static void begin_body(struct weir_session *session, const struct weir_http_head
 static void judge(struct weir_session *session, const struct weir_http_head *head)
 {
     struct weir_judgement judgement;
-    weir_judge_head(session->context, head, weir_clock_wall_ns(), &judgement);
+    session->keys = weir_keyring_hold(session->context->keyring);
+    weir_judge_head(session->context, session->keys, head, weir_clock_wall_ns(), &judgement);
     session->keep_alive = head->keep_alive;
     session->submission.request_id =
         copy_into(session->request_id, sizeof(session->request_id), judgement.request_id);
@@ -372,7 +386,7 @@ static void on_written(void *user)
         weir_session_end(session, session->linger ? WEIR_LINGER_MS : 1);
         return;
     }
-    weir_session_release_attributes(session);
+    weir_session_release(session);
     (void)weir_session_wait(session, 0);
     request_reset(session);
     weir_session_enter(session, SESSION_IDLE);
@@ -398,6 +412,7 @@ void weir_session_open(struct weir_session_context *context, struct weir_conn *c
     context->sessions = session;
     context->session_count++;
     session->attributes = (struct weir_region){NULL, 0};
+    session->keys = NULL;
     session->writing = false;
     session->reply_size = 0;
     session->waiting = 0;

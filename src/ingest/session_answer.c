@@ -120,13 +120,15 @@ bool weir_session_wait(struct weir_session *session, size_t size)
     return size <= WEIR_WAITING_SMALL || context->waiting <= context->limits.waiting_bytes;
 }
 
-void weir_session_release_attributes(struct weir_session *session)
+void weir_session_release(struct weir_session *session)
 {
     if (session->attributes.capacity > 0) {
         size_t capacity = session->attributes.capacity;
         weir_region_give(session->context->regions, &session->attributes);
         weir_credit_give(session->context->intake, capacity);
     }
+    weir_keyring_release(session->keys);
+    session->keys = NULL;
 }
 
 /* Gives the session back. Its connection is closed first if it is still there. */
@@ -135,7 +137,7 @@ void weir_session_end(struct weir_session *session, uint32_t linger_ms)
     struct weir_session_context *context = session->context;
     WEIR_ASSERT(session->state != SESSION_SUBMITTED);
     weir_intake_release(&session->submission.intake);
-    weir_session_release_attributes(session);
+    weir_session_release(session);
     (void)weir_session_wait(session, 0);
     if (session->conn != NULL) {
         weir_conn_close(session->conn, linger_ms);

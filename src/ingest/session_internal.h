@@ -28,8 +28,9 @@ struct weir_session {
     size_t waiting;      /* this session's part of context->waiting */
     struct weir_http_body body;
     struct weir_submission submission;
-    struct weir_loop_task home_task;     /* the submission's way back from other threads */
-    struct weir_region attributes;       /* the common attributes' copy */
+    struct weir_loop_task home_task; /* the submission's way back from other threads */
+    struct weir_region attributes;   /* the common attributes' copy */
+    const struct weir_keys *keys; /* held: this request was judged with them, key_name is theirs */
     const struct weir_judgement *judged; /* while a head is being refused: what it said */
     bool keep_alive;
     bool linger;       /* the body was not read to its end */
@@ -66,8 +67,9 @@ void weir_session_count(const struct weir_session *session, int code, const char
  * sessions together have more than they may, and this one is not small. */
 bool weir_session_wait(struct weir_session *session, size_t size);
 
-/* Gives back the copy of the common attributes and its credit. */
-void weir_session_release_attributes(struct weir_session *session);
+/* The request is over: gives back the copy of its common attributes with the credit, and the keys
+ * that it was judged with. */
+void weir_session_release(struct weir_session *session);
 
 /* The peer is gone: ends the session, or leaves it to its answer when its request is with the
  * pipeline. */

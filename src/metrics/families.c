@@ -4,8 +4,8 @@
  *
  * A new family takes a line in enum weir_family (its place in the exposition) and an entry here.
  * Caps are chosen by what the label can be: a reason comes from a list in our own code (tens), a
- * destination or a key from the configuration (64), a namespace from outside (1,024 and the shared
- * one), an account with its region from outside (512).
+ * destination or a key from the configuration (64 at a time, and what reloads have taken out), a
+ * namespace from outside (1,024 and the shared one), an account with its region from outside (512).
  *
  * Buckets: answers are watched against Firehose's 180 s and batches against their 60 s, so
  * durations go from 1 ms to 180 s in steps of about 2.5. The lag of a point is a matter of minutes
@@ -16,7 +16,7 @@
 
 enum {
     CAP_CLOSED = 128,
-    CAP_CONFIGURED = 64,
+    CAP_CONFIGURED = 256, /* what reloads have taken out stays */
     CAP_NAMESPACE = 1025,
     CAP_ACCOUNT = 512,
     CAP_STREAM = 256
@@ -74,6 +74,11 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
                                 "Requests let in, by the configured name of their access key. A "
                                 "key whose count stands still "
                                 "can be retired."),
+    [WEIR_M_KEY_LAST_USED] =
+        TWO(GAUGE, "weir_access_key_last_used_timestamp_seconds", "key", "stream",
+            CAP_STREAM + CAP_CONFIGURED,
+            "When a delivery stream was last let in with an access key, in Unix time: who still "
+            "uses the old one."),
     [WEIR_M_ID_MISMATCHES] =
         PLAIN(COUNTER, "weir_request_id_mismatches_total",
               "Requests whose X-Amz-Firehose-Request-Id and body requestId differ."),
@@ -215,6 +220,19 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
             "Times that a new series of a family was counted as \"other\" because of a cap."),
     [WEIR_M_BUILD_INFO] = ONE(GAUGE, "weir_build_info", "version", 4,
                               "Always 1; the label says which version is running."),
+    [WEIR_M_CONFIG_INFO] =
+        ONE(GAUGE, "weir_config_info", "hash", CAP_CONFIGURED,
+            "1 for the configuration that is live, by the first 12 hex digits of its file's "
+            "SHA-256; 0 for those before it."),
+    [WEIR_M_CONFIG_RELOAD_GOOD] =
+        PLAIN(GAUGE, "weir_config_last_reload_successful",
+              "1 when the last reload (or the start) took the configuration, 0 when it was bad "
+              "and changed nothing."),
+    [WEIR_M_CONFIG_RELOADED] = PLAIN(GAUGE, "weir_config_last_reload_timestamp_seconds",
+                                     "When the live configuration was taken, in Unix time."),
+    [WEIR_M_CONFIG_RESTART_KEYS] =
+        PLAIN(GAUGE, "weir_config_restart_needed_keys",
+              "Keys of the configuration that differ from what runs and need a restart."),
     [WEIR_M_PROCESS_CPU] = PLAIN(TOTAL, "process_cpu_seconds_total",
                                  "Total user and system CPU time spent in seconds."),
     [WEIR_M_PROCESS_RESIDENT] =

@@ -435,12 +435,12 @@ static void variables_are_expanded_once(void **state)
     }
 }
 
-static void look_up(void *argument, const char *path, const char *takes, const char *help)
+static void look_up(void *argument, const struct weir_config_key *key)
 {
     char entry[160];
-    (void)snprintf(entry, sizeof entry, "`%s`", path);
+    (void)snprintf(entry, sizeof entry, "`%s`", key->path);
     if (strstr(argument, entry) == NULL) {
-        fail_msg("docs/configuration.md does not hold %s (%s, %s)", entry, takes, help);
+        fail_msg("docs/configuration.md does not hold %s (%s, %s)", entry, key->takes, key->help);
     }
 }
 
