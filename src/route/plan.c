@@ -147,17 +147,18 @@ static void count_in(struct weir_router *router, const struct weir_route_plan *p
     while (slots != 0) {
         uint32_t slot = weir_route_next(&slots);
         atomic_fetch_add_explicit(&router->plans[slot], 1, memory_order_relaxed);
-        if (router->rows[slot].bit == 0) { /* nobody looks at a row that was in no set */
+        if ((router->used >> slot & 1) == 0) { /* nobody looks at a row that was in no set */
             router->rows[slot].bit = UINT64_C(1) << slot;
         }
     }
+    router->used |= plan->all;
 }
 
 /* Slots that are not open in the plan and may hold something, now or by a request under way. */
 static uint64_t find_leaving(const struct weir_router *router, const struct weir_route_plan *plan)
 {
     uint64_t leaving = 0;
-    uint64_t slots = ALL_SLOTS & ~plan->open;
+    uint64_t slots = router->used & ~plan->open;
     while (slots != 0) {
         uint32_t slot = weir_route_next(&slots);
         leaving |= weir_router_idle(router, slot) ? 0 : UINT64_C(1) << slot;

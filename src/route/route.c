@@ -133,8 +133,8 @@ void weir_router_free(struct weir_router *router)
     if (router == NULL) {
         return;
     }
-    for (uint32_t slot = 0; slot < WEIR_DESTINATIONS_MAX; slot++) {
-        struct weir_route_row *row = &router->rows[slot];
+    while (router->used != 0) {
+        struct weir_route_row *row = &router->rows[weir_route_next(&router->used)];
         for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
             /* acquire: pairs with the release in ring_of */
             free_ring(row, atomic_load_explicit(&row->rings[id], memory_order_acquire));

@@ -51,7 +51,7 @@ struct weir_route_plan {
  * lines.
  */
 struct weir_route_row {
-    uint64_t bit; /* its own in masks of destinations; 0 until it is in a set for the first time */
+    uint64_t bit; /* its own in masks of destinations; set when it first is in a set */
     _Alignas(64) _Atomic size_t queued; /* bytes reserved for or in the rings */
     _Alignas(64) _Atomic(struct weir_ring *) rings[WEIR_NAMESPACE_IDS]; /* NULL: none yet */
     /* The drainer's own: whose turn it is, whether this turn's quantum was given, and what each
@@ -65,6 +65,7 @@ struct weir_router {
     void *plan;                  /* the present one; under RCU */
     struct weir_route_row *rows; /* WEIR_DESTINATIONS_MAX */
     void *rows_memory;           /* what they are aligned in */
+    uint64_t used;               /* slots that have been in a set; configure's own */
     uint32_t ring_slots;
     struct weir_arena_budget queued;
     const struct weir_credit *credit; /* the same, to be looked at */
