@@ -4,6 +4,7 @@
 
 #include "weir/conn.h"
 #include "weir/loop.h"
+#include "weir/netaddr.h"
 
 /*
  * Listening sockets. Each loop opens its own on the same address (SO_REUSEPORT), so the kernel
@@ -18,11 +19,38 @@ struct weir_listener;
  * kernel where 0 was asked for. Any thread. */
 WEIR_MUST_USE enum weir_status weir_listener_probe(const char *address, uint16_t *ret_port);
 
+/* What happens to connections before anybody owns them. */
+enum weir_listener_event {
+    WEIR_LISTENER_BAD_HEADER,   /* no PROXY header, a damaged or an unfinished one: closed */
+    WEIR_LISTENER_LATE_HEADER,  /* it took too long: closed */
+    WEIR_LISTENER_SOURCE_LIMIT, /* the door did not admit it: closed */
+    WEIR_LISTENER_FULL,         /* paused: connections_max are open */
+    WEIR_LISTENER_STARVED,      /* paused: no descriptors, or no memory */
+    WEIR_LISTENER_EVENTS
+};
+
+/* Who may come in, before TLS. All functions: the loop's thread, with the listener's argument; each
+ * may be NULL. */
+struct weir_listener_door {
+    /* Connections from here must begin with a PROXY header, which says whose they are; from
+     * elsewhere one is not looked for. */
+    const struct weir_network *balancers;
+    uint32_t balancer_count;
+    int64_t header_timeout_ns;
+    /* Whether this source may have one more connection; *ret_ticket is given to `left` when the
+     * connection ends. */
+    bool (*admits)(void *argument, const struct weir_netaddr *source, uint32_t *ret_ticket);
+    void (*left)(void *argument, uint32_t ticket);
+    /* `peer` is empty for the pauses, which are told once each, not with every tick. */
+    void (*tell)(void *argument, enum weir_listener_event event, const char *peer);
+};
+
 struct weir_listener_options {
     uint32_t connections_max; /* open on this loop, over all its listeners; > 0 */
     /* Gets, and owns, each new connection. */
     void (*accepted)(void *argument, struct weir_conn *conn);
     void *argument;
+    const struct weir_listener_door *door; /* outlives the connections; NULL: open to all */
 };
 
 /* Opens and accepts on the calling loop's thread; `port`, unless 0, overrides the address's. At

@@ -56,16 +56,13 @@
  */
 #include "net_internal.h"
 #include "weir/mem.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 #define LINGER_BYTES_MAX      (UINT64_C(64) << 20)
 #define PEER_STUCK_MS_MAX     30000
-#define PEER_TEXT_BYTES_MAX   64
 #define SMALL_WRITE_BYTES_MAX 1024
 #define READ_BYTES            ((size_t)24 << 10)
 
@@ -87,39 +84,52 @@ struct weir_conn {
     int64_t linger_until_ns;
     uint64_t swallowed_bytes;
 
+    struct weir_netaddr source;
+    void (*left)(void *argument, uint32_t ticket); /* NULL: no door has counted it */
+    void *left_argument;
+    uint32_t ticket;
+
     uint8_t *large_write; /* the copy of a write that does not fit below, while it is under way */
     uint8_t small_write[SMALL_WRITE_BYTES_MAX];
-    char peer[PEER_TEXT_BYTES_MAX];
+    char peer[WEIR_NETADDR_TEXT_MAX];
 };
 
-_Static_assert(PEER_TEXT_BYTES_MAX >= INET6_ADDRSTRLEN + sizeof "[]:65535", "any peer fits");
-
-static void write_peer(struct weir_conn *conn)
+static struct weir_netaddr peer_of(h2o_socket_t *sock)
 {
-    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
-    socklen_t size = sizeof storage;
-    (void)getpeername(h2o_socket_get_fd(conn->sock), (struct sockaddr *)&storage, &size);
-    char text[INET6_ADDRSTRLEN] = "unknown";
-    bool bracketed = false;
-    unsigned int port = 0;
-    if (storage.ss_family == AF_INET) {
-        struct sockaddr_in address;
-        memcpy(&address, &storage, sizeof address);
-        (void)inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-        port = ntohs(address.sin_port);
-    } else if (storage.ss_family == AF_INET6) {
-        struct sockaddr_in6 address;
-        memcpy(&address, &storage, sizeof address);
-        /* An IPv4 peer of a socket for both reads as what it is. */
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&address.sin6_addr);
-        (void)inet_ntop(mapped ? AF_INET : AF_INET6,
-                        mapped ? &address.sin6_addr.s6_addr[12] : &address.sin6_addr.s6_addr[0],
-                        text, sizeof text);
-        bracketed = !mapped;
-        port = ntohs(address.sin6_port);
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof name;
+    (void)getpeername(h2o_socket_get_fd(sock), (struct sockaddr *)&name, &size);
+    return weir_netaddr_of_socket(&name);
+}
+
+h2o_socket_t *weir_conn_socket(const struct weir_conn *conn)
+{
+    return conn->sock;
+}
+
+const struct weir_netaddr *weir_conn_source(const struct weir_conn *conn)
+{
+    return &conn->source;
+}
+
+void weir_conn_set_source(struct weir_conn *conn, const struct weir_netaddr *source)
+{
+    conn->source = *source;
+    weir_netaddr_text(source, conn->peer);
+}
+
+bool weir_conn_admit(struct weir_conn *conn, const struct weir_listener_options *options)
+{
+    const struct weir_listener_door *door = options->door;
+    if (door == NULL || door->admits == NULL) {
+        return true;
     }
-    (void)snprintf(conn->peer, sizeof conn->peer, "%s%s%s:%u", bracketed ? "[" : "", text,
-                   bracketed ? "]" : "", port);
+    if (!door->admits(options->argument, &conn->source, &conn->ticket)) {
+        return false;
+    }
+    conn->left = door->left;
+    conn->left_argument = options->argument;
+    return true;
 }
 
 static void count_closed(void *data)
@@ -144,7 +154,8 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
     unsigned int stuck_ms = PEER_STUCK_MS_MAX;
     (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck_ms,
                      sizeof stuck_ms);
-    write_peer(conn);
+    struct weir_netaddr source = peer_of(sock);
+    weir_conn_set_source(conn, &source);
     sock->data = conn;
     sock->on_close.cb = count_closed;
     sock->on_close.data = loop;
@@ -187,6 +198,9 @@ static void destroy(struct weir_conn *conn)
 {
     unlink_from(conn);
     h2o_socket_close(conn->sock); /* forgets a write under way, so its copy may go */
+    if (conn->left != NULL) {
+        conn->left(conn->left_argument, conn->ticket);
+    }
     weir_mem_free(conn->large_write);
     weir_mem_free(conn);
 }

@@ -7,10 +7,10 @@
  *   weir_listener_open x loops   bind with SO_REUSEPORT: the kernel spreads new connections over
  *                                the loops
  *
- *   kernel's queue --> accept_some --> adopt --> [TLS handshake, once there is a TLS context]
+ *   kernel's queue --> accept_some --> adopt --> [PROXY header, from a balancer: preface.c]
  *                        |                 |                      |
- *                        |                 +----------------------+--> accepted(conn)
- *                        |
+ *                        |                 +----------------------+--> the door admits it?
+ *                        |                                               --> [TLS] --> accepted
  *                        +-- connections_max reached, no descriptors, no memory: paused until the
  *                            next tick
  *
@@ -30,7 +30,7 @@
  * one callback can grow a buffer.
  *
  * Not done here: host names but localhost (a listener that depends on a resolver starts late and
- * elsewhere), systemd's socket passing, the PROXY protocol (libh2o's reader of it has no limit).
+ * elsewhere), systemd's socket passing. libh2o's own reader of PROXY headers has no limit.
  * Threads: the loop's own; the probe, any.
  */
 #include "net_internal.h"
@@ -55,10 +55,9 @@
 struct weir_listener {
     struct weir_loop *loop;
     h2o_socket_t *sock;
-    uint32_t connections_max;
-    void (*accepted)(void *argument, struct weir_conn *conn);
-    void *argument;
+    struct weir_listener_options options;
     bool paused;
+    bool told; /* the door knows of this pause: nothing was accepted since */
     bool accepting; /* inside accept_some */
     bool closing;
     struct weir_listener *next;
@@ -201,10 +200,47 @@ enum weir_status weir_listener_probe(const char *address, uint16_t *ret_port)
     return WEIR_OK;
 }
 
-static void pause_accepting(struct weir_listener *listener)
+void weir_listener_tell(const struct weir_listener_options *options, enum weir_listener_event event,
+                        const struct weir_conn *conn)
 {
+    if (options->door != NULL && options->door->tell != NULL) {
+        options->door->tell(options->argument, event, conn == NULL ? "" : weir_conn_peer(conn));
+    }
+}
+
+static void pause_accepting(struct weir_listener *listener, enum weir_listener_event why)
+{
+    if (!listener->told) {
+        weir_listener_tell(&listener->options, why, NULL);
+    }
+    listener->told = true;
     listener->paused = true;
     h2o_socket_read_stop(listener->sock);
+}
+
+void weir_listener_welcome(const struct weir_listener_options *options, struct weir_conn *conn)
+{
+    if (!weir_conn_admit(conn, options)) {
+        weir_listener_tell(options, WEIR_LISTENER_SOURCE_LIMIT, conn);
+        weir_conn_close(conn, 0);
+        return;
+    }
+    /* Where the listener has a TLS context, h2o_socket_ssl_handshake(sock, ...) goes here, under a
+     * deadline, and its callback announces the connection: nobody above sees a connection that is
+     * not ready. */
+    options->accepted(options->argument, conn);
+}
+
+/* Whether the connection must say first whose it is. */
+static bool is_of_balancer(const struct weir_listener *listener, const struct weir_conn *conn)
+{
+    const struct weir_listener_door *door = listener->options.door;
+    for (uint32_t i = 0; door != NULL && i < door->balancer_count; i++) {
+        if (weir_netaddr_within(weir_conn_source(conn), &door->balancers[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Takes one connection from the kernel's queue; false when there is no point in
@@ -215,7 +251,7 @@ static bool accept_one(struct weir_listener *listener)
     if (sock == NULL) {
         bool starved = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
         if (starved) {
-            pause_accepting(listener);
+            pause_accepting(listener, WEIR_LISTENER_STARVED);
         }
         /* Any other error is that of a connection which died in the queue. */
         return !starved && errno != EAGAIN;
@@ -223,13 +259,15 @@ static bool accept_one(struct weir_listener *listener)
     struct weir_conn *conn = weir_conn_adopt(listener->loop, sock);
     if (conn == NULL) {
         h2o_socket_close(sock);
-        pause_accepting(listener);
+        pause_accepting(listener, WEIR_LISTENER_STARVED);
         return false;
     }
-    /* Where the listener has a TLS context, h2o_socket_ssl_handshake(sock, ...) goes here, under a
-     * deadline, and its callback announces the connection: nobody above sees a connection that is
-     * not ready. */
-    listener->accepted(listener->argument, conn);
+    listener->told = false;
+    if (!is_of_balancer(listener, conn)) {
+        weir_listener_welcome(&listener->options, conn);
+    } else if (!weir_preface_begin(&listener->options, listener->loop, conn)) {
+        weir_conn_close(conn, 0);
+    }
     return true;
 }
 
@@ -240,7 +278,7 @@ static void accept_some(struct weir_listener *listener, uint32_t count_max, uint
     listener->accepting = true;
     for (uint32_t count = 0; count < count_max; count++) {
         if (listener->loop->conn_open >= open_max) {
-            pause_accepting(listener);
+            pause_accepting(listener, WEIR_LISTENER_FULL);
             break;
         }
         if (!accept_one(listener) || listener->closing != closing) {
@@ -255,7 +293,7 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
     struct weir_listener *listener = sock->data;
     WEIR_ASSERT(err == NULL);
     weir_loop_enter(listener->loop);
-    accept_some(listener, ACCEPT_BATCH, listener->connections_max);
+    accept_some(listener, ACCEPT_BATCH, listener->options.connections_max);
     if (listener->closing) {
         weir_mem_free(listener);
     }
@@ -264,7 +302,7 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
 void weir_listener_resume(struct weir_loop *loop)
 {
     for (struct weir_listener *at = loop->listeners; at != NULL; at = at->next) {
-        if (at->paused && loop->conn_open < at->connections_max) {
+        if (at->paused && loop->conn_open < at->options.connections_max) {
             at->paused = false;
             h2o_socket_read_start(at->sock, on_acceptable);
         }
@@ -303,9 +341,7 @@ enum weir_status weir_listener_open(struct weir_loop *loop, const char *address,
         return status;
     }
     listener->loop = loop;
-    listener->connections_max = options->connections_max;
-    listener->accepted = options->accepted;
-    listener->argument = options->argument;
+    listener->options = *options;
     listener->sock = h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     h2o_socket_read_start(listener->sock, on_acceptable);

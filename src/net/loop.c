@@ -125,6 +125,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     }
     weir_conn_tell_ended(loop);
     weir_conn_expire(loop, loop->now_ns);
+    weir_preface_expire(loop, loop->now_ns);
     weir_listener_resume(loop);
     if (loop->on_tick != NULL) {
         loop->on_tick(loop->tick_argument, loop->now_ns);
@@ -285,6 +286,7 @@ void weir_loop_free(struct weir_loop *loop)
     weir_loop_assert_mine(loop);
     WEIR_ASSERT(!loop->turning);
     WEIR_ASSERT(loop->listeners == NULL);
+    weir_preface_expire(loop, INT64_MAX);
     weir_conn_expire(loop, INT64_MAX);
     WEIR_ASSERT(loop->conn_open == 0);
     h2o_socket_close(loop->ticker);

@@ -34,6 +34,7 @@ struct weir_loop {
 
     struct weir_conn *lingering; /* closed by their users, still draining */
     struct weir_conn *ending;    /* their peers have ended, their users are told at the next tick */
+    struct weir_preface *prefaces;   /* connections of balancers that have not said whose */
     struct weir_listener *listeners; /* open ones */
     uint32_t conn_open;              /* sockets accepted and not closed, the lingering ones too */
 };
@@ -57,11 +58,36 @@ static inline void weir_loop_enter(struct weir_loop *loop)
  * is still the caller's. */
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);
 
+/* The descriptor behind a connection. */
+h2o_socket_t *weir_conn_socket(const struct weir_conn *conn);
+
+/* Where it comes from: as the kernel says, until somebody knows better. */
+const struct weir_netaddr *weir_conn_source(const struct weir_conn *conn);
+void weir_conn_set_source(struct weir_conn *conn, const struct weir_netaddr *source);
+
+/* Asks the door, and tells it when the connection ends; false: it is not wanted, close it. */
+bool weir_conn_admit(struct weir_conn *conn, const struct weir_listener_options *options);
+
 /* Tells the users of connections whose peers have ended. */
 void weir_conn_tell_ended(struct weir_loop *loop);
 
 /* Closes what has lingered up to `now_ns`; INT64_MAX closes all that lingers. */
 void weir_conn_expire(struct weir_loop *loop, int64_t now_ns);
+
+/* Reads the PROXY header of a connection whose peer must send one, then welcomes it, or closes it.
+ * False: no memory; the connection is still the caller's. */
+bool weir_preface_begin(const struct weir_listener_options *options, struct weir_loop *loop,
+                        struct weir_conn *conn);
+
+/* Closes the connections whose headers were due by `now_ns`; INT64_MAX: all that wait for one. */
+void weir_preface_expire(struct weir_loop *loop, int64_t now_ns);
+
+/* Takes in a connection whose source is known: asks the door, and announces it or closes it. */
+void weir_listener_welcome(const struct weir_listener_options *options, struct weir_conn *conn);
+
+/* Tells the door, if there is one; `conn` NULL: about none. */
+void weir_listener_tell(const struct weir_listener_options *options, enum weir_listener_event event,
+                        const struct weir_conn *conn);
 
 /* Lets paused listeners accept again if the loop has room. */
 void weir_listener_resume(struct weir_loop *loop);

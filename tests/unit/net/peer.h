@@ -35,7 +35,8 @@ struct stage {
 static inline void stage_open(struct stage *stage, uint32_t connections_max,
                               void (*accepted)(void *argument, struct weir_conn *conn))
 {
-    const struct weir_listener_options options = {connections_max, accepted, stage};
+    const struct weir_listener_options options = {
+        .connections_max = connections_max, .accepted = accepted, .argument = stage};
     assert_int_equal(weir_loop_new(&stage->loop), WEIR_OK);
     assert_int_equal(weir_listener_probe("127.0.0.1:0", &stage->port), WEIR_OK);
     assert_int_equal(

@@ -95,7 +95,8 @@ static void a_probe_finds_who_shares_the_port(void **state)
     (void)state;
     struct seen seen = {.accepted = 0};
     struct stage stage = {.test = &seen};
-    const struct weir_listener_options options = {1, keep, &stage};
+    const struct weir_listener_options options = {
+        .connections_max = 1, .accepted = keep, .argument = &stage};
     struct weir_listener *second = NULL;
     char address[32];
     uint16_t port = 4711;
@@ -117,7 +118,8 @@ static void a_port_of_another_program_is_refused(void **state)
     struct stage stage = {.test = &seen};
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
-    const struct weir_listener_options options = {1, keep, &stage};
+    const struct weir_listener_options options = {
+        .connections_max = 1, .accepted = keep, .argument = &stage};
     struct weir_listener *listener = NULL;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -205,7 +205,7 @@ static void never_accept(void *argument, struct weir_conn *conn)
 static void free_under_a_listener(void *argument)
 {
     (void)argument;
-    const struct weir_listener_options options = {1, never_accept, NULL};
+    const struct weir_listener_options options = {.connections_max = 1, .accepted = never_accept};
     struct weir_loop *loop = NULL;
     struct weir_listener *listener = NULL;
     if (weir_loop_new(&loop) == WEIR_OK &&
