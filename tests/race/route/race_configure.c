@@ -3,8 +3,8 @@
  * The set of destinations is replaced at full speed while producers choose, reserve, publish and
  * cancel, and drainers take: every run comes exactly once to every destination of the set that its
  * request found, however many sets there were meanwhile; the strings of a set are freed when its
- * end is told, and the end of each is told once; a slot of a request's set is not idle, and one that
- * is has nothing. Meant for ThreadSanitizer; elsewhere it is a stress test.
+ * end is told, and the end of each is told once; a slot of a request's set is not idle, and one
+ * that is has nothing. Meant for ThreadSanitizer; elsewhere it is a stress test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
