@@ -45,12 +45,41 @@ struct weir_listener_door {
     void (*tell)(void *argument, enum weir_listener_event event, const char *peer);
 };
 
+struct weir_tls;
+
+enum weir_handshake_outcome {
+    WEIR_HANDSHAKE_COMPLETE,
+    WEIR_HANDSHAKE_RESUMED, /* complete, by a ticket */
+    WEIR_HANDSHAKE_FAILED,  /* the two do not agree; `reason` says why */
+    WEIR_HANDSHAKE_TIMEOUT,
+    WEIR_HANDSHAKE_CROWDED, /* cut for a newer one: too many at a time */
+    WEIR_HANDSHAKE_GONE     /* the peer closed or reset the connection */
+};
+
+/* How a handshake ended. */
+struct weir_handshake_end {
+    enum weir_handshake_outcome outcome;
+    const char *peer;
+    const char *reason; /* in words */
+    int64_t duration_ns;
+};
+
+struct weir_listener_tls {
+    struct weir_tls *tls;    /* weir/tls.h; outlives the listener's loop */
+    int64_t timeout_ns;      /* the most that a handshake may take */
+    uint32_t handshakes_max; /* under way on this loop at a time; > 0. The oldest is cut for a new
+                                one, so that who shakes hands quickly gets through a flood */
+    /* With the listener's argument; may be NULL. */
+    void (*shaken)(void *argument, const struct weir_handshake_end *end);
+};
+
 struct weir_listener_options {
     uint32_t connections_max; /* open on this loop, over all its listeners; > 0 */
-    /* Gets, and owns, each new connection. */
+    /* Gets, and owns, each new connection; over TLS once hands are shaken. */
     void (*accepted)(void *argument, struct weir_conn *conn);
     void *argument;
     const struct weir_listener_door *door; /* outlives the connections; NULL: open to all */
+    const struct weir_listener_tls *tls;   /* outlives the loop; NULL: plain */
 };
 
 /* Opens and accepts on the calling loop's thread; `port`, unless 0, overrides the address's. At
@@ -62,7 +91,7 @@ WEIR_MUST_USE enum weir_status weir_listener_open(struct weir_loop *loop, const 
                                                   struct weir_listener **ret);
 
 /* Stops accepting; what the kernel has queued is accepted first (over connections_max, too), so no
- * connection is reset. May be called from `accepted`. NULL is nothing. */
+ * connection is reset; handshakes under way go on. May be called from `accepted`. NULL is nothing. */
 void weir_listener_close(struct weir_listener *listener);
 
 #endif

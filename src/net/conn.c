@@ -26,9 +26,9 @@
  *       inside another function of this module: it always comes from the loop.
  *   I3  LINGERING and ENDING mean linked in the loop's list of that name, so the tick finds it; a
  *       lingering connection's user and events are forgotten.
- *   I4  conn_open of the loop falls when libh2o has closed the descriptor, not when we ask for it:
- *       over TLS a goodbye may still be on its way, and the limit on connections is a limit on
- *       descriptors.
+ *   I4  conn_open of the loop falls when libh2o has closed the descriptor, and that is at once: over
+ *       TLS it would wait for the flush of a goodbye, with no limit but the kernel's, so we say
+ *       goodbye ourselves (say_goodbye) and leave it none to say.
  *   I5  A write under way is our own copy: its user may be gone before the kernel has taken it.
  *   I6  Input that came together with the peer's end is given to the user before on_closed: a peer
  *       may send its request, shut its sending side, and wait for the answer.
@@ -51,14 +51,16 @@
  * either: libh2o then waits for nothing.
  *
  * Not done here: deadlines for heads and bodies (the session's, by the loop's tick) and TLS, which
- * the socket itself does once the listener has shaken hands. Over TLS the lingering shut of the
- * sending side comes without close_notify, which an answer that says its length does not need.
+ * the socket itself does once hands are shaken (handshake.c). libh2o ends a connection on which
+ * OpenSSL wants to write while it reads: a renegotiation, a KeyUpdate that asks for another. Both
+ * are refused by that, which is as well: each would cost us more than the peer.
  */
 #include "net_internal.h"
 #include "weir/mem.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 
 #define LINGER_BYTES_MAX      (UINT64_C(64) << 20)
@@ -75,6 +77,7 @@ struct weir_conn {
     void *user;
     enum state state;
     bool input_ended; /* the peer has shut its side, or reading failed */
+    SSL *ssl;         /* of an encrypted connection, libh2o's; NULL while it shakes hands */
 
     /* While lingering or ending: the loop's list of that name. */
     struct weir_conn *next;
@@ -105,6 +108,11 @@ static struct weir_netaddr peer_of(h2o_socket_t *sock)
 h2o_socket_t *weir_conn_socket(const struct weir_conn *conn)
 {
     return conn->sock;
+}
+
+struct weir_loop *weir_conn_loop(const struct weir_conn *conn)
+{
+    return conn->loop;
 }
 
 const struct weir_netaddr *weir_conn_source(const struct weir_conn *conn)
@@ -194,10 +202,39 @@ static void unlink_from(struct weir_conn *conn)
     }
 }
 
+/* Sends TLS's own goodbye, as far as the kernel takes it now, past libh2o, which would wait for the
+ * flush without a limit; nothing can be written behind it. */
+static void say_goodbye(struct weir_conn *conn)
+{
+    BIO *memory =
+        conn->ssl == NULL || h2o_socket_is_writing(conn->sock) ? NULL : BIO_new(BIO_s_mem());
+    if (memory == NULL || SSL_get_quiet_shutdown(conn->ssl) == 1) {
+        BIO_free(memory);
+        return;
+    }
+    char *data = NULL;
+    SSL_set0_wbio(conn->ssl, memory); /* the session's own from here on */
+    if (SSL_shutdown(conn->ssl) >= 0) {
+        long size = BIO_get_mem_data(memory, &data);
+        (void)send(h2o_socket_get_fd(conn->sock), data, size > 0 ? (size_t)size : 0,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    SSL_set_quiet_shutdown(conn->ssl, 1);
+    ERR_clear_error();
+}
+
 static void destroy(struct weir_conn *conn)
 {
     unlink_from(conn);
+    if (conn->loop->announced == conn) {
+        conn->loop->announced = NULL;
+    }
+    say_goodbye(conn);
+    if (conn->ssl != NULL) {
+        SSL_set_quiet_shutdown(conn->ssl, 1); /* libh2o has nothing to wait for */
+    }
     h2o_socket_close(conn->sock); /* forgets a write under way, so its copy may go */
+    ERR_clear_error();            /* else the next connection would be taken to have failed */
     if (conn->left != NULL) {
         conn->left(conn->left_argument, conn->ticket);
     }
@@ -291,6 +328,12 @@ void weir_conn_tell_ended(struct weir_loop *loop)
     }
 }
 
+/* Whether the peer has said TLS's goodbye, behind which nothing comes, be the socket open or not. */
+static bool is_told_goodbye(const struct weir_conn *conn)
+{
+    return conn->ssl != NULL && (SSL_get_shutdown(conn->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct weir_conn *conn = sock->data;
@@ -300,7 +343,10 @@ static void on_read(h2o_socket_t *sock, const char *err)
     if (err == NULL && is_plain(conn)) {
         got = read_input(conn);
     }
-    if (err != NULL || got == 0) {
+    if (err != NULL && conn->ssl != NULL) {
+        ERR_clear_error(); /* OpenSSL keeps one list for all connections of a thread */
+    }
+    if (err != NULL || got == 0 || is_told_goodbye(conn)) {
         end_of_input(conn);
     } else if (conn->state == STATE_LINGERING) {
         swallow(conn);
@@ -317,6 +363,7 @@ static void start_reading(struct weir_conn *conn)
 
 static void shut_sending(struct weir_conn *conn)
 {
+    say_goodbye(conn);
     (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_WR);
 }
 
@@ -339,6 +386,21 @@ static void on_write(h2o_socket_t *sock, const char *err)
         end(conn);
     } else if (conn->events != NULL) {
         conn->events->on_written(conn->user);
+    }
+}
+
+void weir_conn_announce(struct weir_conn *conn, SSL *ssl,
+                        const struct weir_listener_options *options)
+{
+    struct weir_loop *loop = conn->loop;
+    conn->ssl = ssl;
+    loop->announced = conn;
+    options->accepted(options->argument, conn);
+    bool lives = loop->announced == conn && conn->state == STATE_OPEN;
+    loop->announced = NULL;
+    if (lives && conn->sock->input->size > 0 && conn->events != NULL &&
+        h2o_socket_is_reading(conn->sock)) {
+        conn->events->on_input(conn->user);
     }
 }
 

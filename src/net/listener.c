@@ -57,7 +57,7 @@ struct weir_listener {
     h2o_socket_t *sock;
     struct weir_listener_options options;
     bool paused;
-    bool told; /* the door knows of this pause: nothing was accepted since */
+    bool told;      /* the door knows of this pause: nothing was accepted since */
     bool accepting; /* inside accept_some */
     bool closing;
     struct weir_listener *next;
@@ -225,9 +225,10 @@ void weir_listener_welcome(const struct weir_listener_options *options, struct w
         weir_conn_close(conn, 0);
         return;
     }
-    /* Where the listener has a TLS context, h2o_socket_ssl_handshake(sock, ...) goes here, under a
-     * deadline, and its callback announces the connection: nobody above sees a connection that is
-     * not ready. */
+    if (options->tls != NULL) {
+        weir_handshake_start(options, conn); /* nobody above sees a connection that is not ready */
+        return;
+    }
     options->accepted(options->argument, conn);
 }
 
@@ -330,6 +331,7 @@ enum weir_status weir_listener_open(struct weir_loop *loop, const char *address,
 {
     weir_loop_assert_mine(loop);
     WEIR_ASSERT(options->connections_max > 0);
+    WEIR_ASSERT(options->tls == NULL || options->tls->handshakes_max > 0);
     struct weir_listener *listener = weir_mem_zalloc(1, sizeof *listener);
     if (listener == NULL) {
         return WEIR_ENOMEM;

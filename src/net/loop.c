@@ -6,9 +6,9 @@
  *   weir_loop_post --CAS--> posted        epoll_wait
  *        |                  (a stack)       |- bell (eventfd): take the whole stack, reverse it,
  *        |                                  |  run each task
- *        +-- if it was empty: write 1 --->  |- ticker (timerfd): expire lingering, resume
- *                                           |  listeners, on_tick
- *   weir_loop_stop: write 2^32 --------->   |- sockets: conn.c, listener.c
+ *        +-- if it was empty: write 1 --->  |- ticker (timerfd): expire lingering and
+ *                                           |  handshakes, resume listeners, on_tick
+ *   weir_loop_stop: write 2^32 --------->   |- sockets: conn.c, listener.c, handshake.c
  *
  * Invariants
  *   I1  A post that finds the stack empty rings, and the loop looks at the stack after it silenced
@@ -126,6 +126,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     weir_conn_tell_ended(loop);
     weir_conn_expire(loop, loop->now_ns);
     weir_preface_expire(loop, loop->now_ns);
+    weir_handshake_expire(loop, loop->now_ns);
     weir_listener_resume(loop);
     if (loop->on_tick != NULL) {
         loop->on_tick(loop->tick_argument, loop->now_ns);
@@ -287,6 +288,7 @@ void weir_loop_free(struct weir_loop *loop)
     WEIR_ASSERT(!loop->turning);
     WEIR_ASSERT(loop->listeners == NULL);
     weir_preface_expire(loop, INT64_MAX);
+    weir_handshake_expire(loop, INT64_MAX);
     weir_conn_expire(loop, INT64_MAX);
     WEIR_ASSERT(loop->conn_open == 0);
     h2o_socket_close(loop->ticker);

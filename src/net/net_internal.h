@@ -8,6 +8,7 @@
 #include "weir/loop.h"
 #include "weir/panic.h"
 #include <h2o/socket.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -36,7 +37,11 @@ struct weir_loop {
     struct weir_conn *ending;    /* their peers have ended, their users are told at the next tick */
     struct weir_preface *prefaces;   /* connections of balancers that have not said whose */
     struct weir_listener *listeners; /* open ones */
-    uint32_t conn_open;              /* sockets accepted and not closed, the lingering ones too */
+    struct weir_handshake *shaking;  /* under way, the oldest first */
+    struct weir_handshake *shaking_last;
+    uint32_t shaking_count;
+    struct weir_conn *announced; /* its owner is being told of it */
+    uint32_t conn_open;          /* sockets accepted and not closed, the lingering ones too */
 };
 
 /* To be the first act of every callback that libh2o makes and of every function with
@@ -58,8 +63,9 @@ static inline void weir_loop_enter(struct weir_loop *loop)
  * is still the caller's. */
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);
 
-/* The descriptor behind a connection. */
+/* The descriptor behind a connection, and its loop. */
 h2o_socket_t *weir_conn_socket(const struct weir_conn *conn);
+struct weir_loop *weir_conn_loop(const struct weir_conn *conn);
 
 /* Where it comes from: as the kernel says, until somebody knows better. */
 const struct weir_netaddr *weir_conn_source(const struct weir_conn *conn);
@@ -67,6 +73,17 @@ void weir_conn_set_source(struct weir_conn *conn, const struct weir_netaddr *sou
 
 /* Asks the door, and tells it when the connection ends; false: it is not wanted, close it. */
 bool weir_conn_admit(struct weir_conn *conn, const struct weir_listener_options *options);
+
+/* Gives a connection that has shaken hands to its owner; `ssl` is its session. What came together
+ * with the handshake's end is told to the user before this returns. */
+void weir_conn_announce(struct weir_conn *conn, SSL *ssl,
+                        const struct weir_listener_options *options);
+
+/* Shakes hands on a connection that nobody owns yet, then announces it, or closes it. */
+void weir_handshake_start(const struct weir_listener_options *options, struct weir_conn *conn);
+
+/* Closes the connections whose handshakes were due by `now_ns`; INT64_MAX: all. */
+void weir_handshake_expire(struct weir_loop *loop, int64_t now_ns);
 
 /* Tells the users of connections whose peers have ended. */
 void weir_conn_tell_ended(struct weir_loop *loop);
