@@ -44,7 +44,7 @@ WEIR_MUST_USE enum weir_status weir_deflater_new(int level, struct weir_deflater
  * tidy: allow header-prefix -- as above */
 void weir_deflater_free(struct weir_deflater *deflater);
 
-/* The most that `size` bytes can become. */
+/* The most that `size` bytes can become; NULL: with whatever level. */
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size);
 
 /* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never

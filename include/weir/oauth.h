@@ -48,6 +48,8 @@ struct weir_oauth_options {
     const char *ca_file;
     const char *proxy;
     const char *no_proxy;
+    enum weir_min_tls min_tls;
+    bool allow_link_local;
     int64_t timeout_ns;
     int64_t expiry_buffer_ns; /* default 300 s; at most half of a token's life */
 };

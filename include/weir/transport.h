@@ -9,7 +9,8 @@
  * Sending an HTTP request somewhere, behind a table of functions so that tests and a simulator can
  * play the network. One transport a thread; many requests in flight. The one real implementation is
  * libcurl's multi interface: NOSIGNAL, no redirects, http and https only, peer and host verified,
- * proxy only as configured, response body cut at 64 KiB. HTTP/1.1, but for gRPC HTTP/2: with prior
+ * proxy only as configured, no link-local address unless allowed (a cloud's metadata service has
+ * one), response body cut at 64 KiB. HTTP/1.1, but for gRPC HTTP/2: with prior
  * knowledge for http, by ALPN for https.
  */
 enum weir_transport_failure {
@@ -21,6 +22,8 @@ enum weir_transport_failure {
     WEIR_TRANSPORT_REFUSED    /* a bad URL: nor here */
 };
 
+enum weir_min_tls { WEIR_MIN_TLS_1_2, WEIR_MIN_TLS_1_3 };
+
 struct weir_transport_target {
     const char *url;
     const char *method;         /* NULL: POST */
@@ -31,8 +34,10 @@ struct weir_transport_target {
     const char *no_proxy;       /* hosts that are reached without it, by commas; NULL: none */
     const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
     int64_t timeout_ns;         /* of the whole request */
-    bool is_insecure;           /* neither the peer's certificate nor its name is verified */
-    bool is_grpc;               /* HTTP/2, and what its trailers say is in the reply */
+    enum weir_min_tls min_tls;
+    bool is_insecure;      /* neither the peer's certificate nor its name is verified */
+    bool allow_link_local; /* also the proxy's */
+    bool is_grpc;          /* HTTP/2, and what its trailers say is in the reply */
 };
 
 struct weir_transport_request {
@@ -52,6 +57,7 @@ struct weir_transport_reply {
     const char *message;    /* what failed, for a person, when not answered; valid as the body */
     int64_t duration_ns;
     uint32_t repeats; /* times the transport sent it again by itself: a kept connection had died */
+    bool is_link_local; /* UNREACHED, because the address is link-local, and that is not allowed */
 
     /* gRPC's part of the answer, from headers or trailers; of targets with is_grpc, else zeros.
      * Without grpc_status the answer is ANSWERED only if the response came to its end. */
@@ -70,6 +76,9 @@ struct weir_transport {
     enum weir_status (*wait)(void *self, int wake_fd, int timeout_ms);
     /* The next finished request; WEIR_EEND when there is none now. */
     enum weir_status (*reply)(void *self, struct weir_transport_reply *ret);
+    /* Ends the request whose user pointer this is, in flight or finished, without a reply. None:
+     * nothing. */
+    void (*cancel)(void *self, const void *user);
     /* Ends all requests without replies and frees the transport. */
     void (*free)(void *self);
     void *self;

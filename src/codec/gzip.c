@@ -115,7 +115,7 @@ void weir_deflater_free(struct weir_deflater *deflater)
 
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size)
 {
-    return libdeflate_gzip_compress_bound(deflater->compressor, size);
+    return libdeflate_gzip_compress_bound(deflater == NULL ? NULL : deflater->compressor, size);
 }
 
 enum weir_status weir_gzip_deflate(struct weir_deflater *deflater, struct weir_bytes input,

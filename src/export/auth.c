@@ -202,10 +202,9 @@ bool weir_auth_turn(struct weir_export_destination *destination, int64_t now_ns)
 
 bool weir_auth_reply(struct weir_exporter_thread *thread, const struct weir_transport_reply *reply)
 {
-    const struct weir_exporter *exporter = thread->exporter;
-    for (uint32_t i = thread->index; i < exporter->options.destination_count;
-         i += exporter->options.threads) {
-        struct weir_export_auth *auth = &exporter->destinations[i].auth;
+    for (struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
+         own = weir_slot_next(thread, own)) {
+        struct weir_export_auth *auth = &own->auth;
         if (reply->user == auth) {
             enum weir_oauth_outcome outcome =
                 weir_oauth_reply(auth->oauth, reply, weir_clock_mono_ns());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which compressor a destination's bodies go through. A thread has one of each kind and level that
- * any destination wants, since any thread encodes for any destination; contexts are made at the
- * start, so that none is made for a request. */
+ * any destination wants or has wanted, since any thread encodes for any destination; contexts are
+ * made at the start, or with a thread's first batch for a destination that was opened later. */
 #include "exporter_internal.h"
 #include "weir/panic.h"
 
@@ -41,18 +41,13 @@ static enum weir_status make_zstd(struct weir_export_coders *coders, int level)
     return coders->unzstd != NULL ? WEIR_OK : weir_zstd_inflater_new(&coders->unzstd);
 }
 
-enum weir_status weir_coding_init(struct weir_export_coders *coders,
-                                  const struct weir_exporter_options *options)
+enum weir_status weir_coding_need(struct weir_export_coders *coders,
+                                  const struct weir_destination_options *options)
 {
-    for (uint32_t i = 0; i < options->destination_count; i++) {
-        const struct weir_destination_options *destination = &options->destinations[i];
-        if (is(destination, WEIR_COMPRESSION_GZIP)) {
-            WEIR_TRY(make_gzip(coders, level_of(destination)));
-        } else if (is(destination, WEIR_COMPRESSION_ZSTD)) {
-            WEIR_TRY(make_zstd(coders, level_of(destination)));
-        }
+    if (is(options, WEIR_COMPRESSION_GZIP)) {
+        return make_gzip(coders, level_of(options));
     }
-    return WEIR_OK;
+    return is(options, WEIR_COMPRESSION_ZSTD) ? make_zstd(coders, level_of(options)) : WEIR_OK;
 }
 
 void weir_coding_done(struct weir_export_coders *coders)
@@ -79,19 +74,17 @@ const char *weir_coding_header(const struct weir_destination_options *options)
     return NULL;
 }
 
-size_t weir_coding_bound(const struct weir_export_coders *coders,
-                         const struct weir_destination_options *options, size_t size)
+size_t weir_coding_bound(const struct weir_destination_options *options, size_t size)
 {
-    return is(options, WEIR_COMPRESSION_ZSTD)
-               ? weir_zstd_bound(size)
-               : weir_gzip_bound(coders->gzip[level_of(options)], size);
+    return is(options, WEIR_COMPRESSION_ZSTD) ? weir_zstd_bound(size) : weir_gzip_bound(NULL, size);
 }
 
-enum weir_status weir_coding_compress(const struct weir_export_coders *coders,
+enum weir_status weir_coding_compress(struct weir_export_coders *coders,
                                       const struct weir_destination_options *options,
                                       struct weir_bytes plain, struct weir_buf *out)
 {
     int level = level_of(options);
+    WEIR_TRY(weir_coding_need(coders, options));
     enum weir_status status =
         is(options, WEIR_COMPRESSION_ZSTD)
             ? weir_zstd_deflate(coders->zstd[level], plain, out->data, out->capacity, &out->size)
@@ -100,10 +93,11 @@ enum weir_status weir_coding_compress(const struct weir_export_coders *coders,
     return status;
 }
 
-enum weir_status weir_coding_expand(const struct weir_export_coders *coders,
+enum weir_status weir_coding_expand(struct weir_export_coders *coders,
                                     const struct weir_destination_options *options,
                                     struct weir_bytes body, struct weir_buf *out)
 {
+    WEIR_TRY(weir_coding_need(coders, options));
     return is(options, WEIR_COMPRESSION_ZSTD)
                ? weir_zstd_inflate(coders->unzstd, body, out->data, out->capacity, &out->size)
                : weir_gzip_inflate(coders->gunzip, body, out->data, out->capacity, &out->size);

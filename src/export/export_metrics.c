@@ -101,6 +101,22 @@ void weir_export_metrics_publish(struct weir_export_destination *destination, in
                      (double)shown_ns / (double)WEIR_NS_PER_S);
 }
 
+void weir_export_metrics_closed(struct weir_export_destination *destination)
+{
+    struct weir_export_published *published = &destination->published;
+    /* relaxed, all of them: as in weir_export_metrics_publish */
+    atomic_store_explicit(&published->state, WEIR_DESTINATION_UP, memory_order_relaxed);
+    atomic_store_explicit(&published->reason, "", memory_order_relaxed);
+    atomic_store_explicit(&published->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&published->in_flight, 0, memory_order_relaxed);
+    atomic_store_explicit(&published->window_remaining_ns, -1, memory_order_relaxed);
+    weir_metrics_set(destination->series.retry_batches, 0);
+    weir_metrics_set(destination->series.window_remaining, 0);
+    if (destination->machine.state == WEIR_DESTINATION_BLOCKED) {
+        weir_metrics_set(destination->blocked_series, 0);
+    }
+}
+
 static void log_answer(enum weir_log_level level, const char *event,
                        const struct weir_export_parcel *parcel,
                        const struct weir_response *response)

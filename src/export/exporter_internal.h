@@ -21,6 +21,8 @@
  * The exporter's inside, shared by its files:
  *
  *   exporter.c         start, stop, status: the main thread's side
+ *   slots.c            a destination is made and opened, told to close, freed
+ *   closing.c          the owner's side of that: told, giving up, the end
  *   exporter_thread.c  a thread's turn
  *   shaping.c          runs to the form that a backend takes
  *   gather.c           rings to closed batches, handed out to be encoded, taken back in order
@@ -130,19 +132,32 @@ struct weir_export_published {
     _Atomic int64_t last_success_wall_ns;
 };
 
-/* All of it is the owner thread's but `published`. */
+/* A slot, and the machine in it (from `options` on), which is zero while the slot is FREE. */
 struct weir_export_destination {
-    const struct weir_destination_options *options;
+    /* Of the slot, as long as the exporter. */
     struct weir_exporter *exporter;
     struct weir_exporter_thread *owner;
     uint32_t index;
+    _Atomic int slot;                  /* enum weir_export_slot */
+    _Atomic int how;                   /* enum weir_export_close; before CLOSING */
+    _Atomic int64_t close_deadline_ns; /* INT64_MAX while it is not closing */
+    char *name;                        /* of what it has or had last; the control thread's to change
+                                          while FREE */
+    struct weir_credit credit;
+    _Atomic size_t part; /* of the exporter's memory; as credit.limit, for any thread */
+    struct weir_export_published published;
+    struct weir_export_series series; /* of that name; the owner's */
+
+    /* The machine: the control thread's until the slot is OPEN, then the owner's. */
+    const struct weir_destination_options *options;
+    bool is_closing;
+    bool keeps_rings; /* takes nothing from them any more */
 
     struct weir_export_gathering gathering[WEIR_EXPORT_GATHERINGS];
     struct weir_run *pending; /* taken, not yet all in its batcher */
     uint32_t pending_offset;
     struct weir_shape *shape; /* NULL: runs leave as they came */
     struct weir_export_shaping shaping;
-    struct weir_credit credit;
     size_t batch_charge;        /* what a full batch is charged before it is encoded */
     uint32_t encoding;          /* parcels out */
     struct weir_parcel *early;  /* encoded before their elders, by order */
@@ -163,12 +178,11 @@ struct weir_export_destination {
     bool reader_is_slow; /* the last step wrote nothing */
     const char *reason;  /* of the last failure; "" when up */
 
-    struct weir_export_series series;
     uint32_t blocked_series; /* of the reason it is blocked for */
-    struct weir_export_published published;
 };
 
-/* Compressors of each level that some destination has, and what undoes them. A thread's own. */
+/* Compressors of each level that some destination has or had, and what undoes them. A thread's
+ * own. */
 struct weir_export_coders {
     struct weir_deflater *gzip[WEIR_EXPORT_GZIP_LEVELS];
     struct weir_zstd_deflater *zstd[WEIR_ZSTD_LEVEL_MAX + 1];
@@ -181,6 +195,8 @@ struct weir_exporter_thread {
     uint32_t index;
     struct weir_thread *handle;
     struct weir_wake bell;
+    _Atomic uint64_t told;   /* slots of its that were opened or told to close: bits */
+    uint64_t running;        /* its slots whose machines it has */
     struct weir_ring *inbox; /* of struct weir_export_parcel: jobs, and parcels that are back */
     _Atomic uint32_t load;   /* jobs pushed and not yet encoded */
     pthread_mutex_t letters_lock;
@@ -199,10 +215,11 @@ struct weir_exporter {
     struct weir_router *router;
     struct weir_pool *batches;
     struct weir_pool *parcels;
-    struct weir_manifests manifests; /* pool: NULL where nobody keeps accounts */
-    struct weir_export_destination *destinations;
+    struct weir_manifests manifests;              /* pool: NULL where nobody keeps accounts */
+    struct weir_export_destination *destinations; /* WEIR_DESTINATIONS_MAX, which never move */
     struct weir_exporter_thread *threads;
-    size_t scratch_keep; /* bytes of scratch a thread keeps */
+    size_t even_part;            /* export credit of a destination that names none */
+    _Atomic size_t scratch_keep; /* bytes of scratch a thread keeps; never less than before */
     struct weir_wake ready;
     _Atomic uint32_t threads_ready;
     _Atomic int start_status;
@@ -210,12 +227,49 @@ struct weir_exporter {
     _Atomic bool hurrying;  /* set once, by weir_exporter_hurry */
     _Atomic bool draining;
     _Atomic int64_t deadline_ns;
-    _Atomic uint32_t open_destinations;
+    _Atomic uint32_t open_destinations; /* OPEN or CLOSING, and not yet at the drain's end */
     _Atomic uint64_t points_left;
 };
 
 /* exporter_thread.c: a thread's whole life. */
 void weir_exporter_thread_run(void *thread);
+
+/* Whether a drain has begun. Any thread. */
+static inline bool weir_exporter_is_draining(const struct weir_exporter *exporter)
+{
+    /* acquire: pairs with the release in weir_exporter_drain */
+    return atomic_load_explicit(&exporter->draining, memory_order_acquire);
+}
+
+/* slots.c */
+
+/* Frees the machine of a slot whose owner has done with it, or never had it; the slot stays what it
+ * is. The owner, or the main thread where none runs. */
+void weir_slot_unmake(struct weir_export_destination *destination);
+/* One destination of the thread's after `previous` (NULL: the first), or NULL. The owner. */
+struct weir_export_destination *weir_slot_next(const struct weir_exporter_thread *thread,
+                                               const struct weir_export_destination *previous);
+
+/* closing.c: the owner, all of it */
+
+/* Takes over what was opened, and learns what is to be closed. */
+void weir_closing_news(struct weir_exporter_thread *thread);
+/* Gives up what a closing one must not keep any longer. */
+void weir_closing_turn(struct weir_export_destination *destination, int64_t now_ns);
+/* Ends it if it is closing and nothing of it is anywhere. */
+void weir_closing_finish(struct weir_export_destination *destination);
+/* The same for one that is drained: the machine stays, to be asked. */
+void weir_closing_drained(struct weir_export_destination *destination);
+/* Whether it is nowhere but in its rings (for one that takes from them: not there either). */
+bool weir_closing_is_empty(const struct weir_export_destination *destination);
+/* Whether nothing of any destination is left at a drain. */
+bool weir_closing_all(const struct weir_exporter *exporter);
+/* Ends the requests in flight; their answers, if any, are lost. */
+void weir_closing_flights(struct weir_export_destination *destination);
+/* Gives up what the rings of the thread's FREE slots have, at a drain. */
+void weir_closing_leftovers(const struct weir_exporter_thread *thread);
+/* When a closing one is to be looked at again; INT64_MAX: on the bell only. */
+int64_t weir_closing_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
 
 /* gather.c */
 
@@ -229,8 +283,11 @@ void weir_gather_compact(struct weir_export_destination *destination);
 bool weir_gather_is_empty(const struct weir_export_destination *destination);
 /* When the next turn is worth it; INT64_MAX: on the bell only. */
 int64_t weir_gather_wakeup_ns(const struct weir_export_destination *destination, int64_t now_ns);
-/* Gives up all that is in rings, batcher and queue, as left over at shutdown. The owner. */
+/* Gives up all that is in rings (where it takes from them), batchers and queue, as left over at a
+ * shutdown; what has no memory for its letter is weir_loss_discard's. The owner. */
 void weir_gather_discard(struct weir_export_destination *destination);
+/* The same for what is in no batch. For a FREE slot as well. */
+void weir_gather_discard_unbatched(struct weir_export_destination *destination);
 
 /* Closes an open batch and hands it out. False when there is no memory for it now; it stays open.
  * The owner. */
@@ -257,23 +314,22 @@ WEIR_MUST_USE enum weir_status weir_shaping_add(struct weir_export_destination *
 
 /* coding.c: how a destination's bodies are compressed */
 
-/* Makes what the exporter's destinations take. What was made before a failure is given back by
- * weir_coding_done. WEIR_ENOMEM, WEIR_EINVAL. */
-WEIR_MUST_USE enum weir_status weir_coding_init(struct weir_export_coders *coders,
-                                                const struct weir_exporter_options *options);
+/* Makes what the bodies of such a destination take, as far as it is not there, for
+ * weir_coding_done. WEIR_ENOMEM, WEIR_EINVAL. The coders' thread. */
+WEIR_MUST_USE enum weir_status weir_coding_need(struct weir_export_coders *coders,
+                                                const struct weir_destination_options *options);
 void weir_coding_done(struct weir_export_coders *coders);
 /* The header that names it, or NULL: bodies are sent as they are. */
 const char *weir_coding_header(const struct weir_destination_options *options);
 /* The most that `size` bytes can become. */
-size_t weir_coding_bound(const struct weir_export_coders *coders,
-                         const struct weir_destination_options *options, size_t size);
+size_t weir_coding_bound(const struct weir_destination_options *options, size_t size);
 /* Compresses `plain` to out->data, which has room for the bound, and sets out->size.
  * WEIR_ENOMEM. */
-WEIR_MUST_USE enum weir_status weir_coding_compress(const struct weir_export_coders *coders,
+WEIR_MUST_USE enum weir_status weir_coding_compress(struct weir_export_coders *coders,
                                                     const struct weir_destination_options *options,
                                                     struct weir_bytes plain, struct weir_buf *out);
-/* Undoes it. WEIR_EFULL, WEIR_EMALFORMED, WEIR_ENOMEM. */
-WEIR_MUST_USE enum weir_status weir_coding_expand(const struct weir_export_coders *coders,
+/* Undoes it. Both make what they lack. WEIR_EFULL, WEIR_EMALFORMED, WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_coding_expand(struct weir_export_coders *coders,
                                                   const struct weir_destination_options *options,
                                                   struct weir_bytes body, struct weir_buf *out);
 
@@ -318,6 +374,8 @@ void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_n
 /* A reply of the thread's transport. */
 void weir_parcel_reply(struct weir_exporter_thread *thread,
                        const struct weir_transport_reply *reply);
+/* Ends it as kept, and tells the settler how much of its window is used. */
+void weir_parcel_keep(struct weir_export_parcel *parcel);
 /* Settles its manifest, or this parcel's part in it, and gives back memory and credit. */
 void weir_parcel_end(struct weir_export_parcel *parcel, enum weir_settlement settlement);
 /* Corrects the charge to what the parcel holds now. */
@@ -344,6 +402,8 @@ void weir_loss_letters(struct weir_exporter_thread *thread);
 
 /* Resolves all series. */
 void weir_export_metrics_init(struct weir_export_destination *destination);
+/* Sets the gauges of a destination that ends to 0, and what is published to that of none. */
+void weir_export_metrics_closed(struct weir_export_destination *destination);
 /* Publishes state and gauges. */
 void weir_export_metrics_publish(struct weir_export_destination *destination, int64_t now_ns);
 /* Counts an answer and logs it where somebody should know. `was` is the state before it. */

@@ -34,21 +34,6 @@
 #define SLOW_WAIT_NS   (20 * WEIR_NS_PER_MS) /* when it made none meanwhile */
 #define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
 
-/* The next of the thread's destinations after `previous` (NULL: the first), or NULL. */
-static struct weir_export_destination *next_own(const struct weir_exporter_thread *thread,
-                                                const struct weir_export_destination *previous)
-{
-    const struct weir_exporter *exporter = thread->exporter;
-    uint32_t index = previous == NULL ? thread->index : previous->index + exporter->options.threads;
-    return index < exporter->options.destination_count ? &exporter->destinations[index] : NULL;
-}
-
-static bool is_draining(const struct weir_exporter *exporter)
-{
-    /* acquire: pairs with the release in weir_exporter_drain */
-    return atomic_load_explicit(&exporter->draining, memory_order_acquire);
-}
-
 /* Times to wake up for, gathered. */
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -58,9 +43,10 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_ns)
 {
     int64_t wakeup = thread->is_short_of_memory ? now_ns + MEMORY_WAIT_NS : INT64_MAX;
-    for (const struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-         own = next_own(thread, own)) {
+    for (const struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
+         own = weir_slot_next(thread, own)) {
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
+        wakeup = earlier(wakeup, weir_closing_wakeup_ns(own, now_ns));
         wakeup = earlier(wakeup, own->auth.wake_ns);
         if (own->auth.is_ready) {
             wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));
@@ -72,7 +58,7 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
             wakeup = earlier(wakeup, now_ns + (own->reader_is_slow ? SLOW_WAIT_NS : WRITE_WAIT_NS));
         }
     }
-    if (is_draining(thread->exporter)) {
+    if (weir_exporter_is_draining(thread->exporter)) {
         /* relaxed: set before `draining` was */
         wakeup = earlier(
             wakeup, atomic_load_explicit(&thread->exporter->deadline_ns, memory_order_relaxed));
@@ -111,61 +97,34 @@ static void turn(struct weir_exporter_thread *thread)
     bool compact = now_ns >= thread->compact_ns;
     thread->has_more = false;
     weir_wake_silence(&thread->bell);
+    weir_closing_news(thread);
     weir_gather_inbox(thread, now_ns);
     take_replies(thread);
     weir_loss_letters(thread);
-    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-         own = next_own(thread, own)) {
+    for (struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
+         own = weir_slot_next(thread, own)) {
         weir_loss_turn(own);
+        weir_closing_turn(own, now_ns);
         weir_gather_turn(own, now_ns);
         if (compact) {
             weir_gather_compact(own);
         }
         weir_parcel_turn(own, weir_clock_mono_ns());
         weir_export_metrics_publish(own, now_ns);
+        weir_closing_finish(own);
     }
     if (compact) {
         thread->compact_ns = now_ns + COMPACT_NS;
     }
 }
 
-/* Whether nothing of a destination is left, given that no more is published. */
-static bool is_drained(const struct weir_export_destination *destination)
-{
-    return destination->rings_empty && weir_gather_is_empty(destination) &&
-           destination->encoding == 0 && destination->early == NULL &&
-           destination->lettering == 0 && destination->doomed == NULL &&
-           destination->machine.waiting.count == 0 && destination->machine.in_flight == 0;
-}
-
-/* The last one to close wakes the threads that linger. */
-static void close_destination(struct weir_export_destination *destination)
-{
-    struct weir_exporter *exporter = destination->exporter;
-    destination->is_closed = true;
-    weir_export_metrics_publish(destination, weir_clock_mono_ns());
-    /* acq_rel: whoever sees zero sees what every owner did before it closed */
-    if (atomic_fetch_sub_explicit(&exporter->open_destinations, 1, memory_order_acq_rel) == 1) {
-        for (uint32_t i = 0; i < exporter->options.threads; i++) {
-            weir_wake_ring(&exporter->threads[i].bell);
-        }
-    }
-}
-
-static bool all_closed(const struct weir_exporter *exporter)
-{
-    /* acquire: pairs with close_destination */
-    return atomic_load_explicit(&exporter->open_destinations, memory_order_acquire) == 0;
-}
-
 static void close_drained(const struct weir_exporter_thread *thread)
 {
-    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-         own = next_own(thread, own)) {
-        if (!own->is_closed && is_drained(own)) {
-            close_destination(own);
-        }
+    for (struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
+         own = weir_slot_next(thread, own)) {
+        weir_closing_drained(own);
     }
+    weir_closing_leftovers(thread);
 }
 
 /* Ends it with all that is in flight, a request for a token as well, before that is freed. */
@@ -177,43 +136,27 @@ static void end_transport(struct weir_exporter_thread *thread)
     }
 }
 
-/* Ends the requests in flight; their answers, if any, are lost. */
-static void end_flights(struct weir_exporter_thread *thread)
-{
-    end_transport(thread);
-    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-         own = next_own(thread, own)) {
-        for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
-            if (own->flying[i] != NULL) {
-                weir_loss_shutdown(own->flying[i]);
-                weir_parcel_end(own->flying[i], WEIR_KEPT);
-                own->flying[i] = NULL;
-                own->machine.in_flight--;
-            }
-        }
-    }
-}
-
 /* The deadline has come: gives up what is ours, and goes on until what is out at
  * encoders and at the letterbox is back. */
 static void discard_all(struct weir_exporter_thread *thread)
 {
-    end_flights(thread);
-    while (!all_closed(thread->exporter)) {
+    end_transport(thread);
+    weir_closing_news(thread); /* the last of it came before the drain */
+    while (!weir_closing_all(thread->exporter)) {
         int64_t now_ns = weir_clock_mono_ns();
         thread->has_more = false;
         weir_wake_silence(&thread->bell);
         weir_gather_inbox(thread, now_ns);
         weir_loss_letters(thread);
-        for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-             own = next_own(thread, own)) {
+        for (struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
+             own = weir_slot_next(thread, own)) {
+            own->keeps_rings = false;
+            weir_closing_flights(own);
             weir_gather_discard(own);
-            if (!own->is_closed && own->encoding == 0 && own->early == NULL &&
-                own->lettering == 0) {
-                close_destination(own);
-            }
+            weir_loss_discard(own);
         }
-        if (!thread->has_more && !all_closed(thread->exporter)) {
+        close_drained(thread);
+        if (!thread->has_more && !weir_closing_all(thread->exporter)) {
             struct pollfd bell = {.fd = thread->bell.fd, .events = POLLIN};
             (void)poll(&bell, 1, (int)(MEMORY_WAIT_NS / WEIR_NS_PER_MS));
         }
@@ -223,7 +166,7 @@ static void discard_all(struct weir_exporter_thread *thread)
 static bool is_deadline_over(const struct weir_exporter *exporter)
 {
     /* relaxed: set before `draining`, which is read with acquire first */
-    return is_draining(exporter) &&
+    return weir_exporter_is_draining(exporter) &&
            weir_clock_mono_ns() >=
                atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
 }
@@ -232,11 +175,12 @@ static void live(struct weir_exporter_thread *thread)
 {
     /* relaxed: set before anything was published; only the start's failure sets it */
     while (!atomic_load_explicit(&thread->exporter->abandoned, memory_order_relaxed)) {
-        bool draining = is_draining(thread->exporter); /* before the turn looks at the rings */
+        bool draining =
+            weir_exporter_is_draining(thread->exporter); /* before the turn looks at the rings */
         turn(thread);
         if (draining) {
             close_drained(thread);
-            if (all_closed(thread->exporter)) {
+            if (weir_closing_all(thread->exporter)) {
                 return;
             }
         }
@@ -259,10 +203,7 @@ static enum weir_status prepare(struct weir_exporter_thread *thread)
     WEIR_TRY(weir_metrics_thread_start());
     weir_rand_system(&seed, sizeof(seed));
     weir_rand_init(&thread->rand, seed);
-    for (struct weir_export_destination *own = next_own(thread, NULL); own != NULL;
-         own = next_own(thread, own)) {
-        weir_export_metrics_init(own);
-    }
+    weir_closing_news(thread);
     return WEIR_OK;
 }
 

@@ -185,7 +185,7 @@ static enum weir_status add_pending(struct weir_export_destination *destination,
 /* The run to add next, or NULL. */
 static bool take_pending(struct weir_export_destination *destination)
 {
-    if (destination->pending == NULL) {
+    if (destination->pending == NULL && !destination->keeps_rings) {
         destination->pending = weir_router_take(destination->exporter->router, destination->index);
         destination->pending_offset = 0;
     }
@@ -238,7 +238,8 @@ void weir_gather_turn(struct weir_export_destination *destination, int64_t now_n
     }
     /* relaxed, both: rung after they were set; a late look costs one turn */
     const struct weir_exporter *exporter = destination->exporter;
-    bool at_once = atomic_load_explicit(&exporter->draining, memory_order_relaxed) ||
+    bool at_once = destination->is_closing ||
+                   atomic_load_explicit(&exporter->draining, memory_order_relaxed) ||
                    atomic_load_explicit(&exporter->hurrying, memory_order_relaxed);
     if (at_once && destination->rings_empty && may_close(destination)) {
         flush(destination);
@@ -286,19 +287,21 @@ bool weir_gather_is_empty(const struct weir_export_destination *destination)
     return destination->pending == NULL;
 }
 
-/* Whether the drain's time is over. */
-static bool is_over(const struct weir_exporter *exporter, int64_t now_ns)
+/* Whether a destination's time is over, or the drain's. */
+static bool is_over(const struct weir_export_destination *destination, int64_t now_ns)
 {
-    /* acquire: pairs with the release in weir_exporter_drain, which sets the deadline first */
-    return atomic_load_explicit(&exporter->draining, memory_order_acquire) &&
-           now_ns >= atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
+    const struct weir_exporter *exporter = destination->exporter;
+    /* relaxed, both: a time, which is acted on only here; the drain's was set before it began */
+    return now_ns >= atomic_load_explicit(&destination->close_deadline_ns, memory_order_relaxed) ||
+           (weir_exporter_is_draining(exporter) &&
+            now_ns >= atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed));
 }
 
 static void encode(struct weir_exporter_thread *thread, struct weir_export_parcel *parcel,
                    int64_t now_ns)
 {
     parcel->status = weir_otlp_http_encode(thread, parcel);
-    if (parcel->status == WEIR_ENOMEM && !is_over(thread->exporter, now_ns)) {
+    if (parcel->status == WEIR_ENOMEM && !is_over(parcel->to, now_ns)) {
         push(thread, parcel); /* no ringing: a moment later is soon enough */
         thread->is_short_of_memory = true;
         return;
@@ -334,9 +337,9 @@ static void release_early(struct weir_export_destination *destination)
             weir_loss_begin(parcel, parcel->loss, "");
         } else if (parcel->status == WEIR_OK) {
             weir_destination_add(&destination->machine, first);
-        } else if (parcel->status == WEIR_ENOMEM) { /* at the drain's deadline only */
+        } else if (parcel->status == WEIR_ENOMEM) { /* at a deadline only */
             weir_loss_shutdown(parcel);
-            weir_parcel_end(parcel, WEIR_KEPT);
+            weir_parcel_keep(parcel);
         } else {
             weir_loss_begin(parcel, WEIR_DEADLETTER_MALFORMED, "");
         }
@@ -403,7 +406,7 @@ static void copy_text(char *to, size_t size, struct weir_bytes from)
 }
 
 /* What is in no batch yet is counted together, under the name of the first of it. */
-static void discard_unbatched(struct weir_export_destination *destination)
+void weir_gather_discard_unbatched(struct weir_export_destination *destination)
 {
     struct weir_export_parcel rest = {.to = destination};
     while (take_pending(destination)) {
@@ -435,14 +438,13 @@ static void discard_open(struct weir_export_destination *destination,
 
 void weir_gather_discard(struct weir_export_destination *destination)
 {
-    discard_unbatched(destination);
+    weir_gather_discard_unbatched(destination);
     for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
         discard_open(destination, &destination->gathering[i]);
     }
     struct weir_parcel *waiting;
     while ((waiting = weir_destination_remove(&destination->machine)) != NULL) {
         weir_loss_shutdown((struct weir_export_parcel *)waiting);
-        weir_parcel_end((struct weir_export_parcel *)waiting, WEIR_KEPT);
+        weir_parcel_keep((struct weir_export_parcel *)waiting);
     }
-    weir_loss_discard(destination);
 }

@@ -51,7 +51,7 @@ static void count_lost(const struct weir_export_parcel *parcel, enum weir_deadle
                        const char *message)
 {
     const struct weir_deadletter letter = {
-        .destination = parcel->to->options->name,
+        .destination = parcel->to->name,
         .reason = reason,
         .message = message,
         .request_id = parcel->info.request_id,
@@ -69,8 +69,11 @@ void weir_loss_shutdown(const struct weir_export_parcel *parcel)
     if (parcel->info.points == 0) {
         return;
     }
-    /* relaxed: read after the threads' end */
-    atomic_fetch_add_explicit(&exporter->points_left, parcel->info.points, memory_order_relaxed);
+    if (weir_exporter_is_draining(exporter)) {
+        /* relaxed: read after the threads' end */
+        atomic_fetch_add_explicit(&exporter->points_left, parcel->info.points,
+                                  memory_order_relaxed);
+    }
     if (!exporter->options.keeps) {
         count_lost(parcel, WEIR_DEADLETTER_SHUTDOWN, "");
     }
@@ -200,7 +203,7 @@ void weir_loss_discard(struct weir_export_destination *destination)
         struct weir_export_parcel *parcel = (struct weir_export_parcel *)destination->doomed;
         destination->doomed = parcel->base.next;
         weir_loss_shutdown(parcel);
-        weir_parcel_end(parcel, WEIR_KEPT);
+        weir_parcel_keep(parcel);
     }
 }
 

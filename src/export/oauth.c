@@ -179,6 +179,8 @@ enum weir_status weir_oauth_poll(struct weir_oauth *oauth, int64_t now_ns,
         .ca_file = oauth->options->ca_file,
         .proxy = oauth->options->proxy,
         .no_proxy = oauth->options->no_proxy,
+        .min_tls = oauth->options->min_tls,
+        .allow_link_local = oauth->options->allow_link_local,
         .headers = oauth->call.headers,
         .timeout_ns = oauth->options->timeout_ns,
     };

@@ -89,7 +89,9 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
         .key = options->key,
         .proxy = options->proxy,
         .no_proxy = options->no_proxy,
+        .min_tls = options->min_tls,
         .is_insecure = options->is_insecure,
+        .allow_link_local = options->allow_link_local,
         .headers = headers,
         .timeout_ns = options->timeout_ns,
         .is_grpc = options->protocol == WEIR_PROTOCOL_GRPC,
@@ -101,8 +103,7 @@ size_t weir_otlp_http_bound(const struct weir_export_destination *destination, s
 {
     size_t prefix = weir_otlp_grpc_prefix_size(destination->options);
     if (is_coded(destination)) {
-        size_t bound =
-            weir_coding_bound(&destination->owner->coders, destination->options, bytes) + prefix;
+        size_t bound = weir_coding_bound(destination->options, bytes) + prefix;
         return is_json(destination) ? 2 * bound : bound; /* coded, JSON is no larger than OTLP is */
     }
     if (!is_json(destination)) {
@@ -113,23 +114,20 @@ size_t weir_otlp_http_bound(const struct weir_export_destination *destination, s
 }
 
 /* The room that build_body wants for a request of `bytes`, if JSON grows by `factor`. */
-static size_t room_for(const struct weir_exporter_thread *thread,
-                       const struct weir_export_destination *destination, size_t bytes,
+static size_t room_for(const struct weir_export_destination *destination, size_t bytes,
                        size_t factor)
 {
     size_t json = is_json(destination) ? bytes * factor + JSON_SLACK : 0;
     if (!is_coded(destination)) {
         return json;
     }
-    size_t coded = weir_coding_bound(&thread->coders, destination->options, bytes);
-    return json == 0
-               ? coded
-               : json + weir_coding_bound(&thread->coders, destination->options, json) + coded;
+    size_t coded = weir_coding_bound(destination->options, bytes);
+    return json == 0 ? coded : json + weir_coding_bound(destination->options, json) + coded;
 }
 
 size_t weir_otlp_http_scratch(const struct weir_export_destination *destination, size_t bytes)
 {
-    return bytes + room_for(destination->owner, destination, bytes, JSON_FACTOR_FIRST);
+    return bytes + room_for(destination, bytes, JSON_FACTOR_FIRST);
 }
 
 /* Makes the scratch at least `size` bytes large; its content is then undefined. */
@@ -147,7 +145,9 @@ static enum weir_status need_scratch(struct weir_exporter_thread *thread, size_t
 /* Gives an unusually large scratch back. */
 static void relax_scratch(struct weir_exporter_thread *thread)
 {
-    if (thread->scratch.capacity > weir_region_capacity(thread->exporter->scratch_keep)) {
+    /* relaxed: a size, which only grows */
+    size_t kept = atomic_load_explicit(&thread->exporter->scratch_keep, memory_order_relaxed);
+    if (thread->scratch.capacity > weir_region_capacity(kept)) {
         weir_region_give(thread->exporter->options.regions, &thread->scratch);
     }
 }
@@ -251,8 +251,7 @@ static enum weir_status encode_built(struct weir_exporter_thread *thread,
 {
     size_t plain_size = parcel->info.bytes;
     for (size_t factor = JSON_FACTOR_FIRST; factor <= JSON_FACTOR_MAX; factor *= 2) {
-        WEIR_TRY(
-            need_scratch(thread, plain_size + room_for(thread, parcel->to, plain_size, factor)));
+        WEIR_TRY(need_scratch(thread, plain_size + room_for(parcel->to, plain_size, factor)));
         struct weir_buf plain = weir_buf_fixed(thread->scratch.data, plain_size);
         weir_batch_encode(parcel->batch, &plain);
         WEIR_ASSERT(plain.size == plain_size);
@@ -383,7 +382,7 @@ static enum weir_status split(struct weir_exporter_thread *thread,
     size_t size = whole->identity_bytes;
     uint32_t middle = whole->info.points / 2;
     const struct room room = {3 * size, factor};
-    WEIR_TRY(need_scratch(thread, 3 * size + room_for(thread, whole->to, size, factor)));
+    WEIR_TRY(need_scratch(thread, 3 * size + room_for(whole->to, size, factor)));
     struct weir_bytes plain;
     WEIR_TRY(plain_of(thread, whole, &plain));
     struct weir_buf first = weir_buf_fixed(thread->scratch.data + size, size);

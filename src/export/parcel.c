@@ -125,6 +125,15 @@ static void note_resets(struct weir_export_destination *destination, int64_t now
     }
 }
 
+void weir_parcel_keep(struct weir_export_parcel *parcel)
+{
+    int64_t now_ns = weir_clock_mono_ns();
+    if (parcel->attempts > 0 && used_ns(parcel, now_ns) != parcel->noted_used_ns) {
+        note_used(parcel, now_ns);
+    }
+    weir_parcel_end(parcel, WEIR_KEPT);
+}
+
 /* -- answers ------------------------------------------------------------------------------- */
 
 static enum weir_deadletter_reason refusal_reason(const struct weir_response *response)

@@ -225,7 +225,9 @@ static void read_unanswered(struct weir_response *response,
     weir_response_set_message(response->message, weir_bytes_str(reply->message));
     response->outcome = WEIR_OUTCOME_RETRYABLE;
     switch (reply->failure) {
-    case WEIR_TRANSPORT_UNREACHED: response->reason = "connect"; return;
+    case WEIR_TRANSPORT_UNREACHED:
+        response->reason = reply->is_link_local ? "link_local" : "connect";
+        return;
     case WEIR_TRANSPORT_LOST:
         response->reason = "lost";
         response->answer_lost = true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport_peer.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <unistd.h>
 
 static CURLcode set_proxy(CURL *easy, const struct weir_transport_target *target)
 {
@@ -18,10 +21,87 @@ CURLcode weir_transport_peer_set(CURL *easy, const struct weir_transport_target 
         worst |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
         worst |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or the system's count as well */
     }
+    long version = target->min_tls == WEIR_MIN_TLS_1_3 ? (long)CURL_SSLVERSION_TLSv1_3
+                                                       : (long)CURL_SSLVERSION_TLSv1_2;
+    worst |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, version);
     worst |= curl_easy_setopt(easy, CURLOPT_SSLCERT, target->certificate);
     worst |= curl_easy_setopt(easy, CURLOPT_SSLKEY,
                               target->key == NULL ? target->certificate : target->key);
     worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, target->is_insecure ? 0L : 1L);
     worst |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, target->is_insecure ? 0L : 2L);
+    return worst;
+}
+
+static bool is_v4_link_local(const uint8_t *address)
+{
+    return address[0] == 169 && address[1] == 254;
+}
+
+static bool is_v6_link_local(const uint8_t address[16])
+{
+    static const uint8_t metadata[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54};
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool is_v4 = memcmp(address, mapped, sizeof(mapped)) == 0;
+    return (address[0] == 0xfe && (address[1] & 0xc0) == 0x80) ||
+           memcmp(address, metadata, sizeof(metadata)) == 0 ||
+           (is_v4 && is_v4_link_local(address + sizeof(mapped)));
+}
+
+bool weir_transport_peer_is_link_local(const struct sockaddr *address, size_t size)
+{
+    if (address->sa_family == AF_INET && size >= sizeof(struct sockaddr_in)) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        return is_v4_link_local((const uint8_t *)&v4.sin_addr);
+    }
+    if (address->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6)) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof(v6));
+        return is_v6_link_local(v6.sin6_addr.s6_addr);
+    }
+    return false;
+}
+
+/* libcurl's opensocket callback: before each connect. */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    bool *met = user;
+    if (weir_transport_peer_is_link_local(&address->addr, address->addrlen)) {
+        *met = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* libcurl's callback before a request goes out, on a new connection or on one that was kept,
+ * perhaps for a target that is allowed more. */
+static int before_request(void *user, char *address, char *own, int port, int own_port)
+{
+    (void)own;
+    (void)port;
+    (void)own_port;
+    bool *met = user;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
+    bool is_v6 = !is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+    if ((is_v4 && is_v4_link_local((const uint8_t *)&v4.sin_addr)) ||
+        (is_v6 && is_v6_link_local(v6.sin6_addr.s6_addr))) {
+        *met = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    return CURL_PREREQFUNC_OK;
+}
+
+CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_target *target,
+                                   bool *met)
+{
+    bool is_open = target->allow_link_local;
+    CURLcode worst = CURLE_OK;
+    worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, is_open ? NULL : open_socket);
+    worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, met);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, is_open ? NULL : before_request);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, met);
     return worst;
 }

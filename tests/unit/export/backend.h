@@ -145,6 +145,19 @@ static inline enum weir_status played_reply(void *self, struct weir_transport_re
     return WEIR_OK;
 }
 
+static inline void played_cancel(void *self, const void *user)
+{
+    struct played *played = self;
+    for (uint32_t i = 0; i < played->count; i++) {
+        if (played->replies[i].user == user) {
+            played->count--;
+            memmove(&played->replies[i], &played->replies[i + 1],
+                    (played->count - i) * sizeof(played->replies[0]));
+            return;
+        }
+    }
+}
+
 static inline void played_free(void *self)
 {
     struct played *played = self;
@@ -163,7 +176,8 @@ static inline enum weir_status played_new(void *argument, struct weir_transport 
     assert_non_null(played->plain);
     assert_int_equal(weir_inflater_new(&played->inflater), WEIR_OK);
     assert_int_equal(weir_zstd_inflater_new(&played->unzstd), WEIR_OK);
-    *ret = (struct weir_transport){played_send, played_wait, played_reply, played_free, played};
+    *ret = (struct weir_transport){played_send,   played_wait, played_reply,
+                                   played_cancel, played_free, played};
     return WEIR_OK;
 }
 
