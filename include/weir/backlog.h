@@ -26,7 +26,8 @@ enum weir_backlog_kind {
 
 struct weir_backlog_place {
     struct weir_ticket *ticket; /* for this destination alone */
-    uint32_t destination;       /* index, or WEIR_SPOOL_LETTER: what was quarantined, once more */
+    uint32_t destination;       /* slot, WEIR_BACKLOG_GONE, or WEIR_SPOOL_LETTER: what was
+                                   quarantined, once more */
     enum weir_backlog_kind kind;
     const char *reason;    /* LETTER: "spool_share", "destination_removed" */
     char name[65];         /* the destination's */
@@ -43,9 +44,10 @@ struct weir_backlog_place {
 
 #define WEIR_BACKLOG_GONE UINT32_C(62)
 
-/* The next record for `destination` (or WEIR_SPOOL_LETTER, or WEIR_BACKLOG_GONE: for destinations
- * that are not configured any more), which is then in memory for it. WEIR_EEND: none waits. One
- * thread. */
+/* The next record for `destination` (a slot, or WEIR_SPOOL_LETTER, or WEIR_BACKLOG_GONE: for all
+ * slots that are GONE, in turn), which is then in memory for it. The place stands for that slot
+ * until it is settled, whatever the slot's state becomes. WEIR_EEND: none waits, or the slot is not
+ * OPEN. One thread. */
 WEIR_MUST_USE enum weir_status weir_backlog_next(struct weir_spool *spool, uint32_t destination,
                                                  struct weir_backlog_place *ret);
 

@@ -23,7 +23,20 @@
  * With WEIR_DURABILITY_DELIVERED and _MEMORY there are no files: the lane only knows request ids,
  * and the ledger, for DELIVERED, what is not delivered yet.
  *
- * tidy: allow header-functions -- opening, the three who step it, and the two who ask
+ * Destinations have slots, 0 to 61, which are their bits in `owed` and `live`. They come and go
+ * while all of this runs; a name's slot stays the name's as long as anything is owed to it:
+ *
+ *   FREE ──destination_open──► OPEN ──destination_remove──► GONE ──destination_free──► FREE
+ *                                ▲                            │
+ *                                └──────destination_open──────┘
+ *
+ *   OPEN   configured
+ *   GONE   removed, or found in a segment's roster and not configured: what it is owed goes to the
+ *          dead letter (WEIR_BACKLOG_GONE)
+ *   FREE   owed nothing; the next name may have it
+ *
+ * tidy: allow header-functions -- opening, who comes and goes, the three who step it, the two who
+ * ask
  *
  *   I1  done(job) says WEIR_OK only when the record is synced in a segment whose name is durable
  *   I2  a record is released only after each owed destination has settled each of its points; its
@@ -31,6 +44,8 @@
  *   I3  bytes on disk <= limit
  *   I4  after a failed write or sync nothing more goes to that file: the same commit goes once to a
  *       new segment; if that fails too the spool has failed, and says so to every job from then on
+ *   I5  what is owed to a name goes to that name or to the dead letter under that name, whoever has
+ *       its slot later, over crashes too
  */
 enum weir_durability { WEIR_DURABILITY_DISK, WEIR_DURABILITY_DELIVERED, WEIR_DURABILITY_MEMORY };
 
@@ -51,8 +66,8 @@ struct weir_spool_options {
     uint64_t segment_bytes; /* 0: the smaller of 256 MiB and limit / 32, at least 64 KiB */
     uint64_t headroom;      /* space that weir_spool_admits leaves to those admitted before */
     unsigned version;       /* format to write; 0: the newest */
-    const struct weir_spool_destination *destinations; /* in the router's order; copied */
-    uint32_t destination_count;                        /* at most 62 */
+    const struct weir_spool_destination *destinations; /* slots 0, 1, ...; OPEN; copied */
+    uint32_t destination_count;                        /* at most 62; names differ */
     int64_t dedupe_window_ns;                          /* 0: no deduplication */
     uint32_t dedupe_entries;
     int64_t delivered_timeout_ns; /* DELIVERED: how long a job waits, from received_ns: 150 s */
@@ -124,6 +139,23 @@ WEIR_MUST_USE enum weir_status weir_spool_open(const struct weir_spool_options *
  * kept, waiting jobs get WEIR_ECLOSED. NULL is nothing. */
 void weir_spool_close(struct weir_spool *spool, struct weir_now now);
 
+/* Slot of the destination with this name, which is OPEN from now on: its own where it has one
+ * (OPEN: only its share changes; GONE: with all that it is still owed), else a FREE one. Requests
+ * may be owed to it when this has returned. The name is copied. WEIR_EFULL: no slot is FREE;
+ * WEIR_EINVAL: a name has 1 to 64 bytes. Any thread, while all others run. */
+WEIR_MUST_USE enum weir_status
+weir_spool_destination_open(struct weir_spool *spool,
+                            const struct weir_spool_destination *destination, uint32_t *ret_slot);
+
+/* An OPEN (or GONE) slot is GONE: what waits for it, and what becomes KEPT later, goes to the dead
+ * letter. Jobs that were decided before may still come with its bit. Any thread. */
+void weir_spool_destination_remove(struct weir_spool *spool, uint32_t slot);
+
+/* A GONE slot (asserted) is FREE when nothing is owed to it any more, and no ticket for it is out.
+ * WEIR_EAGAIN: not yet. The caller has seen to it that no job with its bit is still to be
+ * committed, or being committed. Any thread. */
+WEIR_MUST_USE enum weir_status weir_spool_destination_free(struct weir_spool *spool, uint32_t slot);
+
 /* Takes all jobs of a list through one commit and calls `done` for each. The lane's thread. */
 void weir_spool_commit(struct weir_spool *spool, struct weir_spool_job *jobs, struct weir_now now);
 
@@ -154,7 +186,8 @@ struct weir_spool_stat {
     uint64_t owed_bytes;          /* of unreleased records */
     uint64_t records;             /* unreleased */
     int64_t oldest_wall_ns;       /* of them; 0: none */
-    uint64_t backlog_records[64]; /* by destination: owed and not in memory */
+    uint64_t open, gone;          /* slots, as bits; in neither: FREE. 62 is always GONE */
+    uint64_t backlog_records[64]; /* by destination: owed and not in memory; 62: all GONE ones */
     uint64_t backlog_bytes[64];
     uint32_t ids;
     bool failed;

@@ -233,6 +233,7 @@ enum weir_status weir_custody_start(const struct weir_custody_options *options,
         return WEIR_ENOMEM;
     }
     custody->options = *options;
+    weir_custody_gate_init(&custody->gate, options->destination_count);
     custody->lane.run = run_lane;
     custody->keeper.run = run_keeper;
     custody->backlog.prepare = weir_custody_backlog_prepare;
@@ -277,5 +278,6 @@ void weir_custody_stop(struct weir_custody *custody)
     stop_thread(&custody->keeper);
     /* relaxed: no other thread is left */
     WEIR_ASSERT(atomic_load_explicit(&custody->jobs, memory_order_relaxed) == NULL);
+    weir_custody_gate_done(&custody->gate);
     weir_mem_free(custody);
 }

@@ -2,9 +2,9 @@
 /*
  * Which record is read back when.
  *
- *   d = 0 .. count-1   rings under a quarter of the share? ─► next ─► take it through
- *   d = removed        its name is not configured any more  ─► next ─► to the dead letter
- *   d = letter         what was quarantined                 ─► next ─► to the dead letter
+ *   d = 0 .. 61   deliverable? rings under a quarter of the share? ─► next ─► take it through
+ *   d = gone      its name is not configured any more  ─► next ─► to the dead letter
+ *   d = letter    what was quarantined                 ─► next ─► to the dead letter
  *   and round again; a round without a record: a nap
  *
  * Invariants
@@ -15,12 +15,18 @@
  *       time up to PAUSE_MAX_NS, so that a full ring or a sick disk is not asked in a circle, and a
  *       record that has no place is not read ten times a second
  *
+ *   I4  nothing is read for a slot that is not deliverable, and who takes a slot out of those waits
+ *       until its record is out of hand: the router's row and the exporter's machine may go then
+ *
+ *   gate   slots [1 0 1 1 ...]   in_hand 3 ──deliver(without 3)──► waits ──out──► returns
+ *
  * So live data goes first: it may fill the rings to the whole share, this thread only to a quarter,
  * and one record beyond. While the letterbox is full nothing is read, since what comes of it may
  * have to go there.
  *
- * The backlog's thread alone. It polls, several times a second: an outage's backlog is minutes old
- * at least, and nobody has to remember to ring.
+ * The backlog's thread alone, but for the gate: a mutex that is held for no longer than a look. It
+ * polls, several times a second: an outage's backlog is minutes old at least, and nobody has to
+ * remember to ring.
  */
 #include "custody_internal.h"
 
@@ -56,7 +62,7 @@ static bool may_read(const struct weir_custody *custody, uint32_t destination, i
     if (now_ns < custody->pace.paused_until_ns[destination]) {
         return false;
     }
-    return destination >= options->destination_count ||
+    return destination >= WEIR_BACKLOG_GONE ||
            weir_router_queued_bytes(options->router, destination) <
                options->destination_share / 4 + 1;
 }
@@ -122,17 +128,102 @@ static bool letterbox_is_full(const struct weir_custody *custody)
            weir_letterbox_look(custody->options.letterbox).full;
 }
 
+/* -- the gate ------------------------------------------------------------------------------- */
+
+static void gate_lock(struct weir_custody_gate *gate)
+{
+    int locked = pthread_mutex_lock(&gate->mutex);
+    WEIR_ASSERT(locked == 0);
+}
+
+static void gate_unlock(struct weir_custody_gate *gate)
+{
+    int unlocked = pthread_mutex_unlock(&gate->mutex);
+    WEIR_ASSERT(unlocked == 0);
+}
+
+void weir_custody_gate_init(struct weir_custody_gate *gate, uint32_t destination_count)
+{
+    int made = pthread_mutex_init(&gate->mutex, NULL);
+    WEIR_ASSERT(made == 0);
+    made = pthread_cond_init(&gate->out, NULL);
+    WEIR_ASSERT(made == 0);
+    WEIR_ASSERT(destination_count <= WEIR_BACKLOG_GONE);
+    gate->slots = (UINT64_C(1) << destination_count) - 1;
+    gate->in_hand = WEIR_SPOOL_LETTER;
+}
+
+void weir_custody_gate_done(struct weir_custody_gate *gate)
+{
+    (void)pthread_cond_destroy(&gate->out);
+    (void)pthread_mutex_destroy(&gate->mutex);
+}
+
+void weir_custody_deliver(struct weir_custody *custody, uint64_t slots)
+{
+    struct weir_custody_gate *gate = &custody->gate;
+    gate_lock(gate);
+    gate->slots = slots;
+    while (gate->in_hand < WEIR_BACKLOG_GONE && (gate->slots >> gate->in_hand & 1) == 0) {
+        int woken = pthread_cond_wait(&gate->out, &gate->mutex);
+        WEIR_ASSERT(woken == 0);
+    }
+    gate_unlock(gate);
+}
+
+static uint64_t gate_slots(struct weir_custody *custody)
+{
+    gate_lock(&custody->gate);
+    uint64_t slots = custody->gate.slots;
+    gate_unlock(&custody->gate);
+    return slots;
+}
+
+/* False: it is not deliverable any more. */
+static bool gate_enter(struct weir_custody_gate *gate, uint32_t slot)
+{
+    gate_lock(gate);
+    bool open = slot >= WEIR_BACKLOG_GONE || (gate->slots >> slot & 1) != 0;
+    gate->in_hand = open ? slot : WEIR_SPOOL_LETTER;
+    gate_unlock(gate);
+    return open;
+}
+
+static void gate_leave(struct weir_custody_gate *gate)
+{
+    gate_lock(gate);
+    gate->in_hand = WEIR_SPOOL_LETTER;
+    int told = pthread_cond_broadcast(&gate->out);
+    WEIR_ASSERT(told == 0);
+    gate_unlock(gate);
+}
+
+/* -- the rounds ----------------------------------------------------------------------------- */
+
+/* A slot whose next owner is not to wait for what its last one was refused. */
+static void forget_refusals(struct weir_custody_pace *pace, uint32_t slot)
+{
+    pace->refused[slot] = 0;
+    pace->paused_until_ns[slot] = 0;
+}
+
 /* One record for each destination that has one; false when none had. */
 static bool round_of_all(struct weir_custody *custody)
 {
     bool worked = false;
-    for (uint32_t destination = 0; destination < WEIR_CUSTODY_PLACES; destination++) {
-        bool is_one = destination < custody->options.destination_count ||
-                      destination == WEIR_BACKLOG_GONE || destination == WEIR_SPOOL_LETTER;
-        if (is_one && (letterbox_is_full(custody) || !wait_for_rate(custody))) {
+    uint64_t slots = gate_slots(custody);
+    for (uint32_t slot = 0; slot < WEIR_CUSTODY_PLACES; slot++) {
+        if (slot < WEIR_BACKLOG_GONE && (slots >> slot & 1) == 0) {
+            forget_refusals(&custody->pace, slot);
+            continue;
+        }
+        if (letterbox_is_full(custody) || !wait_for_rate(custody)) {
             return false;
         }
-        worked = (is_one && step(custody, destination)) || worked;
+        if (gate_enter(&custody->gate, slot)) {
+            worked = step(custody, slot) || worked;
+            gate_leave(&custody->gate);
+        }
     }
     return worked;
 }

@@ -7,6 +7,7 @@
 #include "weir/custody.h"
 #include "weir/thread.h"
 #include "weir/wake.h"
+#include <pthread.h>
 
 /*
  * What the files of custody share: custody.c starts and ends threads and has lane and keeper,
@@ -35,6 +36,14 @@ struct weir_custody_pace {
     bool warned;                           /* that there is no letterbox */
 };
 
+/* What the backlog may read, and what it has read and not yet published. */
+struct weir_custody_gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t out; /* nothing is in hand */
+    uint64_t slots;     /* deliverable */
+    uint32_t in_hand;   /* a slot; WEIR_SPOOL_LETTER: none */
+};
+
 struct weir_custody {
     struct weir_custody_options options;
     _Atomic(struct weir_spool_job *) jobs; /* the newest first */
@@ -43,6 +52,7 @@ struct weir_custody {
     struct weir_custody_thread keeper;
     struct weir_custody_thread backlog;
     struct weir_custody_pace pace;
+    struct weir_custody_gate gate;
     struct weir_inflater *inflater; /* the backlog's */
     struct weir_mail mail;
 };
@@ -52,6 +62,10 @@ struct weir_custody {
 bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns);
 
 bool weir_custody_is_stopping(const struct weir_custody_thread *thread);
+
+/* Made with the custody, and ended. */
+void weir_custody_gate_init(struct weir_custody_gate *gate, uint32_t destination_count);
+void weir_custody_gate_done(struct weir_custody_gate *gate);
 
 /* The backlog's thread, from its begin to its end. */
 enum weir_status weir_custody_backlog_prepare(struct weir_custody *custody);

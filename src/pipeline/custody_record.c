@@ -381,7 +381,7 @@ static bool do_without_letterbox(const struct hand *hand, enum weir_custody_outc
 {
     struct weir_custody *custody = hand->custody;
     uint32_t destination = hand->place->destination;
-    if (custody->options.letterbox != NULL || destination < custody->options.destination_count) {
+    if (custody->options.letterbox != NULL || destination < WEIR_BACKLOG_GONE) {
         return false;
     }
     if (destination == WEIR_SPOOL_LETTER) {
@@ -409,7 +409,7 @@ enum weir_custody_outcome weir_custody_take(struct weir_custody *custody,
     if (take_memory(&hand) != WEIR_OK) {
         return settle(&hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
     }
-    bool is_removed = place->destination >= custody->options.destination_count;
+    bool is_removed = place->destination >= WEIR_BACKLOG_GONE;
     bool is_letter =
         is_removed || (place->kind == WEIR_BACKLOG_LETTER && custody->options.letterbox != NULL);
     hand.message = is_removed ? "the destination is not configured any more"

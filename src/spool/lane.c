@@ -276,7 +276,7 @@ static enum weir_status plan(const struct weir_spool *spool, struct weir_spool_j
                                        .key_name = job->key_name,
                                        .attributes = job->attributes,
                                        .payload_size = job->body.size};
-    size_t header = weir_frame_record_header(&spool->roster, &record);
+    size_t header = weir_frame_record_header(&spool->lane.roster, &record);
     if (header == 0) {
         return WEIR_ELIMIT;
     }

@@ -6,7 +6,8 @@
  *           ^ the lane's buffer, one after another    ^ the submitter's memory, as received
  *
  *               ┌────────── room ──────────┐
- *   place ─► fits the active segment? ── no: seal it, take another ─► EFULL: nothing was written
+ *   place ─► fits the active segment, ── no: seal it, take another ─► EFULL: nothing was written
+ *     │      which names all it is owed to?
  *     │
  *     ▼
  *   reserve, tickets ─► write, sync ──── ok ──► booked in the ledger
@@ -22,6 +23,10 @@
  *       in a later segment; whoever reads both takes the later
  *   I3  `durable` of a record is the number before its commit's first: all below was synced
  *   I4  a segment holds at most one record for each 4 KiB (the ledger's rooms are made for that)
+ *   I5  each bit of a record's `owed` has, in the roster of its segment, the name that it was
+ *       decided for. A roster is written once; so when a slot was given another name since, the
+ *       first commit that is owed to that slot goes to a new segment, whatever room the old one
+ *       has left. One new segment for however many names have changed by then
  *
  * Threads: the lane's. What a failed write left in the file is never read through the page cache.
  */
@@ -68,7 +73,7 @@ void weir_lane_seal(struct weir_spool *spool, bool cut)
 static enum weir_status take(struct weir_spool *spool, uint64_t size)
 {
     struct weir_segment segment;
-    WEIR_TRY(weir_segments_take(spool->segments, size, &spool->roster, &segment));
+    WEIR_TRY(weir_segments_take(spool->segments, size, &spool->lane.roster, &segment));
     struct weir_ledger_segment *account = NULL;
     enum weir_status status = weir_ledger_segment_new(spool->ledger, &segment.header, &account);
     if (status != WEIR_OK) {
@@ -84,24 +89,25 @@ static enum weir_status take(struct weir_spool *spool, uint64_t size)
     spool->active = segment;
     spool->active_account = account;
     spool->active_records = 0;
+    spool->lane.renamed = 0;
     return WEIR_OK;
 }
 
-/* The active segment has room for this commit, and the ledger for its records. Nothing is written.
- * I1, I4. */
+/* The active segment has room for this commit and names all that it is owed to, and the ledger has
+ * room for its records. Nothing is written. I1, I4, I5. */
 static enum weir_status place(struct weir_spool *spool, const struct weir_spool_job *jobs,
                               uint32_t count, uint64_t size)
 {
-    bool fits = spool->active_account != NULL &&
+    uint64_t owed = 0;
+    for (const struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
+        owed |= job->owed;
+    }
+    bool fits = spool->active_account != NULL && (owed & spool->lane.renamed) == 0 &&
                 spool->active.header.size - spool->active.position >= size &&
                 weir_ledger_room(spool->ledger, spool->active_account,
                                  spool->lane.next_lsn + count - 1) >= count;
     if (!fits) {
         WEIR_TRY(take(spool, size));
-    }
-    uint64_t owed = 0;
-    for (const struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
-        owed |= job->owed;
     }
     return weir_ledger_reserve(spool->ledger, spool->active_account, count, owed);
 }
@@ -311,6 +317,7 @@ enum weir_status weir_lane_write(struct weir_spool *spool, struct weir_spool_job
         return WEIR_EIO;
     }
     size += padding(size, WEIR_FRAME_COMMIT_ALIGN);
+    weir_spool_roster_follow(spool);
     enum weir_status status = place(spool, jobs, count, size);
     if (status == WEIR_EIO) {
         status = place(spool, jobs, count, size); /* the file that could not be made */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The account of the spool: its making and end, slots, segments, records as lane and recovery
+ * The account of the spool: its making and end, segments, records as lane and recovery
  * bring them, and the look at it. ledger.h is the contract.
  *
- *   ledger.c           this: who is who, what comes in, what goes out
+ *   ledger.c           this: what comes in, what goes out
+ *   ledger_slots.c     who is who
  *   ledger_records.c   a segment's arrays: place, owed, live; the order of numbers
  *   ledger_ticket.c    records in memory: settled, kept, attempted; jobs that wait
  *   ledger_progress.c  what is settled in part, what was tried
@@ -24,7 +25,8 @@
  *   I1  a segment is returned only when it is sealed, unreleased is 0, and the notes of its last
  *       change are durable (its generation <= durable_generation)
  *   I2  a returned segment stays in snapshots: its file's old name may yet come back after a crash
- *   I3  a name has one slot as long as the process lives
+ *   I3  a name has one slot as long as anything is owed to it; what a slot's bits mean in a segment
+ *       is what they meant when the segment began (ledger_slots.c)
  *
  * States of a record for one destination:
  *
@@ -52,17 +54,9 @@ enum { NOTES_LIMIT = 16 << 20, TICKETS_IDLE = 1024 };
 #define OFFSET_MAX  ((uint64_t)UINT32_MAX * WEIR_FRAME_RECORD_ALIGN)
 #define RECORDS_MAX (UINT64_C(1) << 31)
 
-static void copy_name(char out[WEIR_LEDGER_NAME], const char *name)
-{
-    size_t size = strnlen(name, WEIR_LEDGER_NAME - 1);
-    memcpy(out, name, size);
-    out[size] = '\0';
-}
-
 enum weir_status weir_ledger_new(const struct weir_ledger_options *options,
                                  struct weir_ledger **ret)
 {
-    WEIR_ASSERT(options->destination_count <= WEIR_LEDGER_GONE_MAX);
     struct weir_ledger *ledger = weir_mem_zalloc(1, sizeof *ledger);
     if (ledger == NULL) {
         return WEIR_ENOMEM;
@@ -77,12 +71,7 @@ enum weir_status weir_ledger_new(const struct weir_ledger_options *options,
         weir_mem_free(ledger);
         return status;
     }
-    for (uint32_t i = 0; i < options->destination_count; i++) {
-        copy_name(ledger->names[i], options->destinations[i].name);
-        ledger->shares[i] = options->destinations[i].share;
-    }
-    ledger->destination_count = options->destination_count;
-    ledger->slot_count = options->destination_count;
+    weir_slots_init(&ledger->slots, options->destinations, options->destination_count);
     ledger->has_notes = options->notes;
     ledger->notes_limit = options->notes_limit == 0 ? NOTES_LIMIT : options->notes_limit;
     ledger->notes = weir_buf_grow_init(ledger->notes_limit);
@@ -117,55 +106,6 @@ void weir_ledger_tick(struct weir_ledger *ledger, int64_t wall_ns)
     pthread_mutex_unlock(&ledger->mutex);
 }
 
-/* -- slots --------------------------------------------------------------------------------- */
-
-bool weir_ledger_slot_find(const struct weir_ledger *ledger, struct weir_bytes name,
-                           uint32_t *ret_slot)
-{
-    if (name.size == 0) {
-        *ret_slot = WEIR_LEDGER_LETTER;
-        return true;
-    }
-    for (uint32_t slot = 0; slot < ledger->slot_count; slot++) {
-        if (weir_bytes_eq(weir_bytes_str(ledger->names[slot]), name)) {
-            *ret_slot = slot;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A name that nobody has: the slot of all those where no own one is left. */
-static uint32_t slot_of(struct weir_ledger *ledger, const char *name)
-{
-    uint32_t slot = 0;
-    if (name[0] == '\0') {
-        return WEIR_LEDGER_GONE_MAX;
-    }
-    if (weir_ledger_slot_find(ledger, weir_bytes_str(name), &slot)) {
-        return slot;
-    }
-    if (ledger->slot_count == WEIR_LEDGER_GONE_MAX) {
-        return WEIR_LEDGER_GONE_MAX;
-    }
-    copy_name(ledger->names[ledger->slot_count], name);
-    return ledger->slot_count++;
-}
-
-uint64_t weir_ledger_mask(struct weir_ledger *ledger, const struct weir_frame_segment *roster,
-                          uint64_t owed)
-{
-    pthread_mutex_lock(&ledger->mutex);
-    uint64_t mask = owed & WEIR_OWED_LETTER;
-    for (uint64_t left = owed & ~WEIR_OWED_LETTER; left != 0; left &= left - 1) {
-        uint32_t bit = (uint32_t)__builtin_ctzll(left);
-        const char *name = bit < roster->name_count ? roster->names[bit] : "";
-        mask |= UINT64_C(1) << slot_of(ledger, name);
-    }
-    pthread_mutex_unlock(&ledger->mutex);
-    return mask;
-}
-
 /* -- segments ------------------------------------------------------------------------------ */
 
 /* A place in by_lsn for one more segment, so that its first record cannot fail. */
@@ -191,10 +131,14 @@ static enum weir_status segment_new(struct weir_ledger *ledger,
 {
     WEIR_ASSERT(ledger->last == NULL || ledger->last->facts.number < header->number);
     WEIR_TRY(reserve_index(ledger));
+    struct weir_ledger_names *names = NULL;
+    WEIR_TRY(weir_ledger_names_take(ledger, header, &names));
     struct weir_ledger_segment *segment = weir_ledger_records_take(ledger);
     if (segment == NULL) {
+        weir_ledger_names_give(names);
         return WEIR_ENOMEM;
     }
+    segment->names = names;
     segment->facts = (struct weir_ledger_facts){header->version, header->number, header->salt,
                                                 header->size, false};
     uint64_t limit = header->size / WEIR_FRAME_COMMIT_ALIGN;
@@ -366,6 +310,8 @@ static void commit_record(struct weir_ledger *ledger, struct weir_ledger_segment
     WEIR_ASSERT(is_in_order(segment, record->lsn));
     WEIR_ASSERT(record->offset <= OFFSET_MAX);
     WEIR_ASSERT(record->extent <= OFFSET_MAX);
+    uint64_t known = ledger->slots.open | ledger->slots.gone | WEIR_OWED_LETTER;
+    WEIR_ASSERT((record->owed & ~known) == 0);
     uint64_t live = 0;
     for (uint32_t i = 0; ticket != NULL && i < ticket->count; i++) {
         live |= UINT64_C(1) << ticket->destinations[i].slot;
@@ -434,14 +380,15 @@ static int64_t oldest_wall_ns(const struct weir_ledger *ledger)
 void weir_ledger_look(struct weir_ledger *ledger, struct weir_spool_stat *ret)
 {
     pthread_mutex_lock(&ledger->mutex);
+    ret->open = ledger->slots.open;
+    ret->gone = ledger->slots.gone;
     ret->owed_bytes = ledger->unreleased_bytes;
     ret->records = ledger->unreleased_records;
     ret->oldest_wall_ns = oldest_wall_ns(ledger);
     memset(ret->backlog_records, 0, sizeof ret->backlog_records);
     memset(ret->backlog_bytes, 0, sizeof ret->backlog_bytes);
     for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
-        bool is_gone = slot >= ledger->destination_count && slot != WEIR_LEDGER_LETTER;
-        uint32_t to = is_gone ? WEIR_BACKLOG_GONE : slot;
+        uint32_t to = weir_slots_is_gone(&ledger->slots, slot) ? WEIR_BACKLOG_GONE : slot;
         ret->backlog_records[to] += ledger->backlog_records[slot];
         ret->backlog_bytes[to] += ledger->backlog_bytes[slot];
     }

@@ -11,14 +11,8 @@
  * in memory. One mutex inside; lane, exporters, keeper and backlog call it, no ingest loop does.
  * Callbacks of jobs are called with the mutex free.
  *
- * Destinations are slots here:
- *
- *   0 .. count-1   the configured ones, in the router's order
- *   count .. 61    names that were found in a segment's roster and are not configured any more
- *   62             more such names than there were slots for: one for all, without a name
- *   63             the dead letter
- *
- * From outside every slot from `count` to 62 is WEIR_BACKLOG_GONE.
+ * Destinations are slots here (slots.h): OPEN, GONE or FREE, 62 for names that got none, 63 the
+ * dead letter. From outside every slot that is GONE is WEIR_BACKLOG_GONE.
  *
  * A commit, in the lane:
  *
@@ -59,6 +53,20 @@ void weir_ledger_free(struct weir_ledger *ledger);
 /* What time it is, for weir_ledger_attempted: lane and keeper say so whenever they step. */
 void weir_ledger_tick(struct weir_ledger *ledger, int64_t wall_ns);
 
+/* -- slots ---------------------------------------------------------------------------------- */
+
+/* weir_spool_destination_open, _remove and _free. A slot that was found GONE at start, and is owed
+ * nothing any more, counts as FREE. */
+WEIR_MUST_USE enum weir_status
+weir_ledger_slot_open(struct weir_ledger *ledger, const struct weir_spool_destination *destination,
+                      uint32_t *ret_slot);
+void weir_ledger_slot_remove(struct weir_ledger *ledger, uint32_t slot);
+WEIR_MUST_USE enum weir_status weir_ledger_slot_free(struct weir_ledger *ledger, uint32_t slot);
+
+/* The names of slots 0 to `slot`, as a roster has them. */
+void weir_ledger_roster(struct weir_ledger *ledger, uint32_t slot,
+                        struct weir_frame_segment *roster);
+
 /* -- segments ------------------------------------------------------------------------------- */
 
 /* What the account keeps of a segment's header. */
@@ -68,7 +76,8 @@ struct weir_ledger_facts {
     bool cut_or_tainted; /* said when it was sealed */
 };
 
-/* One more segment, open; its number is above every earlier one's. WEIR_ENOMEM. */
+/* One more segment, open; its number is above every earlier one's. The header's roster says whose
+ * the slots are in it; without names: those who have them now. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_ledger_segment_new(struct weir_ledger *ledger,
                                                        const struct weir_frame_segment *header,
                                                        struct weir_ledger_segment **ret);
@@ -170,9 +179,9 @@ void weir_ledger_expect(struct weir_ledger *ledger, struct weir_ticket *ticket,
  * time. */
 bool weir_ledger_lose(struct weir_ledger *ledger, struct weir_ticket *ticket);
 
-/* weir_backlog_next, all of it: `destination` is a slot below count, WEIR_BACKLOG_GONE or
- * WEIR_SPOOL_LETTER. place->size covers the record from the 4 KiB page it begins in to the end of
- * the page it ends in. WEIR_EEND; WEIR_ENOMEM: not now. */
+/* weir_backlog_next, all of it: `destination` is a slot, WEIR_BACKLOG_GONE or WEIR_SPOOL_LETTER.
+ * place->size covers the record from the 4 KiB page it begins in to the end of the page it ends in.
+ * WEIR_EEND; WEIR_ENOMEM: not now. */
 WEIR_MUST_USE enum weir_status weir_ledger_next(struct weir_ledger *ledger, uint32_t destination,
                                                 struct weir_backlog_place *ret);
 
@@ -222,7 +231,7 @@ struct weir_ledger_segment *weir_ledger_released(struct weir_ledger *ledger, boo
 /* Forgets a segment that `released` returned, when it is durably gone by that name. */
 void weir_ledger_segment_free(struct weir_ledger *ledger, struct weir_ledger_segment *segment);
 
-/* Sets owed_bytes, records, oldest_wall_ns and backlog_*; the rest stays. */
+/* Sets open, gone, owed_bytes, records, oldest_wall_ns and backlog_*; the rest stays. */
 void weir_ledger_look(struct weir_ledger *ledger, struct weir_spool_stat *ret);
 
 #endif

@@ -47,7 +47,7 @@ static void fill_place(struct weir_ledger *ledger, const struct weir_ticket *tic
 {
     const struct weir_ledger_entry *entry = &ticket->segment->entries[ticket->index];
     const struct weir_ticket_destination *to = &ticket->destinations[0];
-    bool is_gone = to->slot >= ledger->destination_count && to->slot != WEIR_LEDGER_LETTER;
+    bool is_gone = weir_slots_is_gone(&ledger->slots, to->slot);
     uint64_t begin = (uint64_t)entry->offset_64 * WEIR_FRAME_RECORD_ALIGN;
     uint64_t end = begin + (uint64_t)entry->extent_64 * WEIR_FRAME_RECORD_ALIGN;
     uint64_t page = WEIR_DISK_BLOCK;
@@ -64,7 +64,7 @@ static void fill_place(struct weir_ledger *ledger, const struct weir_ticket *tic
         .index = ticket->index,
         .lsn = ticket->lsn,
     };
-    memcpy(place->name, ledger->names[to->slot], sizeof place->name);
+    memcpy(place->name, ledger->slots.names[to->slot], sizeof place->name);
     const struct weir_ledger_progress *progress = to->progress;
     if (progress != NULL) {
         place->used_ns = progress->used_ns;
@@ -77,7 +77,8 @@ static void fill_place(struct weir_ledger *ledger, const struct weir_ticket *tic
 
 bool weir_ledger_is_over_share(const struct weir_ledger *ledger, uint32_t slot)
 {
-    return ledger->shares[slot] > 0 && ledger->backlog_bytes[slot] > ledger->shares[slot];
+    return ledger->slots.shares[slot] > 0 &&
+           ledger->backlog_bytes[slot] > ledger->slots.shares[slot];
 }
 
 static enum weir_status next(struct weir_ledger *ledger, uint32_t slot,
@@ -112,20 +113,33 @@ static enum weir_status next(struct weir_ledger *ledger, uint32_t slot,
     return WEIR_OK;
 }
 
+/* One slot after the other, so that none whose letters are refused stands before the rest. */
+static enum weir_status next_gone(struct weir_ledger *ledger, struct weir_backlog_place *ret)
+{
+    enum weir_status status = WEIR_EEND;
+    for (uint32_t i = 0; i <= WEIR_BACKLOG_GONE && status == WEIR_EEND; i++) {
+        uint32_t slot = (ledger->gone_turn + i) % (WEIR_BACKLOG_GONE + 1);
+        if (weir_slots_is_gone(&ledger->slots, slot)) {
+            status = next(ledger, slot, ret);
+        }
+        if (status == WEIR_OK) {
+            ledger->gone_turn = (slot + 1) % (WEIR_BACKLOG_GONE + 1);
+        }
+    }
+    return status;
+}
+
 enum weir_status weir_ledger_next(struct weir_ledger *ledger, uint32_t destination,
                                   struct weir_backlog_place *ret)
 {
-    WEIR_ASSERT(destination < ledger->destination_count || destination >= WEIR_BACKLOG_GONE);
     WEIR_ASSERT(destination <= WEIR_SPOOL_LETTER);
     pthread_mutex_lock(&ledger->mutex);
     enum weir_status status = WEIR_EEND;
-    if (destination != WEIR_BACKLOG_GONE) {
+    if (destination == WEIR_BACKLOG_GONE) {
+        status = next_gone(ledger, ret);
+    } else if (destination == WEIR_SPOOL_LETTER ||
+               weir_slots_is_open(&ledger->slots, destination)) {
         status = next(ledger, destination, ret);
-    }
-    for (uint32_t slot = ledger->destination_count;
-         destination == WEIR_BACKLOG_GONE && slot <= WEIR_LEDGER_GONE_MAX && status == WEIR_EEND;
-         slot++) {
-        status = next(ledger, slot, ret);
     }
     pthread_mutex_unlock(&ledger->mutex);
     return status;

@@ -3,6 +3,7 @@
 #define WEIR_SPOOL_LEDGER_INTERNAL_H
 
 #include "ledger.h"
+#include "slots.h"
 #include "weir/panic.h"
 #include "weir/pool.h"
 #include <pthread.h>
@@ -12,10 +13,8 @@
  * mutex held, but where it says otherwise.
  */
 enum {
-    WEIR_LEDGER_SLOTS = 64,
-    WEIR_LEDGER_GONE_MAX = 62, /* the slot of those names that got none */
+    WEIR_LEDGER_SLOTS = WEIR_SLOTS,
     WEIR_LEDGER_LETTER = 63,
-    WEIR_LEDGER_NAME = 65,
     WEIR_LEDGER_OVERLAP = 3,      /* by_lsn[below - 2] to [below]: where a number may be */
     WEIR_LEDGER_LOST_MAX = 4096,  /* numbers remembered as lost; the first noted goes first */
     WEIR_LEDGER_EPOCHS_MAX = 256, /* starts whose highest durable number is remembered */
@@ -76,9 +75,17 @@ struct weir_ledger_bits {
     uint32_t waiting; /* records that are owed and not live */
 };
 
+/* Whose slots they were when a segment began: what a slot's bits in that segment mean for ever. The
+ * same for most segments, and shared by them. */
+struct weir_ledger_names {
+    uint32_t refs; /* segments */
+    char of[WEIR_SLOTS_NAMED][WEIR_SLOTS_NAME];
+};
+
 struct weir_ledger_segment {
     struct weir_ledger_segment *previous, *next; /* by number */
     struct weir_ledger_facts facts;
+    struct weir_ledger_names *names; /* not NULL while it is linked */
     bool sealed, returned;
     uint64_t first_lsn;
     uint64_t generation; /* of the last note about a record of it */
@@ -109,11 +116,9 @@ struct weir_ledger_told {
 
 struct weir_ledger {
     pthread_mutex_t mutex;
-    char names[WEIR_LEDGER_SLOTS][WEIR_LEDGER_NAME];
-    uint64_t shares[WEIR_LEDGER_SLOTS];
-    uint64_t over; /* slots whose share a commit has passed */
-    uint32_t destination_count;
-    uint32_t slot_count; /* with those that are gone; slots below are named */
+    struct weir_slots slots;
+    uint64_t over;      /* slots whose share a commit has passed */
+    uint32_t gone_turn; /* the slot that is asked first for something that is GONE */
     int64_t wall_ns;
 
     struct weir_ledger_segment *first, *last;
@@ -126,6 +131,8 @@ struct weir_ledger {
     uint64_t lsn_max; /* of all records */
     struct weir_ledger_position cursors[WEIR_LEDGER_SLOTS];
     uint64_t backlog_records[WEIR_LEDGER_SLOTS], backlog_bytes[WEIR_LEDGER_SLOTS];
+    uint64_t owed_records[WEIR_LEDGER_SLOTS]; /* waiting or live */
+    uint64_t open_tickets[WEIR_LEDGER_SLOTS]; /* linked ones in which the slot has not ended */
     uint64_t unreleased_records, unreleased_bytes;
 
     struct weir_pool *tickets;
@@ -197,14 +204,25 @@ static inline uint64_t weir_ledger_lsn_at(struct weir_ledger_position at)
     return at.segment->first_lsn + at.segment->entries[at.index].lsn_delta;
 }
 
-/* The named slot; false: no such name. "" is the dead letter's. */
-bool weir_ledger_slot_find(const struct weir_ledger *ledger, struct weir_bytes name,
-                           uint32_t *ret_slot);
+/* Gives a segment the names that its header's roster has, or, where the header brings none (it was
+ * found at start, and its bits were mapped), those that the slots have now. WEIR_ENOMEM. */
+enum weir_status weir_ledger_names_take(struct weir_ledger *ledger,
+                                        const struct weir_frame_segment *header,
+                                        struct weir_ledger_names **ret);
+/* NULL is nothing. */
+void weir_ledger_names_give(struct weir_ledger_names *names);
 
-/* Whether a record settled or tried for this slot can be noted at all. */
-static inline bool weir_ledger_slot_is_named(uint32_t slot)
+/* The name that notes have for a slot in this segment; "" is the dead letter's. */
+static inline const char *weir_ledger_name_in(const struct weir_ledger_segment *segment,
+                                              uint32_t slot)
 {
-    return slot != WEIR_LEDGER_GONE_MAX;
+    return slot < WEIR_SLOTS_NAMED ? segment->names->of[slot] : "";
+}
+
+/* Whether a record of this segment, settled or tried for this slot, can be noted at all. */
+static inline bool weir_ledger_is_named_in(const struct weir_ledger_segment *segment, uint32_t slot)
+{
+    return slot == WEIR_LEDGER_LETTER || weir_ledger_name_in(segment, slot)[0] != '\0';
 }
 
 /* A ticket without destinations, not linked. NULL: memory. The mutex may be free. */
@@ -224,6 +242,9 @@ bool weir_ledger_is_over_share(const struct weir_ledger *ledger, uint32_t slot);
 void weir_ledger_tell(struct weir_ledger_told told);
 
 /* -- progress -- */
+
+/* Frees what is in the table for a slot. */
+void weir_ledger_progress_purge(struct weir_ledger_progress_table *table, uint32_t slot);
 
 /* An empty one, in nobody's hands. NULL: memory. */
 struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,

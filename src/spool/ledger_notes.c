@@ -26,6 +26,8 @@
  *   I3  a DONE range covers no number but those of the entries it was made of: a void entry's, or a
  *       damaged record's, may live in another segment
  *   I4  a note about a record that is not here changes nothing
+ *   I5  a note about a record has the name that its slot has in the record's segment, whoever has
+ *       the slot now
  *
  * Threads: any, with the ledger's mutex; take, noted and snapshot are the keeper's. A snapshot is
  * made under the mutex: O(records), some milliseconds for a million. Deliberately forgets the
@@ -58,22 +60,21 @@ static void put(struct weir_ledger *ledger, const struct weir_note *note)
     }
 }
 
-/* The name that notes have for a slot. */
+/* Of a slot that is owed something still: nobody else can have had it since. */
 static struct weir_bytes name_of(const struct weir_ledger *ledger, uint32_t slot)
 {
-    return weir_bytes_str(ledger->names[slot]); /* the letter's is empty */
+    return weir_bytes_str(ledger->slots.names[slot]); /* the letter's is empty */
 }
 
 /* -- out ----------------------------------------------------------------------------------- */
 
-static struct weir_note run_note(const struct weir_ledger *ledger, uint32_t slot,
-                                 const struct weir_ledger_run *run)
+static struct weir_note run_note(uint32_t slot, const struct weir_ledger_run *run)
 {
     return (struct weir_note){
         .kind = WEIR_NOTE_DONE,
         .lsn = run->first_lsn,
         .last = run->last_lsn == run->first_lsn ? 0 : run->last_lsn,
-        .name = name_of(ledger, slot),
+        .name = weir_bytes_str(weir_ledger_name_in(run->segment, slot)),
     };
 }
 
@@ -81,7 +82,7 @@ static void flush_run(struct weir_ledger *ledger, uint32_t slot)
 {
     struct weir_ledger_run *run = &ledger->runs[slot];
     if (run->segment != NULL) {
-        struct weir_note note = run_note(ledger, slot, run);
+        struct weir_note note = run_note(slot, run);
         put(ledger, &note);
         run->segment = NULL;
     }
@@ -109,7 +110,7 @@ void weir_ledger_note_done(struct weir_ledger *ledger, struct weir_ledger_positi
                            uint32_t slot)
 {
     at.segment->generation = ledger->generation;
-    if (!ledger->has_notes || ledger->broken || !weir_ledger_slot_is_named(slot)) {
+    if (!ledger->has_notes || ledger->broken || !weir_ledger_is_named_in(at.segment, slot)) {
         return;
     }
     if (!extend(&ledger->runs[slot], at)) {
@@ -122,7 +123,7 @@ void weir_ledger_note_done(struct weir_ledger *ledger, struct weir_ledger_positi
 void weir_ledger_note_part(struct weir_ledger *ledger, const struct weir_ticket *ticket,
                            uint32_t slot, struct weir_span span)
 {
-    if (ticket->segment == NULL || !weir_ledger_slot_is_named(slot)) {
+    if (ticket->segment == NULL || !weir_ledger_is_named_in(ticket->segment, slot)) {
         return;
     }
     put(ledger, &(struct weir_note){
@@ -152,7 +153,7 @@ void weir_ledger_note_attempted(struct weir_ledger *ledger, const struct weir_ti
                                 const struct weir_ledger_progress *progress)
 {
     if (ticket->segment == NULL || ledger->broken || !ledger->has_notes ||
-        !weir_ledger_slot_is_named(progress->slot)) {
+        !weir_ledger_is_named_in(ticket->segment, progress->slot)) {
         return;
     }
     if (ledger->copy != NULL) {
@@ -320,14 +321,14 @@ static void snapshot_slot(struct weir_ledger *ledger, struct weir_ledger_segment
         }
         if (!extend(&run, at)) {
             if (run.segment != NULL) {
-                struct weir_note note = run_note(ledger, slot, &run);
+                struct weir_note note = run_note(slot, &run);
                 weir_notes_put(out, &note);
             }
             run = run_begin(at);
         }
     }
     if (run.segment != NULL) {
-        struct weir_note note = run_note(ledger, slot, &run);
+        struct weir_note note = run_note(slot, &run);
         weir_notes_put(out, &note);
     }
 }
@@ -335,7 +336,7 @@ static void snapshot_slot(struct weir_ledger *ledger, struct weir_ledger_segment
 static void snapshot_progress(struct weir_ledger *ledger,
                               const struct weir_ledger_progress *progress, struct weir_buf *out)
 {
-    if (progress == NULL || !weir_ledger_slot_is_named(progress->slot)) {
+    if (progress == NULL || progress->slot == WEIR_BACKLOG_GONE) {
         return;
     }
     for (uint32_t i = 0; i < progress->count; i++) {
@@ -374,7 +375,7 @@ void weir_ledger_snapshot(struct weir_ledger *ledger, struct weir_buf *out)
     WEIR_ASSERT(!ledger->taken);
     for (struct weir_ledger_segment *at = ledger->first; at != NULL; at = at->next) {
         for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
-            if (at->slots[slot].words != NULL && weir_ledger_slot_is_named(slot)) {
+            if (at->slots[slot].words != NULL && weir_ledger_is_named_in(at, slot)) {
                 snapshot_slot(ledger, at, slot, out);
             }
         }

@@ -202,6 +202,23 @@ void weir_ledger_progress_put(struct weir_ledger_progress_table *table,
     table->count++;
 }
 
+void weir_ledger_progress_purge(struct weir_ledger_progress_table *table, uint32_t slot)
+{
+    for (uint32_t i = 0; i < table->chain_count; i++) {
+        struct weir_ledger_progress **at = &table->chains[i];
+        while (*at != NULL) {
+            struct weir_ledger_progress *progress = *at;
+            if (progress->slot != slot) {
+                at = &progress->next;
+                continue;
+            }
+            *at = progress->next;
+            table->count--;
+            weir_ledger_progress_free(table, progress);
+        }
+    }
+}
+
 struct weir_ledger_progress *weir_ledger_progress_pull(struct weir_ledger_progress_table *table,
                                                        uint64_t lsn, uint32_t slot)
 {

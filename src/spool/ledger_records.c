@@ -110,6 +110,7 @@ enum weir_status weir_ledger_records_reserve(struct weir_ledger_segment *segment
 
 static void segment_free(struct weir_ledger_segment *segment)
 {
+    weir_ledger_names_give(segment->names);
     for (uint32_t slot = 0; slot < WEIR_LEDGER_SLOTS; slot++) {
         weir_mem_free(segment->slots[slot].words);
     }
@@ -148,6 +149,7 @@ void weir_ledger_records_give(struct weir_ledger *ledger, struct weir_ledger_seg
         segment_free(segment);
         return;
     }
+    weir_ledger_names_give(segment->names);
     struct weir_ledger_segment empty = {
         .next = ledger->unused,
         .capacity = capacity,
@@ -301,6 +303,7 @@ uint32_t weir_ledger_records_add(struct weir_ledger *ledger, struct weir_ledger_
     for (uint64_t left = record->owed; left != 0; left &= left - 1) {
         uint32_t slot = (uint32_t)__builtin_ctzll(left);
         WEIR_ASSERT(segment->slots[slot].words != NULL);
+        ledger->owed_records[slot]++;
         *owed_word(segment, slot, at.index) |= bit_of(at.index);
         if ((live >> slot & 1) != 0) {
             *live_word(segment, slot, at.index) |= bit_of(at.index);
@@ -328,6 +331,7 @@ bool weir_ledger_records_settle(struct weir_ledger *ledger, struct weir_ledger_p
         end_waiting(ledger, at, slot);
     }
     uint64_t bit = bit_of(at.index);
+    ledger->owed_records[slot]--;
     *owed_word(at.segment, slot, at.index) &= ~bit;
     *live_word(at.segment, slot, at.index) &= ~bit;
     for (uint32_t other = 0; other < WEIR_LEDGER_SLOTS; other++) {

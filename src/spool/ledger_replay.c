@@ -98,7 +98,7 @@ static void replay_lost(struct weir_ledger *ledger, uint64_t lsn)
 static void replay(struct weir_ledger *ledger, const struct weir_note *note)
 {
     uint32_t slot = 0;
-    bool is_known = weir_ledger_slot_find(ledger, note->name, &slot);
+    bool is_known = weir_slots_find(&ledger->slots, note->name, &slot);
     switch (note->kind) {
     case WEIR_NOTE_DONE:
         if (is_known) {

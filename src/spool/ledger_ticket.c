@@ -76,7 +76,6 @@ enum weir_status weir_ledger_ticket_new(struct weir_ledger *ledger, struct weir_
     for (uint64_t left = job->live; left != 0; left &= left - 1) {
         uint32_t slot = (uint32_t)__builtin_ctzll(left);
         uint32_t points = slot == WEIR_LEDGER_LETTER ? 0 : job->live_points[slot];
-        WEIR_ASSERT(slot == WEIR_LEDGER_LETTER || slot < ledger->destination_count);
         WEIR_ASSERT(points <= job->points);
         ticket->destinations[ticket->count++] =
             (struct weir_ticket_destination){.slot = slot, .points = points};
@@ -101,6 +100,9 @@ void weir_ledger_ticket_link(struct weir_ledger *ledger, struct weir_ticket *tic
     ticket->next = NULL;
     *(ledger->ticket_last == NULL ? &ledger->ticket_first : &ledger->ticket_last->next) = ticket;
     ledger->ticket_last = ticket;
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        ledger->open_tickets[ticket->destinations[i].slot]++;
+    }
 }
 
 const struct weir_ledger_segment *weir_ledger_segment_of(const struct weir_ticket *ticket)
@@ -160,6 +162,7 @@ void weir_ledger_ticket_end(struct weir_ledger *ledger, struct weir_ticket *tick
     }
     end_progress(ledger, destination, is_kept);
     destination->ended = true;
+    ledger->open_tickets[destination->slot]--;
     ticket->kept = ticket->kept || is_kept;
     if (--ticket->open == 0) {
         finish(ledger, ticket, told);
@@ -168,13 +171,16 @@ void weir_ledger_ticket_end(struct weir_ledger *ledger, struct weir_ticket *tick
 
 /* -- parts --------------------------------------------------------------------------------- */
 
-static struct weir_ticket_destination *destination_of(const struct weir_ledger *ledger,
-                                                      struct weir_ticket *ticket, uint32_t slot)
+/* WEIR_BACKLOG_GONE is for a ticket that weir_ledger_next made of a slot that was GONE then, and
+ * may be anything by now. */
+static struct weir_ticket_destination *destination_of(struct weir_ticket *ticket, uint32_t slot)
 {
+    if (slot == WEIR_BACKLOG_GONE) {
+        WEIR_ASSERT(ticket->count == 1);
+        return &ticket->destinations[0];
+    }
     for (uint32_t i = 0; i < ticket->count; i++) {
-        uint32_t at = ticket->destinations[i].slot;
-        bool is_gone = at >= ledger->destination_count && at <= WEIR_LEDGER_GONE_MAX;
-        if (at == slot || (slot == WEIR_BACKLOG_GONE && is_gone)) {
+        if (ticket->destinations[i].slot == slot) {
             return &ticket->destinations[i];
         }
     }
@@ -197,7 +203,7 @@ static void settle_part(struct weir_ledger *ledger, uint32_t slot, const struct 
                         enum weir_settlement settlement, struct weir_ledger_told *told)
 {
     struct weir_ticket *ticket = part->ticket;
-    struct weir_ticket_destination *destination = destination_of(ledger, ticket, slot);
+    struct weir_ticket_destination *destination = destination_of(ticket, slot);
     WEIR_ASSERT(!destination->ended);
     WEIR_ASSERT(part->begin < part->end);
     WEIR_ASSERT(part->end <= ticket->total);
@@ -240,8 +246,7 @@ void weir_ledger_settle(struct weir_ledger *ledger, struct weir_ticket *ticket,
 {
     struct weir_ledger_told told = {NULL, NULL, NULL};
     pthread_mutex_lock(&ledger->mutex);
-    weir_ledger_ticket_end(ledger, ticket, destination_of(ledger, ticket, destination), settlement,
-                           &told);
+    weir_ledger_ticket_end(ledger, ticket, destination_of(ticket, destination), settlement, &told);
     pthread_mutex_unlock(&ledger->mutex);
     weir_ledger_tell(told);
 }
@@ -277,7 +282,7 @@ void weir_ledger_attempted(struct weir_ledger *ledger, const struct weir_manifes
     ledger->copy = out;
     for (uint32_t i = 0; ledger->has_notes && i < manifest->count; i++) {
         struct weir_ticket *ticket = manifest->parts[i].ticket;
-        attempt(ledger, ticket, destination_of(ledger, ticket, manifest->destination), used_ns);
+        attempt(ledger, ticket, destination_of(ticket, manifest->destination), used_ns);
     }
     ledger->copy = NULL;
     pthread_mutex_unlock(&ledger->mutex);
@@ -288,7 +293,7 @@ void weir_ledger_expect(struct weir_ledger *ledger, struct weir_ticket *ticket,
 {
     WEIR_ASSERT(points <= total);
     pthread_mutex_lock(&ledger->mutex);
-    struct weir_ticket_destination *at = destination_of(ledger, ticket, destination);
+    struct weir_ticket_destination *at = destination_of(ticket, destination);
     WEIR_ASSERT(!at->ended);
     WEIR_ASSERT(at->points == 0);
     at->points = points;

@@ -5,6 +5,7 @@
  *   weir_spool_open ─► recover.c: directory, release log, segments ─► ledger, ids, lane
  *        │                                                              │
  *        └ DELIVERED, MEMORY: only ids, and a ledger for DELIVERED      ├─ lane.c, lane_write.c
+ *                                                                       ├─ destinations.c
  *                                                                       ├─ keep.c
  *                                                                       └─ backlog.c
  *
@@ -144,16 +145,6 @@ static uint64_t segment_bytes(const struct weir_spool_options *options)
     return bytes - bytes % WEIR_FRAME_COMMIT_ALIGN;
 }
 
-static void name_destinations(struct weir_spool *spool, const struct weir_spool_options *options)
-{
-    spool->roster.version = spool->version;
-    spool->roster.name_count = options->destination_count;
-    for (uint32_t i = 0; i < options->destination_count; i++) {
-        size_t size = strnlen(options->destinations[i].name, sizeof(spool->roster.names[i]) - 1);
-        memcpy(spool->roster.names[i], options->destinations[i].name, size);
-    }
-}
-
 static struct weir_spool *new_spool(const struct weir_spool_options *options)
 {
     struct weir_spool *spool = weir_mem_zalloc(1, sizeof(struct weir_spool));
@@ -163,6 +154,8 @@ static struct weir_spool *new_spool(const struct weir_spool_options *options)
     int made = pthread_mutex_init(&spool->ids_lock, NULL);
     WEIR_ASSERT(made == 0);
     made = pthread_mutex_init(&spool->files_lock, NULL);
+    WEIR_ASSERT(made == 0);
+    made = pthread_mutex_init(&spool->slots_lock, NULL);
     WEIR_ASSERT(made == 0);
     spool->durability = options->durability;
     spool->disk = options->disk;
@@ -177,7 +170,7 @@ static struct weir_spool *new_spool(const struct weir_spool_options *options)
     spool->reader.file = -1;
     spool->quarantine_bytes = UINT64_MAX;
     spool->disk_free = UINT64_MAX / 2;
-    name_destinations(spool, options);
+    weir_spool_slots_init(spool, options);
     return spool;
 }
 
@@ -196,6 +189,7 @@ static void free_spool(struct weir_spool *spool)
     weir_mem_free(spool->epochs);
     pthread_mutex_destroy(&spool->ids_lock);
     pthread_mutex_destroy(&spool->files_lock);
+    pthread_mutex_destroy(&spool->slots_lock);
     weir_mem_free(spool);
 }
 
@@ -362,6 +356,11 @@ void weir_spool_look(struct weir_spool *spool, struct weir_spool_stat *ret)
     *ret = (struct weir_spool_stat){.limit = spool->limit};
     if (spool->ledger != NULL) {
         weir_ledger_look(spool->ledger, ret);
+    } else {
+        spool_lock(&spool->slots_lock);
+        ret->open = spool->slots.open;
+        ret->gone = spool->slots.gone;
+        spool_unlock(&spool->slots_lock);
     }
     /* weir_spool_publish */
     ret->bytes = atomic_load_explicit(&spool->disk_bytes, memory_order_relaxed);

@@ -3,6 +3,7 @@
 #define WEIR_SPOOL_SPOOL_INTERNAL_H
 
 #include "ledger.h"
+#include "slots.h"
 #include "weir/ids.h"
 #include "weir/panic.h"
 #include "weir/pool.h"
@@ -20,6 +21,7 @@
  *   backlog's thread   reader
  *   both, ids_lock     ids
  *   both, files_lock   spans, epochs, disk_free, quarantine_bytes
+ *   any, slots_lock    slots, roster_next; taken before the ledger's mutex, never inside it
  *   any                ledger and segments (their own locks), the atomics
  */
 enum {
@@ -47,7 +49,10 @@ struct weir_spool_lane {
     struct weir_spool_job **twins; /* by request id: those of one list; kept */
     size_t twin_slots;             /* a power of two */
     uint64_t next_lsn;
-    uint64_t durable; /* the highest one */
+    uint64_t durable;                 /* the highest one */
+    struct weir_frame_segment roster; /* as new segments name their slots */
+    uint64_t roster_seen;             /* of roster_changes */
+    uint64_t renamed; /* slots that the active segment names otherwise than `roster` */
     bool series_known;
     uint32_t series_commit, series_batch, series_committed, series_full, series_failed,
         series_deduplicated, series_reused, series_evicted, series_failures;
@@ -80,7 +85,10 @@ struct weir_spool {
     uint64_t seed;
     int64_t dedupe_window_ns;
     uint32_t dedupe_entries;
-    struct weir_frame_segment roster; /* the configured destinations, as new segments name them */
+    pthread_mutex_t slots_lock;
+    struct weir_slots slots;               /* MEMORY; else the ledger's count */
+    struct weir_frame_segment roster_next; /* DISK: the names of the slots as of now */
+    _Atomic uint64_t roster_changes; /* weir_spool_destination_open ─► lane: of roster_next */
 
     struct weir_ledger *ledger; /* NULL: MEMORY */
     pthread_mutex_t ids_lock;
@@ -143,6 +151,14 @@ void weir_spool_span(struct weir_spool *spool, const struct weir_span_of_segment
 /* The same without note and lock; a `first` of 0 keeps the one that is known. False: no memory. */
 bool weir_spool_span_remember(struct weir_spool *spool, struct weir_span_of_segment *span);
 void weir_spool_span_forget(struct weir_spool *spool, uint64_t segment);
+
+/* -- destinations.c -- */
+
+/* The names that the spool begins with. */
+void weir_spool_slots_init(struct weir_spool *spool, const struct weir_spool_options *options);
+
+/* Takes over what has changed of the names, and works out `renamed`. The lane's thread. */
+void weir_spool_roster_follow(struct weir_spool *spool);
 
 /* -- recover.c -- */
 

@@ -47,6 +47,16 @@ static inline struct weir_ledger_segment *rig_segment(struct weir_ledger *ledger
     return segment;
 }
 
+/* As a start finds one, whose bits were mapped to slots. */
+static inline struct weir_ledger_segment *rig_found(struct weir_ledger *ledger, uint64_t number)
+{
+    struct weir_frame_segment header = rig_roster(number);
+    header.name_count = 0;
+    struct weir_ledger_segment *segment = NULL;
+    assert_int_equal(weir_ledger_segment_new(ledger, &header, &segment), WEIR_OK);
+    return segment;
+}
+
 static inline struct weir_ledger_record rig_record(uint64_t lsn, uint64_t owed)
 {
     return (struct weir_ledger_record){.lsn = RIG_EPOCH + lsn,

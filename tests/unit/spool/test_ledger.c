@@ -246,12 +246,12 @@ static void test_removed_destinations_are_lettered_by_name(void **state)
 {
     (void)state;
     struct weir_ledger *ledger = rig_new(true, 0);
-    struct weir_ledger_segment *segment = rig_segment(ledger, 1);
     struct weir_frame_segment roster = rig_roster(1);
     memcpy(roster.names[0], "old", 4);
     memcpy(roster.names[1], "a", 2);
     uint64_t mask = weir_ledger_mask(ledger, &roster, 3 | WEIR_OWED_LETTER | 1 << 9);
     assert_int_equal(mask, UINT64_C(1) | UINT64_C(1) << 2 | UINT64_C(1) << 62 | WEIR_OWED_LETTER);
+    struct weir_ledger_segment *segment = rig_found(ledger, 1);
     struct weir_ledger_record record = rig_record(1, mask);
     assert_int_equal(weir_ledger_scan(ledger, segment, &record), WEIR_OK);
     assert_int_equal(rig_look(ledger).backlog_records[WEIR_BACKLOG_GONE], 2);
