@@ -3,8 +3,8 @@
 #define WEIR_COMMANDS_H
 
 /*
- * The command line: weir serve | check | decode | send | replay | spool | version | help. `weir
- * COMMAND --help` says what each takes. Results go to standard output, everything else to standard
+ * The command line: weir serve | check | decode | send | probe | replay | spool | version | help.
+ * `weir COMMAND --help` says what each takes. Results go to standard output, everything else to standard
  * error.
  */
 

@@ -31,6 +31,7 @@ static const char help_text[] =
     "  weir decode [--as FORM] FILE...  shows what a body, a record, a dead letter or a segment "
     "holds\n"
     "  weir send URL FILE...            delivers files as Firehose would\n"
+    "  weir probe URL                   tells whether an endpoint is fit for Firehose\n"
     "  weir replay [-c FILE] PATH...    feeds dead letters and S3 backups to the destinations\n"
     "  weir spool ls|verify DIR         looks at a spool, and changes nothing\n"
     "  weir version                     prints the version\n"
@@ -63,6 +64,7 @@ static const struct {
     {"check", weir_cmd_check, weir_cmd_check_help},
     {"decode", weir_cmd_decode, weir_cmd_decode_help},
     {"send", weir_cmd_send, weir_cmd_send_help},
+    {"probe", weir_cmd_probe, weir_cmd_probe_help},
     {"replay", weir_cmd_replay, weir_cmd_replay_help},
     {"spool", weir_cmd_spool, weir_cmd_spool_help},
     {"version", run_version, version_help},

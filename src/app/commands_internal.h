@@ -15,6 +15,7 @@ int weir_cmd_serve(int argc, char **argv);
 int weir_cmd_check(int argc, char **argv);
 int weir_cmd_decode(int argc, char **argv);
 int weir_cmd_send(int argc, char **argv);
+int weir_cmd_probe(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_spool(int argc, char **argv);
 
@@ -23,6 +24,7 @@ extern const char weir_cmd_serve_help[];
 extern const char weir_cmd_check_help[];
 extern const char weir_cmd_decode_help[];
 extern const char weir_cmd_send_help[];
+extern const char weir_cmd_probe_help[];
 extern const char weir_cmd_replay_help[];
 extern const char weir_cmd_spool_help[];
 

@@ -53,12 +53,12 @@ NOUNS = {
 # Where a library's headers may be included: (pattern, places); a place is a room or a folder.
 THIRD_PARTY = (
     (re.compile(r"h2o(\.h|/)"), ("net", "admin", "bench/sink")),
-    (re.compile(r"openssl/"), ("net", "admit")),
+    (re.compile(r"openssl/"), ("net", "admit", "probe")),
     (re.compile(r"libdeflate\.h"), ("codec", "bench/micro")),
     (re.compile(r"zstd\.h"), ("codec",)),
     (re.compile(r"urcu(\.h|/|-)"), ("conc",)),
     (re.compile(r"jemalloc/"), ("base",)),
-    (re.compile(r"curl/"), ("export",)),
+    (re.compile(r"curl/"), ("export", "probe")),
     (re.compile(r"(.*\.)?pb(_encode|_decode|_common)?\.h$"), ("export", "fuzz")),
     (re.compile(r"yaml\.h"), ("app",)),
     (re.compile(r"seccomp\.h"), ("guard",)),
