@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracles: cut anyhow, a header gives the same answer as whole; what was accepted, written again, is
- * the same bytes (but IPv6 in version 1, which has more than one spelling). */
+/* Oracles: cut anyhow, a header gives the same answer as whole; what was accepted, written again,
+ * is the same bytes (but IPv6 in version 1, which has more than one spelling). */
 #include "weir/panic.h"
 #include "weir/proxy_header.h"
 #include <arpa/inet.h>

@@ -58,10 +58,18 @@ struct weir_config_access_key {
     const char *const *accounts; /* NULL: any */
 };
 
+struct weir_config_proxy_protocol {
+    struct weir_config_mapping at;
+    const char *const *networks; /* NULL: off */
+    int64_t timeout_ns;
+};
+
 struct weir_config_timeouts {
     struct weir_config_mapping at;
     int64_t head_ns;
     int64_t idle_ns;
+    int64_t body_grace_ns;
+    int64_t write_ns;
     int64_t body_ns;
 };
 
@@ -72,7 +80,10 @@ struct weir_config_ingest {
     struct weir_config_list access_keys; /* struct weir_config_access_key */
     uint32_t threads;                    /* 0: one a core */
     uint32_t connections_max;
+    uint32_t connections_per_source; /* 0: no bound */
     size_t body_limit;
+    size_t body_rate; /* bytes a second */
+    struct weir_config_proxy_protocol proxy_protocol;
     struct weir_config_timeouts timeouts;
 };
 

@@ -12,7 +12,11 @@
 struct weir_ingest_options {
     const char *const *addresses; /* NULL-terminated, at least one */
     uint32_t threads;
-    uint32_t connections_max; /* over all loops */
+    uint32_t connections_max;        /* over all loops */
+    uint32_t connections_per_source; /* 0: no bound */
+    /* Networks (weir_netaddr_network) whose connections begin with a PROXY header; NULL: none. */
+    const char *const *balancers;
+    int64_t balancer_timeout_ns; /* for that header */
     const char *path;
     const struct weir_keyring *keyring; /* outlives the loops */
     struct weir_pipeline *pipeline;
@@ -27,7 +31,7 @@ struct weir_ingest_options {
 struct weir_ingest;
 
 /* Binds every address and starts the loops. WEIR_EINVAL, WEIR_EEXIST, WEIR_EDENIED, WEIR_EIO,
- * WEIR_ENOMEM: nothing runs, and *ret_address is the address at fault (or NULL). */
+ * WEIR_ENOMEM: nothing runs, and *ret_address is the address or network at fault (or NULL). */
 WEIR_MUST_USE enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
                                                  struct weir_ingest **ret,
                                                  const char **ret_address);

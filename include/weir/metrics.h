@@ -32,6 +32,9 @@ enum weir_family {
     WEIR_M_RECORDS,             /* weir_records_total{format} */
     WEIR_M_QUARANTINED,         /* weir_records_quarantined_total{reason} */
     WEIR_M_CONNECTIONS,         /* weir_connections, gauge */
+    WEIR_M_CONNECTIONS_REFUSED, /* weir_connections_refused_total{reason} */
+    WEIR_M_CONNECTIONS_CUT,     /* weir_connections_cut_total{reason} */
+    WEIR_M_ACCEPT_PAUSES,       /* weir_accept_pauses_total{reason} */
     WEIR_M_POINTS_RECEIVED,     /* weir_points_received_total{namespace} */
     WEIR_M_ACCOUNT_POINTS,      /* weir_account_points_total{account,region} */
     WEIR_M_POINTS_UNROUTED,     /* weir_points_unrouted_total{reason} */

@@ -51,7 +51,11 @@ void weir_schema_defaults(struct weir_config *config)
         .path = "/",
         .connections_max = 10000,
         .body_limit = 96 * MIB,
+        .body_rate = limits.body_rate_min,
+        .proxy_protocol = {.timeout_ns = 5 * WEIR_NS_PER_S},
         .timeouts = {.head_ns = limits.head_timeout_ns,
+                     .body_grace_ns = limits.body_grace_ns,
+                     .write_ns = limits.write_timeout_ns,
                      .idle_ns = limits.idle_timeout_ns,
                      .body_ns = limits.body_timeout_ns},
     };

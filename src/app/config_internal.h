@@ -117,6 +117,7 @@ void weir_config_put_time(struct weir_buf *out, int64_t ns);
 
 /* What is wrong with a text, and what to write, appended to `why`; false then. */
 bool weir_config_valid_address(const char *text, struct weir_buf *why);
+bool weir_config_valid_network(const char *text, struct weir_buf *why);
 bool weir_config_valid_url(const char *text, struct weir_buf *why);
 bool weir_config_valid_base_url(const char *text, struct weir_buf *why);
 bool weir_config_valid_name(const char *text, struct weir_buf *why);

@@ -133,11 +133,24 @@ const struct weir_schema weir_schema_access_key[] = {
      .help = "the only AWS accounts whose delivery streams may use the key; default: any"},
     END};
 
+static const struct weir_schema proxy_protocol[] = {
+    {"networks", WEIR_SCHEMA_TEXTS, AT(proxy_protocol, networks), .min = 1, .max = 64,
+     .valid = weir_config_valid_network,
+     .help = "whose connections must begin with a PROXY header, version 1 or 2; from elsewhere "
+             "none is accepted; default: nobody's"},
+    {"timeout", WEIR_SCHEMA_DURATION, AT(proxy_protocol, timeout_ns), .min = 100 * MS,
+     .max = 60 * S, .help = "from the connection to the end of that header"},
+    END};
+
 static const struct weir_schema timeouts[] = {
     {"head", WEIR_SCHEMA_DURATION, AT(timeouts, head_ns), .min = 100 * MS, .max = 600 * S,
      .help = "from a request's first byte to the end of its head"},
     {"idle", WEIR_SCHEMA_DURATION, AT(timeouts, idle_ns), .min = 100 * MS, .max = 3600 * S,
      .help = "how long a connection may wait between requests; longer than the load balancer's"},
+    {"body_grace", WEIR_SCHEMA_DURATION, AT(timeouts, body_grace_ns), .min = 100 * MS,
+     .max = 600 * S, .help = "how long a body may come slower than body_rate"},
+    {"write", WEIR_SCHEMA_DURATION, AT(timeouts, write_ns), .min = 100 * MS, .max = 30 * S,
+     .help = "for an answer to be taken"},
     {"body", WEIR_SCHEMA_DURATION, AT(timeouts, body_ns), .min = 100 * MS, .max = 600 * S,
      .help = "for a whole body; Firehose itself gives up after 180s"},
     END};
@@ -158,8 +171,16 @@ const struct weir_schema weir_schema_ingest[] = {
      .help = "event loops; 0: one a core"},
     {"connections_max", WEIR_SCHEMA_COUNT, AT(ingest, connections_max), .min = 1, .max = 1000000,
      .help = "open connections at a time; more wait unaccepted"},
+    {"connections_per_source", WEIR_SCHEMA_COUNT, AT(ingest, connections_per_source),
+     .max = 1000000,
+     .help = "of them from one IPv4 address or IPv6 /64; more are closed; 0: no bound (behind a "
+             "balancer without proxy_protocol all come from one)"},
     {"body_limit", WEIR_SCHEMA_SIZE, AT(ingest, body_limit), .min = 64 * KIB, .max = 512 * MIB,
      .help = "the largest body, as sent and inflated"},
+    {"body_rate", WEIR_SCHEMA_SIZE, AT(ingest, body_rate), .min = 0, .max = GIB,
+     .help = "the least that a body must come at, in bytes a second; 0: any"},
+    {"proxy_protocol", WEIR_SCHEMA_MAPPING, AT(ingest, proxy_protocol), .keys = proxy_protocol,
+     .help = "who may say, ahead of a connection, where it comes from"},
     {"timeouts", WEIR_SCHEMA_MAPPING, AT(ingest, timeouts), .keys = timeouts,
      .help = "how long a connection may take"},
     END};

@@ -16,6 +16,7 @@
  */
 #include "config_internal.h"
 #include "weir/attributes.h"
+#include "weir/netaddr.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -210,6 +211,19 @@ static bool valid_authority(const char *text, struct weir_bytes authority, struc
         return wrong_url(why, "a link-local address is never a destination", text, "");
     }
     return true;
+}
+
+bool weir_config_valid_network(const char *text, struct weir_buf *why)
+{
+    struct weir_network network;
+    if (weir_netaddr_network(text, &network) == WEIR_OK) {
+        return true;
+    }
+    weir_buf_printf(why,
+                    "not a network: \"%s\" (write 10.0.0.0/8 or 2001:db8::/32, no bits set behind "
+                    "the prefix)",
+                    text);
+    return false;
 }
 
 bool weir_config_valid_url(const char *text, struct weir_buf *why)

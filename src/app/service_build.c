@@ -229,10 +229,16 @@ static enum weir_status build_ingest(struct weir_service *service)
     limits.head_timeout_ns = ingest->timeouts.head_ns;
     limits.idle_timeout_ns = ingest->timeouts.idle_ns;
     limits.body_timeout_ns = ingest->timeouts.body_ns;
+    limits.body_grace_ns = ingest->timeouts.body_grace_ns;
+    limits.body_rate_min = ingest->body_rate;
+    limits.write_timeout_ns = ingest->timeouts.write_ns;
     struct weir_ingest_options options = {
         .addresses = ingest->listen,
         .threads = thread_count(ingest->threads),
         .connections_max = ingest->connections_max,
+        .connections_per_source = ingest->connections_per_source,
+        .balancers = ingest->proxy_protocol.networks,
+        .balancer_timeout_ns = ingest->proxy_protocol.timeout_ns,
         .path = ingest->path,
         .keyring = service->keyring,
         .pipeline = service->pipeline,

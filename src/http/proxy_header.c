@@ -16,7 +16,7 @@
  * from networks that were named, and a balancer there either speaks it exactly or is not one.
  *
  * Invariants
- *   I1  `size` bytes were taken, and of them the first WEIR_PROXY_HEADER_KEPT are in `kept`; nothing
+ *   I1  `size` bytes were taken, and the first WEIR_PROXY_HEADER_KEPT of them are kept; nothing
  *       else of the header is in memory, however long its extensions are.
  *   I2  Not one byte behind the header is taken.
  *   I3  The answer is decided byte by byte, so how the stream was cut cannot matter.

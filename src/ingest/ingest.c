@@ -19,6 +19,7 @@
  */
 #include "weir/ingest.h"
 
+#include "door.h"
 #include "weir/clock.h"
 #include "weir/listener.h"
 #include "weir/mem.h"
@@ -47,6 +48,7 @@ struct ingest_loop {
 
 struct weir_ingest {
     struct weir_ingest_options options;
+    struct weir_door *door;
     uint32_t address_count;
     uint16_t ports[ADDRESSES_MAX];
     int64_t drain_deadline_ns; /* written before the drain task is posted */
@@ -54,6 +56,25 @@ struct weir_ingest {
     uint32_t loop_count;
     struct ingest_loop loops[];
 };
+
+/* What the listeners' door calls, with the loop. */
+static bool admits(void *argument, const struct weir_netaddr *source, uint32_t *ret_ticket)
+{
+    const struct ingest_loop *loop = argument;
+    return weir_door_admits(loop->ingest->door, source, ret_ticket);
+}
+
+static void left(void *argument, uint32_t ticket)
+{
+    const struct ingest_loop *loop = argument;
+    weir_door_left(loop->ingest->door, ticket);
+}
+
+static void tell(void *argument, enum weir_listener_event event, const char *peer)
+{
+    (void)argument;
+    weir_door_tell(event, peer);
+}
 
 static void accepted(void *argument, struct weir_conn *conn)
 {
@@ -74,7 +95,10 @@ static enum weir_status open_listeners(struct ingest_loop *loop)
     const struct weir_ingest *ingest = loop->ingest;
     uint32_t share = ingest->options.connections_max / ingest->loop_count;
     const struct weir_listener_options options = {
-        .connections_max = share > 0 ? share : 1, .accepted = accepted, .argument = loop};
+        .connections_max = share > 0 ? share : 1,
+        .accepted = accepted,
+        .argument = loop,
+        .door = weir_door_listener(ingest->door)};
     for (uint32_t i = 0; i < ingest->address_count; i++) {
         WEIR_TRY(weir_listener_open(loop->loop, ingest->options.addresses[i], ingest->ports[i],
                                     &options, &loop->listeners[i]));
@@ -204,11 +228,17 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
     ingest->options = *options;
     ingest->loop_count = options->threads;
     ingest->drain_deadline_ns = INT64_MAX;
-    enum weir_status status = probe_addresses(ingest, ret_address);
+    static const struct weir_listener_door calls = {
+        .admits = admits, .left = left, .tell = tell};
+    enum weir_status status = weir_door_new(options, &calls, &ingest->door, ret_address);
+    if (status == WEIR_OK) {
+        status = probe_addresses(ingest, ret_address);
+    }
     if (status == WEIR_OK && sem_init(&ingest->reported, 0, 0) != 0) {
         status = WEIR_EIO;
     }
     if (status != WEIR_OK) {
+        weir_door_free(ingest->door);
         weir_mem_free(ingest);
         return status;
     }
@@ -259,5 +289,6 @@ void weir_ingest_free(struct weir_ingest *ingest)
         return;
     }
     (void)sem_destroy(&ingest->reported);
+    weir_door_free(ingest->door);
     weir_mem_free(ingest);
 }

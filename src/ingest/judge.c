@@ -30,6 +30,27 @@ static struct weir_bytes field_value(const struct weir_http_head *head, struct w
     return field == NULL ? (struct weir_bytes){NULL, 0} : field->value;
 }
 
+/* The last address of the last X-Forwarded-For, which the nearest balancer wrote, if one did; cut,
+ * since nobody has looked at it. */
+static struct weir_bytes forwarded_for(const struct weir_http_head *head)
+{
+    struct weir_bytes last = {NULL, 0};
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        if (weir_bytes_eq_nocase(head->fields[i].name, WEIR_BYTES("x-forwarded-for"))) {
+            last = head->fields[i].value;
+        }
+    }
+    const uint8_t *comma = last.size == 0 ? NULL : memrchr(last.data, ',', last.size);
+    if (comma != NULL) {
+        last = weir_bytes_from(last, (size_t)(comma - last.data) + 1);
+    }
+    while (last.size > 0 && (last.data[0] == ' ' || last.data[0] == '\t')) {
+        last = weir_bytes_from(last, 1);
+    }
+    last.size = last.size < WEIR_FORWARDED_FOR_MAX ? last.size : WEIR_FORWARDED_FOR_MAX;
+    return last;
+}
+
 static void refuse(struct weir_judgement *judgement, int code, const char *reason,
                    const char *message)
 {
@@ -160,6 +181,7 @@ void weir_judge_head(const struct weir_session_context *context, const struct we
         .request_id = field_value(head, WEIR_BYTES(HEADER_REQUEST_ID)),
         .source_arn = field_value(head, WEIR_BYTES(HEADER_SOURCE_ARN)),
         .common_attributes = field_value(head, WEIR_BYTES(HEADER_ATTRIBUTES)),
+        .forwarded_for = forwarded_for(head),
         .path = head->path,
     };
     bool is_get = weir_bytes_eq(head->method, WEIR_BYTES("GET"));

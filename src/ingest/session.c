@@ -67,7 +67,7 @@ struct weir_session_limits weir_session_limits_default(void)
         .body_grace_ns = 15 * WEIR_NS_PER_S,
         .body_rate_min = (size_t)32 << 10,
         .body_timeout_ns = 170 * WEIR_NS_PER_S, /* Firehose gives up at 180 s */
-        .write_timeout_ns = 30 * WEIR_NS_PER_S,
+        .write_timeout_ns = 30 * WEIR_NS_PER_S, /* as TCP_USER_TIMEOUT in conn.c */
     };
 }
 
@@ -91,6 +91,7 @@ static void request_reset(struct weir_session *session)
     session->keep_alive = true;
     session->linger = false;
     session->judged = NULL;
+    session->forwarded_size = 0;
 }
 
 static struct weir_bytes copy_into(char *memory, size_t capacity, struct weir_bytes text)
@@ -223,6 +224,9 @@ static void judge(struct weir_session *session, const struct weir_http_head *hea
         session->submission.source_arn =
             copy_into(session->source_arn, sizeof(session->source_arn), judgement.source_arn);
     }
+    session->forwarded_size = copy_into(session->forwarded_for, sizeof(session->forwarded_for),
+                                        judgement.forwarded_for)
+                                  .size;
     if (judgement.health || judgement.code != 0) {
         session->linger = head->framing != WEIR_HTTP_NO_BODY; /* it will not be read */
     }
@@ -245,6 +249,7 @@ static void keep_what_is_ahead(struct weir_session *session)
     if (!weir_session_wait(session, size)) {
         session->keep_alive = false;
         session->linger = true;
+        weir_session_cut("sent_ahead");
         weir_conn_consume(session->conn, size);
         (void)weir_session_wait(session, 0);
     }

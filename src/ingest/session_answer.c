@@ -31,6 +31,12 @@ void weir_session_enter(struct weir_session *session, enum session_state state)
     session->since_ns = weir_clock_mono_ns();
 }
 
+void weir_session_cut(const char *reason)
+{
+    const struct weir_bytes label = weir_bytes_str(reason);
+    weir_metrics_add(weir_metrics_series(WEIR_M_CONNECTIONS_CUT, &label), 1);
+}
+
 void weir_session_count(const struct weir_session *session, int code, const char *reason)
 {
     char digits[8];
@@ -44,7 +50,7 @@ void weir_session_count(const struct weir_session *session, int code, const char
 static void log_refusal(const struct weir_session *session, int code, const char *reason,
                         const char *message)
 {
-    struct weir_log_field fields[8] = {
+    struct weir_log_field fields[9] = {
         WEIR_LOG_INT("code", code),
         WEIR_LOG_STR("reason", reason),
         WEIR_LOG_STR("message", message),
@@ -54,6 +60,10 @@ static void log_refusal(const struct weir_session *session, int code, const char
     };
     size_t count = 6;
     const struct weir_judgement *judged = session->judged;
+    if (session->forwarded_size > 0) {
+        fields[count++] = WEIR_LOG_TEXTF(
+            "forwarded_for", weir_bytes_of(session->forwarded_for, session->forwarded_size));
+    }
     if (judged != NULL && (code == 404 || code == 405)) {
         fields[count++] = WEIR_LOG_TEXTF("path", judged->path);
     }

@@ -27,21 +27,25 @@ static void tick_one(struct weir_session *session, int64_t now_ns)
     switch (session->state) {
     case SESSION_IDLE:
         if (elapsed_ns > limits->idle_timeout_ns) {
+            weir_session_cut("idle");
             weir_session_end(session, 0);
         }
         break;
     case SESSION_HEAD:
         if (elapsed_ns > limits->head_timeout_ns) {
+            weir_session_cut("slow_head");
             weir_session_refuse(session, 408, "slow_head", "the request head took too long");
         }
         break;
     case SESSION_BODY:
         if (body_is_slow(session, now_ns)) {
+            weir_session_cut("slow_body");
             weir_session_refuse(session, 408, "slow_body", "the request body took too long");
         }
         break;
     case SESSION_REPLY:
         if (elapsed_ns > limits->write_timeout_ns) {
+            weir_session_cut("slow_reader");
             weir_session_end(session, 0);
         }
         break;

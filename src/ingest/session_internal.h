@@ -39,6 +39,8 @@ struct weir_session {
     bool counted;      /* /healthz is neither counted nor logged */
     char request_id[WEIR_REQUEST_ID_MAX];
     char source_arn[WEIR_SOURCE_ARN_MAX];
+    size_t forwarded_size;
+    char forwarded_for[WEIR_FORWARDED_FOR_MAX];
     uint8_t reply[WEIR_REPLY_SIZE_MAX];
 };
 
@@ -62,6 +64,9 @@ void weir_session_write(struct weir_session *session);
 
 /* Counts a request that got no answer because its peer is gone. */
 void weir_session_count(const struct weir_session *session, int code, const char *reason);
+
+/* Counts a connection that we end because of a limit on its peer's behaviour. */
+void weir_session_cut(const char *reason);
 
 /* Counts `size` bytes of this session's input as waiting, in place of what was; false when all
  * sessions together have more than they may, and this one is not small. */

@@ -88,6 +88,15 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
         COUNTER, "weir_records_quarantined_total", "reason", CAP_CLOSED,
         "Intact pieces of records that hold no metric we know, by reason. They are not exported."),
     [WEIR_M_CONNECTIONS] = PLAIN(GAUGE, "weir_connections", "Open ingest connections."),
+    [WEIR_M_CONNECTIONS_REFUSED] =
+        ONE(COUNTER, "weir_connections_refused_total", "reason", CAP_CLOSED,
+            "Connections closed before their first request, by reason."),
+    [WEIR_M_CONNECTIONS_CUT] =
+        ONE(COUNTER, "weir_connections_cut_total", "reason", CAP_CLOSED,
+            "Connections ended because their peers were slow or idle or sent too much ahead."),
+    [WEIR_M_ACCEPT_PAUSES] =
+        ONE(COUNTER, "weir_accept_pauses_total", "reason", CAP_CLOSED,
+            "Times that a listener stopped accepting, by what there was no more of."),
     [WEIR_M_POINTS_RECEIVED] =
         ONE(COUNTER, "weir_points_received_total", "namespace", CAP_NAMESPACE,
             "Data points in accepted requests, by CloudWatch namespace."),

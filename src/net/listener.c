@@ -50,6 +50,10 @@
 /* The kernel doubles it, for its own bookkeeping. */
 #define RECEIVE_BUFFER_BYTES (256 * 1024)
 
+/* For answers of less than 2 KiB each; what does not fit waits with us, so that a peer which reads
+ * nothing is noticed after some hundred answers, not after megabytes of them. */
+#define SEND_BUFFER_BYTES (32 * 1024)
+
 #define ADDRESS_BYTES_MAX 64
 
 struct weir_listener {
@@ -164,6 +168,7 @@ static enum weir_status bind_address(const struct address *address, bool shared,
     bool set = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
                (!shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
                set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES) &&
+               set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES) &&
                /* [::] is IPv4 too, whatever the system's default. */
                (family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0));
     if (!set ||

@@ -13,7 +13,7 @@
  *       (MSG_PEEK), and as much taken as the header has of it. So TLS finds its own first byte.
  *   I2  All that was looked at and is the header's is taken, so a socket that is readable has
  *       something new: a header that stops half-way does not spin.
- *   I3  While a preface waits the socket's data is the preface, and before and after the connection.
+ *   I3  While a preface waits the socket's data is the preface; before and after, the connection.
  *   I4  A preface ends by one of the ways above, at its deadline, or with its loop.
  *
  * Memory is bounded by the limit on connections: a preface counts as one. The loop's thread.
