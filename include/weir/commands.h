@@ -4,8 +4,8 @@
 
 /*
  * The command line: weir serve | check | decode | send | probe | replay | spool | version | help.
- * `weir COMMAND --help` says what each takes. Results go to standard output, everything else to standard
- * error.
+ * `weir COMMAND --help` says what each takes. Results go to standard output, everything else to
+ * standard error.
  */
 
 /* Runs the command that `argv` names. Returns the exit code: 0 done, 1 failed, 2 usage. Once in
