@@ -136,6 +136,15 @@ static int run(struct probing *probing)
     return code;
 }
 
+static void wipe_key(struct probing *probing)
+{
+    if (probing->key_memory != NULL) {
+        explicit_bzero(probing->key_memory, strlen(probing->key_memory));
+    }
+    weir_mem_free(probing->key_memory);
+    probing->key_memory = NULL;
+}
+
 static int read_key(struct probing *probing, const char *path)
 {
     uint8_t *data;
@@ -146,6 +155,7 @@ static int read_key(struct probing *probing, const char *path)
     while (size > 0 && (data[size - 1] == '\n' || data[size - 1] == '\r')) {
         data[--size] = 0;
     }
+    wipe_key(probing); /* of an option before */
     probing->key_memory = (char *)data;
     probing->options.key = probing->key_memory;
     return WEIR_EXIT_DONE;
@@ -195,7 +205,10 @@ static int set_option(struct probing *probing, int option)
 {
     struct weir_probe_options *options = &probing->options;
     switch (option) {
-    case 'k': return probing->key_memory == NULL ? read_key(probing, optarg) : WEIR_EXIT_USAGE;
+    case 'k': return read_key(probing, optarg);
+    case 'K':
+        return weir_commands_usage("probe", "a key on the command line can be read by every user "
+                                            "of the machine: --key-file FILE, or WEIR_PROBE_KEY");
     case 'm': return set_metric(options);
     case 'l': options->is_large = true; return WEIR_EXIT_DONE;
     case 'e':
@@ -215,6 +228,7 @@ static int set_option(struct probing *probing, int option)
 int weir_cmd_probe(int argc, char **argv)
 {
     static const struct option options[] = {{"key-file", required_argument, NULL, 'k'},
+                                            {"key", required_argument, NULL, 'K'},
                                             {"send-metric", required_argument, NULL, 'm'},
                                             {"large", no_argument, NULL, 'l'},
                                             {"head", required_argument, NULL, 'e'},
@@ -240,9 +254,6 @@ int weir_cmd_probe(int argc, char **argv)
         probing.options.url = argv[optind];
         code = run(&probing);
     }
-    if (probing.key_memory != NULL) {
-        explicit_bzero(probing.key_memory, strlen(probing.key_memory));
-    }
-    weir_mem_free(probing.key_memory);
+    wipe_key(&probing);
     return code;
 }

@@ -20,7 +20,13 @@
 #include "weir/clock.h"
 #include "weir/mem.h"
 
-enum { BODY_SMALL = 4096, SLOW_MS = 60000, TELL_SIZE = 480, WRONG_KEY_SIZE = WEIR_PROBE_ID_SIZE };
+enum {
+    BODY_SMALL = 4096,
+    SLOW_MS = 60000,
+    TELL_SIZE = 480,
+    WRONG_KEY_SIZE = WEIR_PROBE_ID_SIZE,
+    KEY_HIDDEN_MIN = 4
+};
 
 #define BODY_LIMIT ((size_t)64 << 10)
 #define AGAIN      "Firehose would repeat it until its retry duration is over, then leave it in S3"
@@ -34,10 +40,23 @@ struct draft {
     char words[TELL_SIZE]; /* what came */
 };
 
+/* Stars where the answer repeats the key, before anything of it is cut and shown. */
+static void hide_key(const char *key, struct weir_probe_answer *answer)
+{
+    size_t size = key == NULL ? 0 : strlen(key);
+    uint8_t *at = answer->body;
+    const uint8_t *end = answer->body + answer->body_size;
+    while (size >= KEY_HIDDEN_MIN && (at = memmem(at, (size_t)(end - at), key, size)) != NULL) {
+        memset(at, '*', size);
+        at += size;
+    }
+}
+
 void weir_probe_ask(struct weir_probe *probe, const struct weir_probe_request *request,
                     struct weir_probe_answer *ret)
 {
     weir_probe_http_exchange(probe->http, request, ret);
+    hide_key(probe->options->key, ret);
     probe->result.requests++;
     probe->result.bytes_sent += (uint64_t)(ret->sent > 0 ? ret->sent : 0);
     probe->result.points += ret->status == 200 && probe->metric != WEIR_PROBE_NO_METRIC ? 1 : 0;
@@ -143,8 +162,14 @@ static void say_refused(struct weir_probe *probe, const struct draft *draft)
 {
     int status = draft->answer.status;
     const char *advice = "only 200 is success; " AGAIN ". See the endpoint's own log";
-    if (status == 0) {
-        advice = "Firehose waits 180 s, then repeats it";
+    if (draft->answer.is_unverified) {
+        advice = "libcurl does not trust it, though OpenSSL does: look at SSL_CERT_FILE, or say "
+                 "--ca-file";
+    } else if (status == 0 && draft->answer.duration_ns >= probe->options->timeout_ns) {
+        advice = "Firehose waits 180 s, then gives up and sends it again "
+                 "(HttpEndpoint.RequestTimeout). See what the endpoint waits for";
+    } else if (status == 0) {
+        advice = "the connection ended without an answer. " AGAIN;
     } else if (status >= 300 && status < 400) {
         advice = "Firehose follows no redirect. Give it the URL that this leads to";
     } else if (status == 401 || status == 403) {
@@ -359,7 +384,7 @@ static void check_repeat(struct weir_probe *probe)
                    "of the same request twice. Firehose repeats what it had no answer to, and must "
                    "be told 200 in the end; " AGAIN);
     }
-    if (second == 200 && draft.answer.connections == 0) {
+    if (second != 0 && draft.answer.connections == 0) {
         weir_probe_say(probe, WEIR_PROBE_OK, "keep-alive", "two requests over one connection");
     } else {
         weir_probe_say(probe, WEIR_PROBE_WARN, "keep-alive",
