@@ -31,8 +31,9 @@ struct arrival {
 
 struct backend {
     pthread_mutex_t lock;
-    /* The status, or 0 for "nobody there". */
+    /* The status, or 0 for "nobody there"; one with a minus is answered when it `lets_go`. */
     int (*judge)(const struct arrival *arrival);
+    bool lets_go;
     struct weir_bytes body; /* of every answer */
     int64_t begun_ns;
     uint32_t requests;
@@ -46,6 +47,8 @@ struct played { /* one thread's transport */
     uint8_t *plain;
     struct weir_transport_reply replies[REPLIES_MAX];
     uint32_t count;
+    struct weir_transport_reply held[REPLIES_MAX];
+    uint32_t held_count;
 };
 
 /* Walks the nested length-delimited fields of `path`, and reads the points at its end. */
@@ -107,14 +110,18 @@ static inline enum weir_status played_send(void *self, const struct weir_transpo
     pthread_mutex_lock(&backend->lock);
     arrival.now_ns = weir_clock_mono_ns() - backend->begun_ns;
     backend->requests++;
-    int status = backend->judge(&arrival);
+    int said = backend->judge(&arrival);
+    int status = said < 0 ? -said : said;
     size_t to = (size_t)(arrival.url[strlen(arrival.url) - 1] - '0');
     for (uint32_t i = 0; status / 100 == 2 && i < arrival.points; i++) {
         backend->delivered[to][arrival.numbers[i]]++;
     }
     pthread_mutex_unlock(&backend->lock);
     assert_true(played->count < REPLIES_MAX);
-    played->replies[played->count++] = (struct weir_transport_reply){
+    assert_true(played->held_count < REPLIES_MAX);
+    struct weir_transport_reply *reply =
+        said < 0 ? &played->held[played->held_count++] : &played->replies[played->count++];
+    *reply = (struct weir_transport_reply){
         .user = request->user,
         .failure = status == 0 ? WEIR_TRANSPORT_UNREACHED : WEIR_TRANSPORT_ANSWERED,
         .status = status,
@@ -129,13 +136,24 @@ static inline enum weir_status played_wait(void *self, int wake_fd, int timeout_
 {
     struct played *played = self;
     struct pollfd bell = {.fd = wake_fd, .events = POLLIN};
-    (void)poll(&bell, 1, played->count > 0 ? 0 : timeout_ms);
+    int at_most_ms = played->held_count > 0 && timeout_ms > 2 ? 2 : timeout_ms;
+    (void)poll(&bell, 1, played->count > 0 ? 0 : at_most_ms);
     return WEIR_OK;
+}
+
+static inline void played_let_go(struct played *played)
+{
+    pthread_mutex_lock(&played->backend->lock);
+    while (played->backend->lets_go && played->held_count > 0 && played->count < REPLIES_MAX) {
+        played->replies[played->count++] = played->held[--played->held_count];
+    }
+    pthread_mutex_unlock(&played->backend->lock);
 }
 
 static inline enum weir_status played_reply(void *self, struct weir_transport_reply *ret)
 {
     struct played *played = self;
+    played_let_go(played);
     if (played->count == 0) {
         return WEIR_EEND;
     }
@@ -145,17 +163,23 @@ static inline enum weir_status played_reply(void *self, struct weir_transport_re
     return WEIR_OK;
 }
 
-static inline void played_cancel(void *self, const void *user)
+static inline void played_forget(struct weir_transport_reply *replies, uint32_t *count,
+                                 const void *user)
 {
-    struct played *played = self;
-    for (uint32_t i = 0; i < played->count; i++) {
-        if (played->replies[i].user == user) {
-            played->count--;
-            memmove(&played->replies[i], &played->replies[i + 1],
-                    (played->count - i) * sizeof(played->replies[0]));
+    for (uint32_t i = 0; i < *count; i++) {
+        if (replies[i].user == user) {
+            *count -= 1;
+            memmove(&replies[i], &replies[i + 1], (*count - i) * sizeof(replies[0]));
             return;
         }
     }
+}
+
+static inline void played_cancel(void *self, const void *user)
+{
+    struct played *played = self;
+    played_forget(played->replies, &played->count, user);
+    played_forget(played->held, &played->held_count, user);
 }
 
 static inline void played_free(void *self)
