@@ -392,6 +392,33 @@ static void free_ends_what_is_in_flight(void **state)
     strike(&scene);
 }
 
+static void what_is_cancelled_has_no_reply_and_the_others_do(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"", OK_EMPTY, OK_EMPTY};
+    struct scene scene;
+    set(&scene, answers, 3);
+    const struct weir_transport *transport = &scene.transport;
+    int marks[2] = {0, 0};
+    struct weir_transport_request request = {&scene.target, WEIR_BYTES("x"), &marks[0]};
+    assert_int_equal(transport->send(transport->self, &request), WEIR_OK);
+    assert_int_equal(transport->wait(transport->self, -1, 50), WEIR_OK);
+    transport->cancel(transport->self, &marks[1]); /* nobody */
+    transport->cancel(transport->self, &marks[0]);
+    transport->cancel(transport->self, &marks[0]); /* nor is it any more */
+    assert_int_equal(post(&scene, WEIR_BYTES("y")).status, 200);
+    /* one that has ended, and whose reply was not taken yet */
+    request.user = &marks[1];
+    assert_int_equal(transport->send(transport->self, &request), WEIR_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(transport->wait(transport->self, -1, 20), WEIR_OK);
+    }
+    transport->cancel(transport->self, &marks[1]);
+    struct weir_transport_reply reply;
+    assert_int_equal(transport->reply(transport->self, &reply), WEIR_EEND);
+    strike(&scene);
+}
+
 static int global(void **state)
 {
     (void)state;
@@ -441,6 +468,7 @@ int main(void)
         cmocka_unit_test(the_bell_ends_a_wait),
         cmocka_unit_test(free_ends_what_is_in_flight),
         cmocka_unit_test(what_does_not_end_is_cut_off),
+        cmocka_unit_test(what_is_cancelled_has_no_reply_and_the_others_do),
     };
     return cmocka_run_group_tests(tests, global, NULL);
 }
