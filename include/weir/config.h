@@ -139,6 +139,7 @@ struct weir_config_tls {
     const char *certificate; /* the client's */
     const char *key;         /* NULL: in the certificate's file */
     unsigned insecure;       /* 0: false, 1: true */
+    unsigned min_version;    /* enum weir_min_tls */
 };
 
 struct weir_config_auth {
@@ -232,6 +233,7 @@ struct weir_config_destination {
     struct weir_config_oauth2 oauth2;
     const char *proxy; /* NULL: none */
     const char *const *no_proxy;
+    unsigned allow_link_local;              /* 0: false, 1: true */
     const char *no_proxy_text;              /* derived: with commas; NULL: none */
     const struct weir_oauth_options *oauth; /* derived; NULL: none */
     size_t spool_share;                     /* 0: no bound */

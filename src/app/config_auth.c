@@ -157,6 +157,8 @@ static void derive_oauth(const struct check *check)
         .ca_file = oauth2->ca_file != NULL ? oauth2->ca_file : check->destination->tls.ca_file,
         .proxy = check->destination->proxy,
         .no_proxy = check->destination->no_proxy_text,
+        .min_tls = (enum weir_min_tls)check->destination->tls.min_version,
+        .allow_link_local = check->destination->allow_link_local != 0,
         .timeout_ns = oauth2->timeout_ns,
         .expiry_buffer_ns = oauth2->expiry_buffer_ns,
     };
@@ -200,6 +202,23 @@ static void check_tls(const struct check *check)
     }
 }
 
+/* The transport refuses them as well, and names that lead to them; here it is told in time. */
+static void check_link_local(const struct check *check)
+{
+    const struct weir_config_destination *destination = check->destination;
+    const char *const urls[][2] = {{"endpoint", destination->endpoint},
+                                   {"metrics_endpoint", destination->metrics_endpoint},
+                                   {"proxy", destination->proxy},
+                                   {"oauth2.token_url", destination->oauth2.token_url}};
+    for (size_t i = 0; destination->allow_link_local == 0 && i < sizeof urls / sizeof *urls; i++) {
+        if (urls[i][1] != NULL && weir_config_is_link_local(urls[i][1])) {
+            tell(check, true, urls[i][0],
+                 "a link-local address, where clouds hand out credentials to whoever asks (write "
+                 "allow_link_local: true if that is meant)");
+        }
+    }
+}
+
 /* libcurl takes the list as one text. */
 static void join_no_proxy(const struct check *check)
 {
@@ -236,4 +255,5 @@ void weir_config_check_auth(struct weir_config *config, struct weir_config_repor
     join_no_proxy(&check);
     check_oauth(&check);
     check_tls(&check);
+    check_link_local(&check);
 }

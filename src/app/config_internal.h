@@ -120,6 +120,8 @@ bool weir_config_valid_address(const char *text, struct weir_buf *why);
 bool weir_config_valid_network(const char *text, struct weir_buf *why);
 bool weir_config_valid_url(const char *text, struct weir_buf *why);
 bool weir_config_valid_base_url(const char *text, struct weir_buf *why);
+/* Whether a valid URL's host is an address that is link-local, or fd00:ec2::254. */
+bool weir_config_is_link_local(const char *url);
 bool weir_config_valid_name(const char *text, struct weir_buf *why);
 bool weir_config_valid_path(const char *text, struct weir_buf *why);
 bool weir_config_valid_file(const char *text, struct weir_buf *why);

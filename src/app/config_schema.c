@@ -51,6 +51,7 @@ static const char *const dimensions[] = {"kvlist", "flat", "json", NULL};
 static const char *const namings[] = {"cloudwatch", "dynatrace", "dynatrace_classic", "prometheus",
                                       NULL};
 static const char *const keyings[] = {"keep", "dynatrace", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
@@ -85,6 +86,19 @@ static bool is_insecure(const void *mapping)
 {
     const struct weir_config_tls *tls = mapping;
     return tls->insecure != 0;
+}
+
+/* The default is not printed. */
+static bool is_above_tls_1_2(const void *mapping)
+{
+    const struct weir_config_tls *tls = mapping;
+    return tls->min_version != 0;
+}
+
+static bool allows_link_local(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return destination->allow_link_local != 0;
 }
 
 static bool is_oauth(const void *mapping)
@@ -285,6 +299,9 @@ static const struct weir_schema tls[] = {
     {"insecure", WEIR_SCHEMA_CHOICE, AT(tls, insecure), .flags = WEIR_SCHEMA_IDLE,
      .applies = is_insecure, .choices = booleans,
      .help = "true: believe whoever answers, without a look at certificate and name"},
+    {"min_version", WEIR_SCHEMA_CHOICE, AT(tls, min_version), .flags = WEIR_SCHEMA_IDLE,
+     .applies = is_above_tls_1_2, .choices = tls_versions,
+     .help = "the lowest version of TLS that is spoken, to the token's server too"},
     END};
 
 static const struct weir_schema auth[] = {
@@ -406,6 +423,9 @@ const struct weir_schema weir_schema_destination[] = {
     {"no_proxy", WEIR_SCHEMA_TEXTS, AT(destination, no_proxy), .min = 1, .max = 64,
      .valid = weir_config_valid_no_proxy, .applies = is_otlp,
      .help = "hosts that are reached without the proxy: names with all below them, addresses"},
+    {"allow_link_local", WEIR_SCHEMA_CHOICE, AT(destination, allow_link_local),
+     .flags = WEIR_SCHEMA_IDLE, .applies = allows_link_local, .choices = booleans,
+     .help = "true: connect to link-local addresses as well, where clouds hand out credentials"},
     {"spool_share", WEIR_SCHEMA_SIZE, AT(destination, spool_share), .min = 0, .max = 65536 * GIB,
      .help = "bytes of requests that may wait on disk for it alone; what comes on top goes to the "
              "dead letter; 0: no bound"},

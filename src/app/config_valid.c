@@ -207,10 +207,22 @@ static bool valid_authority(const char *text, struct weir_bytes authority, struc
     if (!is_url_host(host, bracketed)) {
         return wrong_url(why, "not a host in the URL", text, "");
     }
-    if (is_metadata_host(host, bracketed)) {
-        return wrong_url(why, "a link-local address is never a destination", text, "");
-    }
     return true;
+}
+
+bool weir_config_is_link_local(const char *url)
+{
+    char host[256];
+    char port[8] = "";
+    const char *authority = strstr(url, "://");
+    if (authority == NULL) {
+        return false;
+    }
+    authority += 3;
+    (void)split_host(weir_bytes_of(authority, strcspn(authority, "/?")), host, sizeof host, port,
+                     sizeof port);
+    bool bracketed = unbracket(host);
+    return is_metadata_host(host, bracketed);
 }
 
 bool weir_config_valid_network(const char *text, struct weir_buf *why)

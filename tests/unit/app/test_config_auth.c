@@ -44,8 +44,10 @@ static void everything_that_is_written_arrives(void **state)
     struct weir_config *config =
         parse(OAUTH ", scopes: [s, t], params: {audience: b14}, style: body, timeout: 3s,\n"
                     "    expiry_buffer: 1m, ca_file: /dev/null}\n"
-                    "  tls: {certificate: /dev/null, key: /dev/null, insecure: true}\n"
-                    "  proxy: http://p:3128\n  no_proxy: [localhost, 10.0.0.0/8]\n");
+                    "  tls: {certificate: /dev/null, key: /dev/null, insecure: true,\n"
+                    "        min_version: \"1.3\"}\n"
+                    "  proxy: http://169.254.7.7:3128\n  no_proxy: [localhost, 10.0.0.0/8]\n"
+                    "  allow_link_local: true\n");
     assert_non_null(config);
     const struct weir_config_destination *destination = config->destinations.items;
     const struct weir_oauth_options *oauth = destination->oauth;
@@ -61,7 +63,10 @@ static void everything_that_is_written_arrives(void **state)
     assert_int_equal(oauth->timeout_ns, 3 * WEIR_NS_PER_S);
     assert_int_equal(oauth->expiry_buffer_ns, 60 * WEIR_NS_PER_S);
     assert_string_equal(oauth->ca_file, "/dev/null");
-    assert_string_equal(oauth->proxy, "http://p:3128");
+    assert_string_equal(oauth->proxy, "http://169.254.7.7:3128");
+    assert_true(oauth->allow_link_local);
+    assert_int_equal(oauth->min_tls, WEIR_MIN_TLS_1_3);
+    assert_int_equal(destination->tls.min_version, WEIR_MIN_TLS_1_3);
     assert_string_equal(oauth->no_proxy, "localhost,10.0.0.0/8");
     assert_string_equal(destination->tls.key, "/dev/null");
     assert_true(is_told("tls.insecure", true));
@@ -115,6 +120,8 @@ static void what_is_printed_holds_no_secret(void **state)
     text[out.size] = '\0';
     assert_null(strstr(text, "oauth2"));
     assert_null(strstr(text, "insecure"));
+    assert_null(strstr(text, "min_version"));
+    assert_null(strstr(text, "link_local"));
     weir_config_free(config);
 }
 
@@ -142,6 +149,8 @@ static void mistakes_are_told(void **state)
         {"  tls: {certificate: /nowhere}\n", "tls.certificate: cannot be read"},
         {"  tls: {certificate: /dev/null, key: /nowhere}\n", "tls.key: cannot be read"},
         {"  tls: {insecure: yes}\n", "not one of"},
+        {"  tls: {min_version: \"1.1\"}\n", "not one of"},
+        {"  allow_link_local: perhaps\n", "not one of"},
         {"  no_proxy: [\"a,b\"]\n", "not a host"},
         {"  no_proxy: [\"a b\"]\n", "not a host"},
     };

@@ -225,6 +225,9 @@ static void addresses(void **state)
     CHECK_ALL(mistakes);
 }
 
+#define LINK_LOCAL                                                                                 \
+    "a link-local address, where clouds hand out credentials to whoever asks (write "              \
+    "allow_link_local: true if that is meant)"
 #define TO(endpoint_) OPEN "destinations:\n- name: a\n  endpoint: " endpoint_ "\n"
 
 static void urls(void **state)
@@ -247,17 +250,12 @@ static void urls(void **state)
                                  "a whole URL that is taken as it is)"},
         {TO("http://x/#a"), "w.yaml:4:13: destinations[0].endpoint: a URL with a fragment: "
                             "\"http://x/\" (leave out what follows #)"},
-        {TO("http://169.254.169.254"),
-         "w.yaml:4:13: destinations[0].endpoint: a link-local address is never a destination: "
-         "\"http://169.254.169.254\""},
-        {TO("http://2852039166"), "w.yaml:4:13: destinations[0].endpoint: a link-local address is "
-                                  "never a destination: \"http://2852039166\""},
-        {TO("http://[fd00:ec2::254]:80"),
-         "w.yaml:4:13: destinations[0].endpoint: a link-local address is never a destination: "
-         "\"http://[fd00:ec2::254]:80\""},
-        {TO("http://[::ffff:169.254.1.1]"),
-         "w.yaml:4:13: destinations[0].endpoint: a link-local address is never a destination: "
-         "\"http://[::ffff:169.254.1.1]\""},
+        {TO("http://169.254.169.254"), "w.yaml:4:13: destinations[0].endpoint: " LINK_LOCAL},
+        {TO("http://2852039166"), "w.yaml:4:13: destinations[0].endpoint: " LINK_LOCAL},
+        {TO("http://[fd00:ec2::254]:80"), "w.yaml:4:13: destinations[0].endpoint: " LINK_LOCAL},
+        {TO("http://[::ffff:169.254.1.1]"), "w.yaml:4:13: destinations[0].endpoint: " LINK_LOCAL},
+        {TO("http://x\n  proxy: http://169.254.0.1:3128"),
+         "w.yaml:5:10: destinations[0].proxy: " LINK_LOCAL},
     };
     CHECK_ALL(mistakes);
 }
