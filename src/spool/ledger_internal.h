@@ -131,7 +131,6 @@ struct weir_ledger {
     uint64_t lsn_max; /* of all records */
     struct weir_ledger_position cursors[WEIR_LEDGER_SLOTS];
     uint64_t backlog_records[WEIR_LEDGER_SLOTS], backlog_bytes[WEIR_LEDGER_SLOTS];
-    uint64_t owed_records[WEIR_LEDGER_SLOTS]; /* waiting or live */
     uint64_t open_tickets[WEIR_LEDGER_SLOTS]; /* linked ones in which the slot has not ended */
     uint64_t unreleased_records, unreleased_bytes;
 

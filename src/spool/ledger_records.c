@@ -303,7 +303,6 @@ uint32_t weir_ledger_records_add(struct weir_ledger *ledger, struct weir_ledger_
     for (uint64_t left = record->owed; left != 0; left &= left - 1) {
         uint32_t slot = (uint32_t)__builtin_ctzll(left);
         WEIR_ASSERT(segment->slots[slot].words != NULL);
-        ledger->owed_records[slot]++;
         *owed_word(segment, slot, at.index) |= bit_of(at.index);
         if ((live >> slot & 1) != 0) {
             *live_word(segment, slot, at.index) |= bit_of(at.index);
@@ -331,7 +330,6 @@ bool weir_ledger_records_settle(struct weir_ledger *ledger, struct weir_ledger_p
         end_waiting(ledger, at, slot);
     }
     uint64_t bit = bit_of(at.index);
-    ledger->owed_records[slot]--;
     *owed_word(at.segment, slot, at.index) &= ~bit;
     *live_word(at.segment, slot, at.index) &= ~bit;
     for (uint32_t other = 0; other < WEIR_LEDGER_SLOTS; other++) {

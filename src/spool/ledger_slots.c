@@ -28,15 +28,15 @@
 
 /* -- slots --------------------------------------------------------------------------------- */
 
+/* What is owed waits, or is live; and what is live has a ticket. */
 static bool is_owed_nothing(const struct weir_ledger *ledger, uint32_t slot)
 {
-    return ledger->owed_records[slot] == 0 && ledger->open_tickets[slot] == 0;
+    return ledger->backlog_records[slot] == 0 && ledger->open_tickets[slot] == 0;
 }
 
 /* I1. */
 static void set_free(struct weir_ledger *ledger, uint32_t slot)
 {
-    WEIR_ASSERT(ledger->backlog_records[slot] == 0);
     weir_slots_free(&ledger->slots, slot);
     weir_ledger_progress_purge(&ledger->progress, slot);
     ledger->over &= ~(UINT64_C(1) << slot);

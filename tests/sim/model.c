@@ -119,8 +119,13 @@ static void copy_content(struct sim_request *request, const struct sim_request *
 static void random_debts(struct sim_world *world, struct sim_request *request)
 {
     uint32_t all = request->points == 0 ? 0 : UINT32_MAX >> (32 - request->points);
-    for (uint32_t i = 0; i < world->options.count; i++) {
-        struct sim_debt *debt = &request->to[world->options.order[i]];
+    for (uint32_t i = 0; i < (world->moving ? SIM_DESTINATIONS : world->options.count); i++) {
+        uint32_t target = world->options.order[i];
+        enum sim_place place = world->options.place[target];
+        if (place == SIM_ABSENT || (place == SIM_REMOVED && sim_chance(world, 2))) {
+            continue; /* one that was removed a moment ago may still be meant */
+        }
+        struct sim_debt *debt = &request->to[target];
         debt->wanted = sim_chance(world, 3) ? all & (uint32_t)weir_rand_u64(&world->rand) : all;
         debt->owed = !sim_chance(world, 5) && debt->wanted != 0;
     }
@@ -186,9 +191,12 @@ enum weir_status sim_open(struct sim_world *world, struct simdisk *disk,
                           struct weir_spool_report *ret_report, struct weir_spool **ret)
 {
     struct weir_spool_destination destinations[SIM_DESTINATIONS];
+    memset(world->options.place, 0, sizeof world->options.place);
     for (uint32_t i = 0; i < world->options.count; i++) {
         destinations[i] =
             (struct weir_spool_destination){.name = names[world->options.order[i]], .share = 0};
+        world->options.place[world->options.order[i]] = SIM_OPEN;
+        world->options.slot[world->options.order[i]] = i;
     }
     struct weir_spool_options options = {
         .durability = WEIR_DURABILITY_DISK,
@@ -206,17 +214,22 @@ enum weir_status sim_open(struct sim_world *world, struct simdisk *disk,
     return weir_spool_open(&options, world->now, ret_report, ret);
 }
 
+uint32_t sim_slot(const struct sim_world *world, uint32_t target)
+{
+    if (target == SIM_LETTER) {
+        return WEIR_SPOOL_LETTER;
+    }
+    SIM_CHECK(world, world->options.place[target] != SIM_ABSENT, "target %u has no slot", target);
+    return world->options.slot[target];
+}
+
 uint32_t sim_position(const struct sim_world *world, uint32_t target)
 {
     if (target == SIM_LETTER) {
         return WEIR_SPOOL_LETTER;
     }
-    for (uint32_t i = 0; i < world->options.count; i++) {
-        if (world->options.order[i] == target) {
-            return i;
-        }
-    }
-    return WEIR_BACKLOG_GONE;
+    return world->options.place[target] == SIM_OPEN ? world->options.slot[target]
+                                                    : WEIR_BACKLOG_GONE;
 }
 
 uint32_t sim_target(const struct sim_world *world, const struct weir_backlog_place *place)
@@ -224,18 +237,122 @@ uint32_t sim_target(const struct sim_world *world, const struct weir_backlog_pla
     if (place->destination == WEIR_SPOOL_LETTER) {
         return SIM_LETTER;
     }
-    if (place->destination < world->options.count) {
-        uint32_t target = world->options.order[place->destination];
-        SIM_CHECK(world, strcmp(place->name, names[target]) == 0, "a place names '%s', not '%s'",
-                  place->name, names[target]);
-        return target;
-    }
     for (uint32_t target = 0; target < SIM_DESTINATIONS; target++) {
         if (strcmp(place->name, names[target]) == 0) {
-            SIM_CHECK(world, sim_position(world, target) == WEIR_BACKLOG_GONE,
-                      "'%s' is said to be gone", place->name);
+            SIM_CHECK(world, sim_position(world, target) == place->destination,
+                      "a place for '%s' in %u, which is in %u", place->name, place->destination,
+                      sim_position(world, target));
             return target;
         }
     }
     sim_fail(world, "a place for '%s', which nobody is", place->name);
+}
+
+/* -- destinations that come and go ---------------------------------------------------------- */
+
+static void open_one(struct sim_world *world, uint32_t target)
+{
+    struct sim_options *options = &world->options;
+    struct weir_spool_destination destination = {names[target], 0};
+    uint32_t slot = UINT32_MAX;
+    enum weir_status status = weir_spool_destination_open(world->spool, &destination, &slot);
+    SIM_CHECK(world, status == WEIR_OK, "opening '%s': %s", names[target],
+              weir_status_text(status));
+    SIM_CHECK(world, options->place[target] == SIM_ABSENT || options->slot[target] == slot,
+              "'%s' had slot %u and has %u", names[target], options->slot[target], slot);
+    for (uint32_t other = 0; other < SIM_DESTINATIONS; other++) {
+        SIM_CHECK(world,
+                  other == target || options->place[other] == SIM_ABSENT ||
+                      options->slot[other] != slot,
+                  "'%s' and '%s' have slot %u", names[target], names[other], slot);
+    }
+    options->place[target] = SIM_OPEN;
+    options->slot[target] = slot;
+    sim_trace(world, "%s is open in slot %u", names[target], slot);
+}
+
+/* Others come and go at once, in all slots that are free, so that no target finds its old one. */
+static void forget_slots(struct sim_world *world)
+{
+    static const char *const strangers[SIM_DESTINATIONS] = {"delta", "epsilon", "zeta"};
+    uint32_t slots[SIM_DESTINATIONS];
+    for (uint32_t i = 0; i < SIM_DESTINATIONS; i++) {
+        struct weir_spool_destination destination = {strangers[i], 0};
+        enum weir_status status =
+            weir_spool_destination_open(world->spool, &destination, &slots[i]);
+        SIM_CHECK(world, status == WEIR_OK, "opening '%s': %s", strangers[i],
+                  weir_status_text(status));
+    }
+    for (uint32_t i = 0; i < SIM_DESTINATIONS; i++) {
+        weir_spool_destination_remove(world->spool, slots[i]);
+        enum weir_status status = weir_spool_destination_free(world->spool, slots[i]);
+        SIM_CHECK(world, status == WEIR_OK, "freeing '%s': %s", strangers[i],
+                  weir_status_text(status));
+    }
+}
+
+/* Whether anything that we know of is not settled for the target. */
+static bool is_owed(const struct sim_world *world, uint32_t target)
+{
+    bool owed = false;
+    for (uint32_t i = 0; i < world->request_count; i++) {
+        const struct sim_request *request = &world->requests[i];
+        const struct sim_debt *debt = &request->to[target];
+        owed = owed || (request->state == SIM_ACKED && debt->owed &&
+                        (debt->settled != debt->wanted || debt->in_memory));
+    }
+    return owed;
+}
+
+static void free_one(struct sim_world *world, uint32_t target)
+{
+    bool owed = is_owed(world, target);
+    enum weir_status status =
+        weir_spool_destination_free(world->spool, world->options.slot[target]);
+    sim_trace(world, "free %s: %s", names[target], weir_status_text(status));
+    if (status == WEIR_OK) {
+        SIM_CHECK(world, !owed || sim_is_faulty(world), "'%s' is free and is owed something",
+                  names[target]);
+        world->options.place[target] = SIM_ABSENT;
+        if (sim_chance(world, 2)) {
+            forget_slots(world);
+        }
+        return;
+    }
+    SIM_CHECK(world, status == WEIR_EAGAIN, "free said '%s'", weir_status_text(status));
+    SIM_CHECK(world, owed || sim_is_faulty(world) || world->crashed,
+              "'%s' is owed nothing and is not free", names[target]);
+}
+
+void sim_step_configure(struct sim_world *world)
+{
+    const char *doing = world->doing;
+    uint32_t target = sim_below(world, SIM_DESTINATIONS);
+    world->doing = "configure";
+    switch (world->options.place[target]) {
+    case SIM_ABSENT: open_one(world, target); break;
+    case SIM_OPEN:
+        weir_spool_destination_remove(world->spool, world->options.slot[target]);
+        world->options.place[target] = SIM_REMOVED;
+        sim_trace(world, "%s is removed", names[target]);
+        break;
+    case SIM_REMOVED:
+        if (sim_chance(world, 4)) {
+            open_one(world, target);
+        } else {
+            free_one(world, target);
+        }
+        break;
+    }
+    world->doing = doing;
+}
+
+void sim_free_everybody(struct sim_world *world)
+{
+    for (uint32_t target = 0; target < SIM_DESTINATIONS; target++) {
+        if (world->options.place[target] != SIM_ABSENT) {
+            weir_spool_destination_remove(world->spool, world->options.slot[target]);
+            free_one(world, target);
+        }
+    }
 }

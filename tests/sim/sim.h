@@ -15,7 +15,8 @@
  *       └── sim_check: what must, may and must not come back ◄── spool opened on a copy ◄┘ crash
  *
  * Three destinations by name, one more that stands for the dead letter; their order and number in
- * the configuration changes from life to life.
+ * the configuration changes from life to life, and in some worlds within a life: then they are
+ * removed, freed and opened again, in whatever slot there is.
  *
  * tidy: allow header-functions -- one model, seen by the parts that act on it
  */
@@ -61,11 +62,19 @@ struct sim_request {
     struct sim_debt to[SIM_TARGETS];
 };
 
+enum sim_place {
+    SIM_ABSENT, /* not configured at the start, or freed: GONE without our knowing where, or FREE */
+    SIM_OPEN,   /* in a slot */
+    SIM_REMOVED, /* GONE, in a slot that we know */
+};
+
 struct sim_options {
     uint64_t limit;
     unsigned version;
-    uint32_t order[SIM_DESTINATIONS]; /* destinations by position in the configuration */
-    uint32_t count;                   /* of them that are configured */
+    uint32_t order[SIM_DESTINATIONS];       /* destinations by position in the configuration */
+    uint32_t count;                         /* of them that are configured */
+    enum sim_place place[SIM_DESTINATIONS]; /* by target: now; from sim_open on */
+    uint32_t slot[SIM_DESTINATIONS];        /* where that is not SIM_ABSENT */
     uint64_t seed;
 };
 
@@ -87,6 +96,7 @@ struct sim_world {
     bool faulty;                /* something other than the disk is made to fail */
     bool exact;                 /* what is settled is known to the spool, and not only to us */
     bool given_up; /* sim_read: the ticket is gone, with a record that cannot be read */
+    bool moving;   /* destinations come and go within a life */
     bool draining; /* the end: whatever is owed is delivered, oldest first */
     bool checking;
     uint64_t states; /* crash states looked at, of all worlds */
@@ -132,6 +142,10 @@ void sim_step_submit(struct sim_world *world);
 void sim_step_deliver(struct sim_world *world);
 void sim_step_keep(struct sim_world *world);
 void sim_step_backlog(struct sim_world *world);
+void sim_step_configure(struct sim_world *world);
+
+/* Everybody is removed, and, as nothing is owed, freed. */
+void sim_free_everybody(struct sim_world *world);
 
 /* Gives up all that is in memory: a stop. */
 void sim_let_go(struct sim_world *world);
@@ -145,7 +159,9 @@ struct sim_request *sim_read(struct sim_world *world, struct weir_spool *spool,
 uint32_t sim_settled(struct sim_world *world, const struct sim_request *request, uint32_t target,
                      const struct weir_backlog_place *place);
 
-/* Position of a target in the configuration, as weir_backlog_next takes it. */
+/* Slot of a target that is not absent: its bit, and what its tickets are settled for. */
+uint32_t sim_slot(const struct sim_world *world, uint32_t target);
+/* What weir_backlog_next takes for a target. */
 uint32_t sim_position(const struct sim_world *world, uint32_t target);
 /* And back: the target of a place. */
 uint32_t sim_target(const struct sim_world *world, const struct weir_backlog_place *place);

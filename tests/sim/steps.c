@@ -64,14 +64,14 @@ static void put_owed(struct sim_world *world, const struct sim_request *request,
         if (!request->to[target].owed) {
             continue;
         }
-        uint64_t bit = UINT64_C(1) << sim_position(world, target);
+        uint64_t bit = UINT64_C(1) << sim_slot(world, target);
         job->owed |= bit;
         if (sim_chance(world, 4)) {
             continue; /* disk only */
         }
         job->live |= bit;
         if (target != SIM_LETTER) {
-            live_points[sim_position(world, target)] =
+            live_points[sim_slot(world, target)] =
                 (uint32_t)__builtin_popcount(request->to[target].wanted);
         }
     }
@@ -85,7 +85,7 @@ static void take_live(struct sim_world *world, struct sim_request *request,
               "request %u: ticket and live differ", request->index);
     for (uint32_t target = 0; target < SIM_TARGETS; target++) {
         struct sim_debt *debt = &request->to[target];
-        if (!debt->owed || (job->live >> sim_position(world, target) & 1U) == 0) {
+        if (!debt->owed || (job->live >> sim_slot(world, target) & 1U) == 0) {
             continue;
         }
         debt->in_memory = true;
@@ -186,7 +186,7 @@ static uint32_t some_points(struct sim_world *world, const struct sim_debt *debt
 static void settle_whole(struct sim_world *world, struct sim_debt *debt, uint32_t target)
 {
     enum weir_settlement settlement = sim_chance(world, 4) ? WEIR_KEPT : WEIR_SETTLED;
-    weir_spool_settle(world->spool, debt->ticket, sim_position(world, target), settlement);
+    weir_spool_settle(world->spool, debt->ticket, sim_slot(world, target), settlement);
     sim_trace(world, "the rest, %x, for target %u: %s", debt->live, target,
               settlement == WEIR_KEPT ? "kept" : "settled");
     book(debt, debt->live, settlement);
@@ -221,7 +221,7 @@ void sim_step_deliver(struct sim_world *world)
     if (manifest.count == 0) {
         return;
     }
-    manifest.destination = sim_position(world, target);
+    manifest.destination = sim_slot(world, target);
     if (sim_chance(world, 3)) {
         int64_t used = world->now.mono_ns;
         for (uint32_t i = 0; i < manifest.count; i++) {
@@ -274,6 +274,9 @@ static void read_back(struct sim_world *world, const struct weir_backlog_place *
     struct sim_request *request = sim_read(world, world->spool, place);
     if (request == NULL && world->given_up) {
         return;
+    }
+    if (world->moving && sim_chance(world, 6)) { /* the place stays what it is */
+        sim_step_configure(world);
     }
     if (request == NULL || sim_chance(world, 6)) {
         weir_spool_settle(world->spool, place->ticket, place->destination, WEIR_KEPT);
@@ -343,8 +346,7 @@ void sim_let_go(struct sim_world *world)
         for (uint32_t target = 0; target < SIM_TARGETS; target++) {
             struct sim_debt *debt = &world->requests[i].to[target];
             if (debt->in_memory) {
-                weir_spool_settle(world->spool, debt->ticket, sim_position(world, target),
-                                  WEIR_KEPT);
+                weir_spool_settle(world->spool, debt->ticket, sim_slot(world, target), WEIR_KEPT);
                 book(debt, debt->live, WEIR_KEPT);
             }
         }
