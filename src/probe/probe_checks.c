@@ -71,9 +71,12 @@ void weir_probe_tell(struct weir_probe_answer *answer, const char *id, struct we
         return;
     }
     weir_probe_reply_read(answer, id, &reply);
-    weir_buf_printf(out, "%d after %lld ms%s%.120s%s", answer->status, ms,
-                    reply.message[0] == 0 ? "" : " (", reply.message,
-                    reply.message[0] == 0 ? "" : ")");
+    weir_buf_printf(out, "%d after %lld ms", answer->status, ms);
+    if (strncasecmp(answer->content_type, "text/html", 9) == 0) {
+        weir_buf_printf(out, " (a web page: of something in front, not of the endpoint)");
+    } else if (reply.message[0] != 0) {
+        weir_buf_printf(out, " (%.120s)", reply.message);
+    }
 }
 
 static void draft_begin(struct draft *draft, struct weir_probe *probe)
@@ -179,8 +182,8 @@ static void say_refused(struct weir_probe *probe, const struct draft *draft)
     } else if (status == 404 || status == 405) {
         advice = "nothing takes deliveries at this path. Compare the URL with the endpoint's";
     } else if (status == 400 && probe->options->metric == WEIR_PROBE_NO_METRIC) {
-        advice = "it may only refuse a delivery without records, which Firehose never sends. Look "
-                 "again with --send-metric, which leaves a metric behind";
+        advice = "if it only minds that there are no records (Firehose never sends that), look "
+                 "again with --send-metric, which leaves a metric behind; else mend what it says";
     }
     say_status(probe, WEIR_PROBE_FAIL, "delivery", draft, advice);
     if (draft->answer.location[0] != 0) {

@@ -30,7 +30,7 @@ enum {
     BODY_SLACK = 4096
 };
 
-#define LOST_413 "at a 413 Firehose drops the data for good, without a retry and without S3"
+#define LOST_413 "At a 413 Firehose drops the data for good, without a retry and without S3"
 #define AGAIN    "Firehose would repeat it until its retry duration is over, then leave it in S3"
 
 struct attempt {

@@ -88,6 +88,11 @@ class Probe(ProbeCase):
         self.assertIn("\\x1b[31mOK\\x0d\\x0a", lines["answer"][1])
         self.assertNotIn("\x1b", out)
 
+    def test_a_web_page_is_told_from_the_endpoint(self):
+        _, lines, out = self.probe_plain(raw=b"<html>no</html>",
+                                         headers={"Content-Type": "text/html; charset=utf-8"})
+        self.assertIn("a web page", lines["wrong key"][1], out)
+
     def test_an_endless_answer(self):
         begun = time.monotonic()
         code, lines, out = self.probe_plain(endless=True,
