@@ -86,8 +86,9 @@ class Proxy(LimitsCase):
     def test_without_or_with_a_damaged_one(self):
         weir = self.start(proxy_protocol={"networks": ["127.0.0.1"], "timeout": "500ms"})
         good = self.client(weir).request(envelope([RECORD]))
-        for data in (good, V1.lower() + good, V1.replace(b"\r", b"") + good, v2(command=0x22) + good,
-                     V1.replace(b" 443", b" 65536") + good, b"PROXY " + b"x" * 200):
+        for data in (good, V1.lower() + good, V1.replace(b"\r", b"") + good,
+                     v2(command=0x22) + good, V1.replace(b" 443", b" 65536") + good,
+                     b"PROXY " + b"x" * 200):
             sock = self.connect(weir)
             sock.sendall(data)
             self.assertEqual(self.ends(sock), b"", data[:40])

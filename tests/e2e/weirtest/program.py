@@ -101,6 +101,7 @@ class Weir:
                 self.log.append(line)
                 self.learn(line)
                 self.changed.notify_all()
+        self.process.wait()  # whoever waits for `ready` looks whether the process has ended
         with self.changed:
             self.changed.notify_all()
 
