@@ -71,12 +71,28 @@ struct weir_config_timeouts {
     int64_t body_grace_ns;
     int64_t write_ns;
     int64_t body_ns;
+    int64_t handshake_ns;
+};
+
+struct weir_config_certificate {
+    struct weir_config_mapping at;
+    const char *certificate;
+    const char *key; /* NULL: in the certificate's file */
+};
+
+/* What the listener speaks with. */
+struct weir_config_ingest_tls {
+    struct weir_config_mapping at;
+    struct weir_config_list certificates; /* struct weir_config_certificate; none: plain HTTP */
+    unsigned min_version;                 /* enum weir_tls_version */
+    int64_t session_tickets_ns;           /* 0: none */
 };
 
 struct weir_config_ingest {
     struct weir_config_mapping at;
     const char *const *listen;
     const char *path;
+    struct weir_config_ingest_tls tls;
     struct weir_config_list access_keys; /* struct weir_config_access_key */
     uint32_t threads;                    /* 0: one a core */
     uint32_t connections_max;

@@ -17,6 +17,8 @@ struct weir_ingest_options {
     /* Networks (weir_netaddr_network) whose connections begin with a PROXY header; NULL: none. */
     const char *const *balancers;
     int64_t balancer_timeout_ns; /* for that header */
+    struct weir_tls *tls;        /* NULL: plain HTTP; outlives the ingest */
+    int64_t handshake_ns;        /* for TLS's handshake */
     const char *path;
     const struct weir_keyring *keyring; /* outlives the loops */
     struct weir_pipeline *pipeline;

@@ -91,7 +91,8 @@ WEIR_MUST_USE enum weir_status weir_listener_open(struct weir_loop *loop, const 
                                                   struct weir_listener **ret);
 
 /* Stops accepting; what the kernel has queued is accepted first (over connections_max, too), so no
- * connection is reset; handshakes under way go on. May be called from `accepted`. NULL is nothing. */
+ * connection is reset; handshakes under way go on. May be called from `accepted`. NULL is
+ * nothing. */
 void weir_listener_close(struct weir_listener *listener);
 
 #endif

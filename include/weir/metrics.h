@@ -35,6 +35,10 @@ enum weir_family {
     WEIR_M_CONNECTIONS_REFUSED, /* weir_connections_refused_total{reason} */
     WEIR_M_CONNECTIONS_CUT,     /* weir_connections_cut_total{reason} */
     WEIR_M_ACCEPT_PAUSES,       /* weir_accept_pauses_total{reason} */
+    WEIR_M_TLS_HANDSHAKES,      /* weir_tls_handshakes_total{outcome} */
+    WEIR_M_TLS_DURATION,        /* weir_tls_handshake_duration_seconds, histogram */
+    WEIR_M_TLS_EXPIRY,          /* weir_tls_certificate_expiry_timestamp_seconds{certificate},
+                                   gauge */
     WEIR_M_POINTS_RECEIVED,     /* weir_points_received_total{namespace} */
     WEIR_M_ACCOUNT_POINTS,      /* weir_account_points_total{account,region} */
     WEIR_M_POINTS_UNROUTED,     /* weir_points_unrouted_total{reason} */

@@ -299,4 +299,5 @@ void weir_config_check(struct weir_config *config, struct weir_config_report *re
     check_connections(&check);
     weir_config_check_destinations(config, report, offline);
     weir_config_check_spool(config, report, offline);
+    weir_config_check_tls(config, report, offline);
 }

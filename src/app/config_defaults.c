@@ -57,7 +57,9 @@ void weir_schema_defaults(struct weir_config *config)
                      .body_grace_ns = limits.body_grace_ns,
                      .write_ns = limits.write_timeout_ns,
                      .idle_ns = limits.idle_timeout_ns,
-                     .body_ns = limits.body_timeout_ns},
+                     .body_ns = limits.body_timeout_ns,
+                     .handshake_ns = 5 * WEIR_NS_PER_S},
+        .tls = {.session_tickets_ns = 12 * 3600 * WEIR_NS_PER_S},
     };
     config->memory_limit = default_memory();
     config->spool = (struct weir_config_spool){.limit = (size_t)8 << 30,

@@ -22,6 +22,7 @@
  *   config_destinations.c  the same for destinations
  *   config_auth.c          the same for how destinations are authorised
  *   config_shape.c         the same for how destinations' points are shaped
+ *   config_tls.c           the same for the listener's certificates
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
  *   config_diff.c          what differs between two configurations, for a reload
@@ -76,6 +77,8 @@ struct weir_schema {
 extern const struct weir_schema weir_schema_root[];
 extern const struct weir_schema weir_schema_ingest[];
 extern const struct weir_schema weir_schema_access_key[];
+extern const struct weir_schema weir_schema_certificate[];
+extern const struct weir_schema weir_schema_ingest_tls[];
 extern const struct weir_schema weir_schema_destination[];
 extern const struct weir_schema weir_schema_buffer[];
 extern const struct weir_schema weir_schema_gauges[];
@@ -176,6 +179,8 @@ void weir_config_check_shape(struct weir_config *config, struct weir_config_repo
                              uint32_t index);
 void weir_config_check_preset(struct weir_config *config, struct weir_config_report *report,
                               uint32_t index);
+void weir_config_check_tls(struct weir_config *config, struct weir_config_report *report,
+                           bool offline);
 void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
                              bool offline);
 

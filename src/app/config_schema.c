@@ -23,6 +23,7 @@
 #include "weir/frame.h"
 #include "weir/keys.h"
 #include "weir/route.h"
+#include "weir/tls.h"
 #include "weir/zstd.h"
 
 #define KIB ((int64_t)1 << 10)
@@ -54,6 +55,7 @@ static const char *const keyings[] = {"keep", "dynatrace", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const formats[] = {"json", "text", NULL};
 
 static bool is_otlp(const void *mapping)
@@ -167,16 +169,45 @@ static const struct weir_schema timeouts[] = {
      .help = "for an answer to be taken"},
     {"body", WEIR_SCHEMA_DURATION, AT(timeouts, body_ns), .min = 100 * MS, .max = 600 * S,
      .help = "for a whole body; Firehose itself gives up after 180s"},
+    {"handshake", WEIR_SCHEMA_DURATION, AT(timeouts, handshake_ns), .min = 100 * MS, .max = 60 * S,
+     .help = "for TLS's handshake"},
     END};
+
+const struct weir_schema weir_schema_certificate[] = {
+    {"certificate", WEIR_SCHEMA_TEXT, AT(certificate, certificate), .valid = weir_config_valid_file,
+     .help = "PEM file: the server's certificate, then its issuers in order"},
+    {"key", WEIR_SCHEMA_TEXT, AT(certificate, key), .valid = weir_config_valid_file,
+     .help = "PEM file of its key, without a passphrase; default: the certificate's file"},
+    END};
+
+const struct weir_schema weir_schema_ingest_tls[] = {
+    {"certificates", WEIR_SCHEMA_LIST, AT(ingest_tls, certificates), .min = 1,
+     .max = WEIR_TLS_CERTIFICATES_MAX, .keys = weir_schema_certificate,
+     .element_size = sizeof(struct weir_config_certificate),
+     .help = "one for each name and kind of key (RSA, EC); the first is for who asks for no name "
+             "of theirs"},
+    {"min_version", WEIR_SCHEMA_CHOICE, AT(ingest_tls, min_version), .choices = tls_versions,
+     .help = "the oldest version of TLS that is spoken"},
+    {"session_tickets", WEIR_SCHEMA_DURATION, AT(ingest_tls, session_tickets_ns), .min = 0,
+     .max = 3 * DAY,
+     .help = "how long a key makes session tickets, and then still opens them; 0: no tickets"},
+    END};
+
+/* Among the keys of ingest. */
+static bool speaks_tls(const void *mapping)
+{
+    const struct weir_config_ingest *ingest = mapping;
+    return ingest->tls.certificates.count > 0;
+}
 
 const struct weir_schema weir_schema_ingest[] = {
     {"listen", WEIR_SCHEMA_TEXTS, AT(ingest, listen), .min = 1, .max = 16,
      .valid = weir_config_valid_address, .help = "addresses that take Firehose's requests"},
     {"path", WEIR_SCHEMA_TEXT, AT(ingest, path), .valid = weir_config_valid_path,
      .help = "the path of Firehose's URL, matched exactly"},
-    {"tls", WEIR_SCHEMA_LATER,
-     .help = "HTTPS on the listener itself is not supported by this "
-             "version (put a load balancer with TLS in front)"},
+    {"tls", WEIR_SCHEMA_MAPPING, AT(ingest, tls), .flags = WEIR_SCHEMA_IDLE | WEIR_SCHEMA_LIVE,
+     .applies = speaks_tls, .keys = weir_schema_ingest_tls,
+     .help = "HTTPS on the listener itself; without it plain HTTP"},
     {"access_keys", WEIR_SCHEMA_LIST, WEIR_SCHEMA_NONE | WEIR_SCHEMA_LIVE, AT(ingest, access_keys),
      .min = 1, .max = WEIR_KEYS_MAX, .keys = weir_schema_access_key,
      .element_size = sizeof(struct weir_config_access_key),

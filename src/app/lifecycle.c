@@ -122,10 +122,12 @@ static void refuse_reload(void)
 /* Until SIGTERM or SIGINT; which of them it was. */
 static int wait_for_stop(struct weir_service *service)
 {
-    int signal_ = next_signal(-1);
-    while (signal_ == SIGHUP) {
-        refuse_reload();
-        signal_ = next_signal(-1);
+    int signal_ = next_signal(weir_service_watch_tls(service));
+    while (signal_ == SIGHUP || signal_ == 0) {
+        if (signal_ == SIGHUP) {
+            refuse_reload();
+        }
+        signal_ = next_signal(weir_service_watch_tls(service));
     }
     /* relaxed: partner is weir_service_ready; nothing else hangs on it */
     atomic_store_explicit(&service->phase, WEIR_PHASE_DRAINING, memory_order_relaxed);

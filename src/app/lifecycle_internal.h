@@ -15,6 +15,7 @@
 #include "weir/region.h"
 #include "weir/route.h"
 #include "weir/spool.h"
+#include "weir/tls.h"
 
 /* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_disk.c those of
  * spool and dead letter; service_gauges.c keeps gauges; service_status.c writes /status. */
@@ -43,6 +44,7 @@ struct weir_service {
     struct weir_router *router;
     struct weir_pipeline *pipeline;
     struct weir_keyring *keyring;
+    struct weir_tls *tls; /* NULL: plain HTTP */
     struct weir_ingest *ingest;
     struct weir_admin *admin;
     struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
@@ -64,6 +66,19 @@ void weir_service_close_disk(struct weir_service *service);
 /* The access keys of a configuration; *ret is NULL for a door without a lock. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_service_keys(const struct weir_config *config,
                                                  struct weir_keys **ret);
+
+/* The listener's certificates, where `tls` is configured. Failures are logged. */
+WEIR_MUST_USE enum weir_status weir_service_build_tls(struct weir_service *service);
+
+/* Takes the certificates of another configuration, and logs what came of it. WEIR_EINVAL: nothing
+ * has changed, since a file is no good or since TLS was turned on or off, which needs a restart.
+ * The main thread. */
+WEIR_MUST_USE enum weir_status weir_service_reload_tls(struct weir_service *service,
+                                                       const struct weir_config *config);
+
+/* Looks whether certificates have changed on disk and takes them; logs what came of it. When to
+ * come again: so many ns; -1: never. The main thread: it may wait for a file. */
+int64_t weir_service_watch_tls(struct weir_service *service);
 
 /* What a Firehose body may hold. */
 struct weir_envelope_limits weir_service_limits(void);

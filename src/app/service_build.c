@@ -241,6 +241,8 @@ static enum weir_status build_ingest(struct weir_service *service)
         .connections_per_source = ingest->connections_per_source,
         .balancers = ingest->proxy_protocol.networks,
         .balancer_timeout_ns = ingest->proxy_protocol.timeout_ns,
+        .tls = service->tls,
+        .handshake_ns = ingest->timeouts.handshake_ns,
         .path = ingest->path,
         .keyring = service->keyring,
         .pipeline = service->pipeline,
@@ -306,7 +308,8 @@ enum weir_status weir_service_build(struct weir_service *service)
     if (service->replaying) {
         return WEIR_OK;
     }
-    WEIR_TRY(build_ingest(service)); /* these two have logged what failed */
+    WEIR_TRY(weir_service_build_tls(service)); /* these three have logged what failed */
+    WEIR_TRY(build_ingest(service));
     return build_admin(service);
 }
 
@@ -314,6 +317,7 @@ void weir_service_done(struct weir_service *service)
 {
     weir_admin_stop(service->admin);
     weir_ingest_free(service->ingest);
+    weir_tls_free(service->tls);
     weir_service_close_disk(service);
     weir_pipeline_free(service->pipeline);
     weir_router_free(service->router);

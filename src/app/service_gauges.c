@@ -100,6 +100,14 @@ static void spool_gauges(const struct weir_service *service)
     }
 }
 
+static void tls_gauges(const struct weir_service *service)
+{
+    struct weir_tls_look look;
+    for (uint32_t i = 0; service->tls != NULL && weir_tls_look(service->tls, i, &look); i++) {
+        set_labelled(WEIR_M_TLS_EXPIRY, look.file, (double)look.expires_ns / (double)WEIR_NS_PER_S);
+    }
+}
+
 static void process_gauges(void)
 {
     struct weir_machine_usage usage = weir_machine_usage();
@@ -132,6 +140,7 @@ void weir_service_gauges(void *service)
     spool_gauges(self);
     config_gauges(self);
     process_gauges();
+    tls_gauges(self);
     set_plain(WEIR_M_CONNECTIONS, weir_ingest_connections(self->ingest));
     set_plain(WEIR_M_ALLOCATIONS, (double)weir_mem_calls());
     set_plain(WEIR_M_LOG_SUPPRESSED, (double)weir_log_suppressed());

@@ -22,6 +22,7 @@
 #include "door.h"
 #include "weir/clock.h"
 #include "weir/listener.h"
+#include "weir/log.h"
 #include "weir/mem.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
@@ -33,6 +34,7 @@
 
 #define ADDRESSES_MAX     16u
 #define SESSIONS_IDLE_MAX 1024u
+#define HANDSHAKES_MIN    8u
 
 struct ingest_loop {
     struct weir_ingest *ingest;
@@ -40,6 +42,7 @@ struct ingest_loop {
     struct weir_loop *loop;
     struct weir_listener *listeners[ADDRESSES_MAX];
     struct weir_session_context context;
+    struct weir_listener_tls tls;
     struct weir_loop_task drain_task;
     bool draining;
     _Atomic uint32_t connections; /* written by the loop, read by anyone; relaxed */
@@ -82,6 +85,47 @@ static void accepted(void *argument, struct weir_conn *conn)
     weir_session_open(&loop->context, conn);
 }
 
+static const char *outcome_text(enum weir_handshake_outcome outcome)
+{
+    switch (outcome) {
+    case WEIR_HANDSHAKE_COMPLETE: return "complete";
+    case WEIR_HANDSHAKE_RESUMED: return "resumed";
+    case WEIR_HANDSHAKE_FAILED: return "failed";
+    case WEIR_HANDSHAKE_TIMEOUT: return "timeout";
+    case WEIR_HANDSHAKE_CROWDED: return "crowded";
+    case WEIR_HANDSHAKE_GONE: return "gone";
+    }
+    return "unknown";
+}
+
+/* A peer that only went away is no event: that is what a balancer's TCP check does. */
+static void shaken(void *argument, const struct weir_handshake_end *end)
+{
+    (void)argument;
+    const char *outcome = outcome_text(end->outcome);
+    struct weir_bytes label = weir_bytes_str(outcome);
+    weir_metrics_add(weir_metrics_series(WEIR_M_TLS_HANDSHAKES, &label), 1);
+    if (end->outcome == WEIR_HANDSHAKE_COMPLETE || end->outcome == WEIR_HANDSHAKE_RESUMED) {
+        weir_metrics_observe(weir_metrics_series(WEIR_M_TLS_DURATION, NULL),
+                             (double)end->duration_ns / (double)WEIR_NS_PER_S);
+    } else if (end->outcome != WEIR_HANDSHAKE_GONE) {
+        weir_log(WEIR_LOG_WARN, "tls handshake failed", WEIR_LOG_STR("peer", end->peer),
+                 WEIR_LOG_STR("outcome", outcome), WEIR_LOG_STR("reason", end->reason));
+    }
+}
+
+/* A quarter of a loop's connections may be new at a time. */
+static const struct weir_listener_tls *tls_of(struct ingest_loop *loop, uint32_t share)
+{
+    const struct weir_ingest_options *options = &loop->ingest->options;
+    loop->tls = (struct weir_listener_tls){
+        .tls = options->tls,
+        .timeout_ns = options->handshake_ns,
+        .handshakes_max = share / 4 > HANDSHAKES_MIN ? share / 4 : HANDSHAKES_MIN,
+        .shaken = shaken};
+    return options->tls == NULL ? NULL : &loop->tls;
+}
+
 static void close_listeners(struct ingest_loop *loop)
 {
     for (uint32_t i = 0; i < ADDRESSES_MAX; i++) {
@@ -94,11 +138,11 @@ static enum weir_status open_listeners(struct ingest_loop *loop)
 {
     const struct weir_ingest *ingest = loop->ingest;
     uint32_t share = ingest->options.connections_max / ingest->loop_count;
-    const struct weir_listener_options options = {
-        .connections_max = share > 0 ? share : 1,
-        .accepted = accepted,
-        .argument = loop,
-        .door = weir_door_listener(ingest->door)};
+    const struct weir_listener_options options = {.connections_max = share > 0 ? share : 1,
+                                                  .accepted = accepted,
+                                                  .argument = loop,
+                                                  .tls = tls_of(loop, share),
+                                                  .door = weir_door_listener(ingest->door)};
     for (uint32_t i = 0; i < ingest->address_count; i++) {
         WEIR_TRY(weir_listener_open(loop->loop, ingest->options.addresses[i], ingest->ports[i],
                                     &options, &loop->listeners[i]));
@@ -228,8 +272,7 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
     ingest->options = *options;
     ingest->loop_count = options->threads;
     ingest->drain_deadline_ns = INT64_MAX;
-    static const struct weir_listener_door calls = {
-        .admits = admits, .left = left, .tell = tell};
+    static const struct weir_listener_door calls = {.admits = admits, .left = left, .tell = tell};
     enum weir_status status = weir_door_new(options, &calls, &ingest->door, ret_address);
     if (status == WEIR_OK) {
         status = probe_addresses(ingest, ret_address);

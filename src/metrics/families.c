@@ -97,6 +97,14 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_ACCEPT_PAUSES] =
         ONE(COUNTER, "weir_accept_pauses_total", "reason", CAP_CLOSED,
             "Times that a listener stopped accepting, by what there was no more of."),
+    [WEIR_M_TLS_HANDSHAKES] = ONE(COUNTER, "weir_tls_handshakes_total", "outcome", CAP_CLOSED,
+                                  "TLS handshakes of ingest connections, by outcome."),
+    [WEIR_M_TLS_DURATION] =
+        HISTOGRAM("weir_tls_handshake_duration_seconds", &durations,
+                  "Time from an accepted connection to its handshake's end, where it succeeded."),
+    [WEIR_M_TLS_EXPIRY] =
+        ONE(GAUGE, "weir_tls_certificate_expiry_timestamp_seconds", "certificate", CAP_CONFIGURED,
+            "When a certificate in use expires, in Unix time, by its file."),
     [WEIR_M_POINTS_RECEIVED] =
         ONE(COUNTER, "weir_points_received_total", "namespace", CAP_NAMESPACE,
             "Data points in accepted requests, by CloudWatch namespace."),

@@ -26,9 +26,8 @@
  *       inside another function of this module: it always comes from the loop.
  *   I3  LINGERING and ENDING mean linked in the loop's list of that name, so the tick finds it; a
  *       lingering connection's user and events are forgotten.
- *   I4  conn_open of the loop falls when libh2o has closed the descriptor, and that is at once: over
- *       TLS it would wait for the flush of a goodbye, with no limit but the kernel's, so we say
- *       goodbye ourselves (say_goodbye) and leave it none to say.
+ *   I4  conn_open of the loop falls when libh2o has closed the descriptor, and that is at once:
+ *       over TLS we say goodbye ourselves (weir_tls_goodbye) and leave libh2o none to wait for.
  *   I5  A write under way is our own copy: its user may be gone before the kernel has taken it.
  *   I6  Input that came together with the peer's end is given to the user before on_closed: a peer
  *       may send its request, shut its sending side, and wait for the answer.
@@ -51,13 +50,10 @@
  * either: libh2o then waits for nothing.
  *
  * Not done here: deadlines for heads and bodies (the session's, by the loop's tick) and TLS, which
- * the socket itself does once hands are shaken (handshake.c). libh2o ends a connection on which
- * OpenSSL wants to write while it reads: a renegotiation, a KeyUpdate that asks for another. Both
- * are refused by that, which is as well: each would cost us more than the peer.
+ * the socket itself does once hands are shaken (handshake.c).
  */
 #include "net_internal.h"
 #include "weir/mem.h"
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -202,25 +198,11 @@ static void unlink_from(struct weir_conn *conn)
     }
 }
 
-/* Sends TLS's own goodbye, as far as the kernel takes it now, past libh2o, which would wait for the
- * flush without a limit; nothing can be written behind it. */
 static void say_goodbye(struct weir_conn *conn)
 {
-    BIO *memory =
-        conn->ssl == NULL || h2o_socket_is_writing(conn->sock) ? NULL : BIO_new(BIO_s_mem());
-    if (memory == NULL || SSL_get_quiet_shutdown(conn->ssl) == 1) {
-        BIO_free(memory);
-        return;
+    if (conn->ssl != NULL && !h2o_socket_is_writing(conn->sock)) {
+        weir_tls_goodbye(conn->ssl, h2o_socket_get_fd(conn->sock));
     }
-    char *data = NULL;
-    SSL_set0_wbio(conn->ssl, memory); /* the session's own from here on */
-    if (SSL_shutdown(conn->ssl) >= 0) {
-        long size = BIO_get_mem_data(memory, &data);
-        (void)send(h2o_socket_get_fd(conn->sock), data, size > 0 ? (size_t)size : 0,
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    SSL_set_quiet_shutdown(conn->ssl, 1);
-    ERR_clear_error();
 }
 
 static void destroy(struct weir_conn *conn)
@@ -274,28 +256,15 @@ static void swallow(struct weir_conn *conn)
     }
 }
 
-/* One read that nobody waits for: the bytes, 0 at the peer's end or after a failure, or -1 when
- * there is nothing now. */
-static ssize_t read_once(const struct weir_conn *conn, void *at, size_t size)
-{
-    ssize_t got;
-    do {
-        got = recv(h2o_socket_get_fd(conn->sock), at, size, MSG_DONTWAIT);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : 0;
-    }
-    return got;
-}
-
-/* What read_once says of the next bytes for the input. */
+/* What weir_conn_read_once says of the next bytes for the input. */
 static ssize_t read_input(struct weir_conn *conn)
 {
     h2o_iovec_t room = h2o_buffer_reserve(&conn->sock->input, READ_BYTES);
     if (room.base == NULL) {
         return 0;
     }
-    ssize_t got = read_once(conn, room.base, room.len < READ_BYTES ? room.len : READ_BYTES);
+    ssize_t got =
+        weir_conn_read_once(conn->sock, room.base, room.len < READ_BYTES ? room.len : READ_BYTES);
     conn->sock->input->size += got > 0 ? (size_t)got : 0;
     return got;
 }
@@ -328,7 +297,7 @@ void weir_conn_tell_ended(struct weir_loop *loop)
     }
 }
 
-/* Whether the peer has said TLS's goodbye, behind which nothing comes, be the socket open or not. */
+/* Whether the peer has said TLS's goodbye, behind which nothing comes. */
 static bool is_told_goodbye(const struct weir_conn *conn)
 {
     return conn->ssl != NULL && (SSL_get_shutdown(conn->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
@@ -446,7 +415,7 @@ size_t weir_conn_read(struct weir_conn *conn, uint8_t *at, size_t size)
         return 0;
     }
     /* An end stays readable, and the loop tells it. A short read has taken all there is. */
-    ssize_t got = size == 0 ? 0 : read_once(conn, at, size);
+    ssize_t got = size == 0 ? 0 : weir_conn_read_once(conn->sock, at, size);
     return got > 0 ? (size_t)got : 0;
 }
 

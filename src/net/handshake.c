@@ -2,11 +2,11 @@
 /*
  * From an accepted socket to an encrypted connection, under a deadline.
  *
- *   accepted ──► SHAKING ── libh2o: complete ──► announced to the listener's owner
- *                   │  └─── libh2o: failed ────► alert sent, closed
- *                   ├────── its time is over ──► closed   (the loop's tick)
- *                   ├────── too many: the oldest is cut for a new one
- *                   └────── its loop is freed
+ *   accepted ──► WAITING for a first byte ──► SHAKING ── libh2o: complete ──► announced
+ *                   │                            │  └─── libh2o: failed ────► alert sent, closed
+ *                   ├────────────────────────────┼────── its time is over ──► closed (the tick)
+ *                   ├────────────────────────────┼────── too many: the oldest is cut for a new one
+ *                   └────────────────────────────┴────── its loop is freed
  *
  *   loop->shaking: oldest ⇄ ... ⇄ newest       (one deadline for all, so in the order of deadlines)
  *
@@ -18,6 +18,11 @@
  *   I3  OpenSSL's list of errors, one for all connections of a thread, is empty when we return:
  *       a stale error makes the next read of another connection look failed
  *   I4  the context is the connection's from its first byte on, whatever is reloaded meanwhile
+ *   I5  who has sent nothing costs a descriptor and a struct: the SSL is made with the first byte
+ *
+ * After it, libh2o ends a connection on which OpenSSL wants to write while it reads: on a
+ * renegotiation, on a KeyUpdate that asks for another. That is as well: each would cost us more
+ * than the peer.
  *
  * Two things that libh2o keeps to itself are learned through OpenSSL: the SSL object, from a
  * callback when it is made (on_born), and the alert of a failed handshake, which libh2o forgets to
@@ -31,9 +36,9 @@
 #include "tls_internal.h"
 #include "weir/mem.h"
 #include <openssl/err.h>
-#include <sys/socket.h>
 
 #define ALERT_BYTES 7 /* header (5), level, description */
+#define FIRST_BYTES 4096
 
 struct weir_handshake {
     struct weir_handshake *next;
@@ -55,6 +60,7 @@ static _Thread_local struct {
     bool whole;
 } alert;
 
+/* tidy: allow parameters -- OpenSSL's, here and below */
 static void on_born(void *parent, void *value, CRYPTO_EX_DATA *data, int index, long number,
                     void *argument)
 {
@@ -68,6 +74,7 @@ static void on_born(void *parent, void *value, CRYPTO_EX_DATA *data, int index, 
     }
 }
 
+/* tidy: allow parameters -- OpenSSL's */
 /* OpenSSL shows each record's header, then what is in it. */
 static void on_message(int writes, int version, int type, const void *data, size_t size, SSL *ssl,
                        void *argument)
@@ -185,12 +192,14 @@ static void fail(struct weir_handshake *self, const char *err)
 static void on_shaken(h2o_socket_t *sock, const char *err)
 {
     struct weir_handshake *self = sock->data;
+    born = NULL;
     weir_loop_enter(self->loop);
     if (err != NULL) {
         fail(self, err);
         return;
     }
     ERR_clear_error();
+    WEIR_ASSERT(self->ssl != NULL);
     bool resumed = SSL_session_reused(self->ssl) == 1;
     tell(self, resumed ? WEIR_HANDSHAKE_RESUMED : WEIR_HANDSHAKE_COMPLETE, "");
     struct weir_conn *conn = self->conn;
@@ -212,6 +221,33 @@ static void cut_oldest(struct weir_loop *loop, uint32_t count_max)
     }
 }
 
+/* The first bytes are there: read here, since libh2o makes the SSL when it has some, and that has
+ * to be while we look (on_born). */
+static void on_first_bytes(h2o_socket_t *sock, const char *err)
+{
+    struct weir_handshake *self = sock->data;
+    weir_loop_enter(self->loop);
+    h2o_iovec_t room = h2o_buffer_reserve(&sock->input, FIRST_BYTES);
+    bool readable = err == NULL && room.base != NULL;
+    ssize_t got = readable ? weir_conn_read_once(sock, room.base, FIRST_BYTES) : 0;
+    if (got < 0) {
+        return;
+    }
+    if (got == 0) {
+        fail(self, h2o_socket_error_closed);
+        return;
+    }
+    sock->input->size += (size_t)got;
+    h2o_socket_read_stop(sock);
+    h2o_socket_dont_read(sock, 0);
+    ERR_clear_error();
+    SSL_CTX *context = weir_tls_take(self->options.tls->tls);
+    born = &self->ssl;
+    h2o_socket_ssl_handshake(sock, context, NULL, on_shaken); /* self may be gone afterwards */
+    born = NULL;
+    SSL_CTX_free(context); /* the SSL has its own reference */
+}
+
 void weir_handshake_start(const struct weir_listener_options *options, struct weir_conn *conn)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -231,13 +267,30 @@ void weir_handshake_start(const struct weir_listener_options *options, struct we
                                     .until_ns = loop->now_ns + options->tls->timeout_ns};
     link_last(self);
     sock->data = self;
-    SSL_CTX *context = weir_tls_take(options->tls->tls);
-    born = &self->ssl;
-    h2o_socket_ssl_handshake(sock, context, NULL, on_shaken);
-    born = NULL;
-    SSL_CTX_free(context); /* the SSL has its own reference */
-    WEIR_ASSERT(self->ssl != NULL);
-    SSL_set_msg_callback(self->ssl, on_message);
+    h2o_socket_dont_read(sock, 1);
+    h2o_socket_read_start(sock, on_first_bytes);
+}
+
+void weir_handshake_observe(SSL_CTX *context)
+{
+    SSL_CTX_set_msg_callback(context, on_message);
+}
+
+void weir_tls_goodbye(SSL *ssl, int fd)
+{
+    BIO *memory = SSL_get_quiet_shutdown(ssl) == 1 ? NULL : BIO_new(BIO_s_mem());
+    SSL_set_quiet_shutdown(ssl, memory == NULL ? 1 : 0);
+    if (memory == NULL) {
+        return;
+    }
+    char *data = NULL;
+    SSL_set0_wbio(ssl, memory); /* the session's own from here on */
+    if (SSL_shutdown(ssl) >= 0) {
+        long size = BIO_get_mem_data(memory, &data);
+        (void)send(fd, data, size > 0 ? (size_t)size : 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    SSL_set_quiet_shutdown(ssl, 1); /* it is said */
+    ERR_clear_error();
 }
 
 void weir_handshake_expire(struct weir_loop *loop, int64_t now_ns)

@@ -7,10 +7,12 @@
 #include "weir/listener.h"
 #include "weir/loop.h"
 #include "weir/panic.h"
+#include <errno.h>
 #include <h2o/socket.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 /*
  * What the three modules of this room share: the loop's insides, since it keeps the lists that its
@@ -66,6 +68,25 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);
 /* The descriptor behind a connection, and its loop. */
 h2o_socket_t *weir_conn_socket(const struct weir_conn *conn);
 struct weir_loop *weir_conn_loop(const struct weir_conn *conn);
+
+/* One read that nobody waits for: the bytes, 0 at the peer's end or after a failure, or -1 when
+ * there is nothing now. */
+static inline ssize_t weir_conn_read_once(h2o_socket_t *sock, void *at, size_t size)
+{
+    ssize_t got;
+    do {
+        got = recv(h2o_socket_get_fd(sock), at, size, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : 0;
+    }
+    return got;
+}
+
+/* Sends TLS's own goodbye, as far as the kernel takes it now, and leaves libh2o none to send, which
+ * would wait for its flush without a limit. Once; nothing can be written behind it, and nothing may
+ * be under way. */
+void weir_tls_goodbye(SSL *ssl, int fd);
 
 /* Where it comes from: as the kernel says, until somebody knows better. */
 const struct weir_netaddr *weir_conn_source(const struct weir_conn *conn);

@@ -54,6 +54,7 @@ void weir_tls_set_free(struct weir_tls_set *set)
     weir_mem_free(set);
 }
 
+/* tidy: allow parameters -- OpenSSL's */
 static void free_with_context(void *parent, void *set, CRYPTO_EX_DATA *data, int index, long number,
                               void *argument)
 {
@@ -133,6 +134,7 @@ static int on_certificate(SSL *ssl, void *argument)
     return 1;
 }
 
+/* tidy: allow parameters -- OpenSSL's */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                    const unsigned char *offered, unsigned int offered_size, void *argument)
 {
@@ -237,6 +239,7 @@ enum weir_status weir_tls_context_new(struct weir_tls_set *set,
         return status;
     }
     ERR_clear_error();
+    weir_handshake_observe(context);
     WEIR_ASSERT(SSL_CTX_set_ex_data(context, context_index, set) == 1);
     *ret = context;
     return WEIR_OK;

@@ -50,6 +50,9 @@ WEIR_MUST_USE enum weir_status weir_tls_context_new(struct weir_tls_set *set,
                                                     struct weir_buf *why, SSL_CTX **ret);
 const struct weir_tls_set *weir_tls_context_set(const SSL_CTX *context);
 
+/* Has the alerts that a context's handshakes write looked at. */
+void weir_handshake_observe(SSL_CTX *context);
+
 /* Counted: by the weir_tls, and by each SSL_CTX that asks them. */
 WEIR_MUST_USE enum weir_status weir_tickets_new(struct weir_tickets **ret);
 struct weir_tickets *weir_tickets_ref(struct weir_tickets *tickets);

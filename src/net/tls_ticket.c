@@ -49,7 +49,7 @@ struct weir_tickets {
 
 static int context_index = -1;
 
-/* The context's share of the keys goes with it. */
+/* The context's share of the keys goes with it. tidy: allow parameters -- OpenSSL's */
 static void unref_with_context(void *parent, void *tickets, CRYPTO_EX_DATA *data, int index,
                                long number, void *argument)
 {
@@ -184,7 +184,7 @@ static bool set_up(const struct ticket_key *key, uint8_t *iv, EVP_CIPHER_CTX *ci
 }
 
 /* OpenSSL's question; 0: without a ticket, 1: with this key, 2: with it, and make a newer one,
- * -1: the handshake fails. */
+ * -1: the handshake fails. tidy: allow parameters -- OpenSSL's */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int making)
 {

@@ -119,13 +119,13 @@ static void keys_that_are_not_there(void **state)
     CHECK_ALL(mistakes);
 }
 
-static void keys_of_later_versions(void **state)
+static void tls(void **state)
 {
     (void)state;
     static const struct mistake mistakes[] = {
-        {"ingest: {access_keys: none, tls: {certificates: []}}\n",
-         "w.yaml:1:34: ingest.tls: HTTPS on the listener itself is not supported by this version "
-         "(put a load balancer with TLS in front)"},
+        {"ingest: {access_keys: none, tls: {min_version: '1.2'}}\n",
+         "w.yaml:1:34: ingest.tls: has no certificates (write certificates: [{certificate: ..., "
+         "key: ...}])"},
     };
     CHECK_ALL(mistakes);
 }
@@ -480,7 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_that_is_no_yaml),
         cmocka_unit_test(keys_that_are_not_there),
-        cmocka_unit_test(keys_of_later_versions),
+        cmocka_unit_test(tls),
         cmocka_unit_test(levels_of_compression),
         cmocka_unit_test(values_of_the_wrong_kind),
         cmocka_unit_test(addresses),
