@@ -55,7 +55,6 @@ static const char *const keyings[] = {"keep", "dynatrace", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const formats[] = {"json", "text", NULL};
 
 static bool is_otlp(const void *mapping)
