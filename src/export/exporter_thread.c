@@ -2,15 +2,16 @@
 /*
  * An exporter thread's life: turns, sleep, and the end.
  *
- *   turn:  silence the bell ─► inbox (jobs, parcels that are back) ─► replies ─► letters done
- *            ─► for each destination that is ours: gather, send and expire, publish
+ *   turn:  silence the bell ─► slots' news ─► inbox (jobs, parcels that are back) ─► replies
+ *            ─► letters done ─► for each destination that is ours: give up what closes must
+ *            (closing.c), gather, send and expire, publish, end what has closed
  *   sleep: in the transport, until the network, the bell or the nearest of all times says so
  *
  *   running ──draining, and nothing left of ours──► lingering ──all closed, of all threads──► end
  *      └──────draining, and the deadline──► discarding ──┘
  *
  * Edges:
- *   running -> lingering                close_drained
+ *   running -> lingering                live, close_drained
  *   running -> discarding -> lingering  discard_all
  *   lingering -> end                    weir_exporter_thread_run
  *
@@ -18,7 +19,10 @@
  *
  *   I1  the bell is silenced before the queues are looked at, so what comes later rings again
  *   I2  what a turn leaves undone sets has_more, and the next sleep is none
- *   I3  a destination is closed once, by its owner, when no parcel of it is anywhere
+ *   I3  a destination is closed once, by its owner, when no parcel of it is anywhere: by a drain,
+ *       which leaves its machine to be asked, or alone, which leaves its slot FREE
+ *   I4  what was opened or told to close before the drain is known to its owner before the owner
+ *       looks whether all is closed
  *
  * One slow destination costs the others nothing: turns are bounded, and nothing in them waits.
  */
