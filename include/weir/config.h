@@ -267,6 +267,12 @@ struct weir_config_admin {
     const char *const *listen;
 };
 
+enum weir_config_sandbox {
+    WEIR_CONFIG_SANDBOX_AUTO,
+    WEIR_CONFIG_SANDBOX_OFF,
+    WEIR_CONFIG_SANDBOX_REQUIRED
+};
+
 struct weir_config_log {
     struct weir_config_mapping at;
     unsigned level;  /* enum weir_log_level */
@@ -289,6 +295,8 @@ struct weir_config {
     struct weir_config_list destinations; /* struct weir_config_destination, at least one */
     struct weir_config_admin admin;
     struct weir_config_log log;
+    unsigned sandbox;                            /* enum weir_config_sandbox */
+    unsigned core_dumps;                         /* 1: allowed */
     const struct weir_shape_attribute *resource; /* what OTEL_RESOURCE_ATTRIBUTES and
                                                     OTEL_SERVICE_NAME say, or NULL */
     struct weir_config_block *memory;            /* everything above points into these */

@@ -88,8 +88,10 @@ struct weir_exporter_options {
     size_t export_bytes; /* split evenly over these destinations, as far as theirs do not say */
     struct weir_credit *queued; /* who pays for copies of sparse runs */
     struct weir_regions *regions;
-    struct weir_settler settler;      /* who keeps accounts of requests; zeroed: nobody */
-    bool keeps;                       /* what is not delivered at the end is still on disk */
+    struct weir_settler settler; /* who keeps accounts of requests; zeroed: nobody */
+    bool keeps;                  /* what is not delivered at the end is still on disk */
+    const _Atomic bool *cut; /* NULL, or: true once the drain's deadline has come before its time;
+                                seen within a second */
     struct weir_letterbox *letterbox; /* where given-up batches go; NULL: counted and logged only */
     /* Makes a transport for each exporter thread, at start; NULL is weir_transport_curl. */
     enum weir_status (*transport)(void *argument, struct weir_transport *ret);

@@ -28,6 +28,8 @@ struct weir_ingest_options {
     bool (*ready)(void *argument);
     bool (*admits)(void *argument, uint64_t size, const char **ret_reason); /* weir/session.h */
     void *argument;
+    const _Atomic bool *cut; /* NULL, or: true once the drain's deadline comes before its time; half
+                                a second is left to whoever is being answered */
 };
 
 struct weir_ingest;

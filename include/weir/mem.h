@@ -41,6 +41,10 @@ uint64_t weir_mem_calls(void);
  * when the one asked for before has been made. */
 bool weir_mem_fail_at(uint64_t nth);
 
+/* Starts the allocator's own thread, which gives pages back to the system; without it those who
+ * allocate do that. For a process that serves, once it has given up what it does not need. */
+void weir_mem_background(void);
+
 struct weir_mem_stats {
     size_t allocated; /* by the application */
     size_t active;    /* in pages that hold something */

@@ -20,6 +20,7 @@ enum weir_thread_role {
     WEIR_ROLE_BACKLOG,  /* reads back from the spool */
     WEIR_ROLE_LETTERS,  /* writes the dead letter */
     WEIR_ROLE_ADMIN,    /* health, metrics, status */
+    WEIR_ROLE_WATCH,    /* signs of life; signals during a stop */
     WEIR_ROLE_TEST
 };
 

@@ -25,6 +25,7 @@
  *   config_tls.c           the same for the listener's certificates
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
+ *   config_files.c         the files that it names
  *   config_diff.c          what differs between two configurations, for a reload
  */
 enum { WEIR_SCHEMA_KEYS_MAX = 48, WEIR_CONFIG_ITEMS_MAX = 1024, WEIR_CONFIG_TEXT_MAX = 64 << 10 };
@@ -202,6 +203,11 @@ weir_config_compare_destinations(const struct weir_config_destination *one,
 /* Whether two access keys of one name open the same doors at the same time. */
 bool weir_config_same_key(const struct weir_config_access_key *one,
                           const struct weir_config_access_key *other);
+
+/* Calls `visit` with each file that the configuration names, the ones that are written and the
+ * directories too: whatever stands in a key that takes a file's name. */
+void weir_config_files(const struct weir_config *config,
+                       void (*visit)(void *argument, const char *path), void *argument);
 
 /* Space on disk that is kept free for requests that were let in already. */
 size_t weir_config_headroom(const struct weir_config *config);

@@ -56,6 +56,7 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const styles[] = {"auto", "basic", "body", "basic_plain", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"json", "text", NULL};
+static const char *const sandboxes[] = {"auto", "off", "required", NULL};
 
 static bool is_otlp(const void *mapping)
 {
@@ -507,4 +508,9 @@ const struct weir_schema weir_schema_root[] = {
     {"admin", WEIR_SCHEMA_MAPPING, ROOT(admin), .keys = admin, .help = "health, metrics, status"},
     {"log", WEIR_SCHEMA_MAPPING, WEIR_SCHEMA_LIVE, ROOT(log), .keys = log_,
      .help = "log lines, on standard error"},
+    {"sandbox", WEIR_SCHEMA_CHOICE, ROOT(sandbox), .choices = sandboxes,
+     .help = "files (Landlock) and system calls (seccomp) that serve gives up: what this system "
+             "can (auto), nothing (off), or no start without all of it (required)"},
+    {"core_dumps", WEIR_SCHEMA_CHOICE, ROOT(core_dumps), .choices = booleans,
+     .help = "true: the process may dump core and be debugged; its memory holds keys and tokens"},
     END};

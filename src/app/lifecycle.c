@@ -2,28 +2,29 @@
 /*
  * The life of the process: the states of weir/lifecycle.h, and who takes each edge.
  *
- *   STARTING ─► READY      serve, when weir_service_build is done
- *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on
- *   GRACE ─► DRAINING      spend_grace: the time is over, or a second signal; at once after SIGINT,
+ *   STARTING ─► READY      serve, when weir_service_build is done and the sandbox is closed
+ *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on, and
+ *                          each connection ends with its next answer
+ *   GRACE ─► DRAINING      spend_grace: the time is over, or a second order; at once after SIGINT,
  *                          for no balancer sends that, and when the spool has failed
  *   DRAINING ─► stopped    weir_service_drain: ingest answers what it has, the lane commits what it
  *                          has, the backlog ends, the exporter sends what is in memory; then
  *                          weir_service_done: dead letter, release log
- *   DRAINING ─► killed     on_interrupt: a SIGINT, _exit(1)
+ *   DRAINING ─► killed     watch.c: the third order, _exit(1)
  *
- * Signals are blocked in every thread; the main one takes them with sigtimedwait, so there is no
- * handler until DRAINING, when main is busy inside the rooms and the only thing left to want is
- * the end. That is for a person at a terminal: a second SIGTERM was tried as the end too, but
- * supervisors send it twice (to the process and to its group), and cut short a drain that went
- * well.
+ * Signals are blocked in every thread. The main one takes them with sigtimedwait until it is busy
+ * inside the rooms; from then on the watch does. What a second and a third order mean, and what is
+ * no order but a repetition, is told in watch.c: the second cuts (`cut`: no grace, nobody is sent
+ * to any more, all that is on disk stays there), in order and within a second or two; the third is
+ * for a disk that hangs.
  *
  * The deadline is for all of DRAINING: ingest may use half of it (requests in flight have their
  * own, shorter limits), the exporter what is left. What is not delivered then is on disk and comes
  * again after the next start; without a disk it is counted, logged, and the exit code is 1. With
  * durability delivered, batches no longer wait to be full, so that requests are answered before the
  * end; those that wait all the same are dismissed (503) shortly before ingest's half is over, by a
- * thread of its own: main is inside weir_ingest_drain then, and a connection that is cut says less
- * than a 503.
+ * thread of its own (service_drain.c): main is inside weir_ingest_drain then, and a connection that
+ * is cut says less than a 503.
  *
  * A spool that fails sends SIGTERM to its own process: one way to stop, whoever asks.
  *
@@ -31,31 +32,36 @@
  *       ever be
  *   I2  the admin thread reads the service until weir_service_done stops it: /metrics works while
  *       draining
+ *   I3  the supervisor hears READY=1 after everything listens, and STOPPING=1 before anything is
+ *       closed
  *
  * Main thread.
  */
 #include "weir/lifecycle.h"
 #include "lifecycle_internal.h"
+#include "watch.h"
 #include "weir/clock.h"
 #include "weir/expo.h"
 #include "weir/log.h"
 #include "weir/mem.h"
 #include "weir/metrics.h"
+#include "weir/notify.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 #include "weir/rcu.h"
+#include "weir/sandbox.h"
 #include "weir/spool.h"
 #include "weir/thread.h"
 #include "weir/transport.h"
-#include "weir/wake.h"
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define CLOSE_NS (10 * WEIR_NS_PER_S) /* what the supervisor allows beyond the deadline */
 
 /* What a process does between its beginning and its end. */
 struct life {
@@ -76,13 +82,14 @@ static sigset_t handled_signals(void)
 
 /* Signals, descriptors, file modes: what is the process's and not a room's. Before any thread is
  * started. */
-static void prepare_process(void)
+static void prepare_process(const struct weir_config *config)
 {
     sigset_t set = handled_signals();
     int blocked = pthread_sigmask(SIG_BLOCK, &set, NULL);
     WEIR_ASSERT(blocked == 0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(077);
+    weir_sandbox_harden(config->core_dumps != 0);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
@@ -90,8 +97,7 @@ static void prepare_process(void)
     }
 }
 
-/* The next handled signal, or 0 after `wait_ns`; for ever when that is negative. */
-static int next_signal(int64_t wait_ns)
+static int wait_for_signal(int64_t wait_ns)
 {
     sigset_t set = handled_signals();
     struct timespec timeout = {.tv_sec = wait_ns / WEIR_NS_PER_S,
@@ -108,6 +114,15 @@ static int next_signal(int64_t wait_ns)
     }
 }
 
+/* The next handled signal, or 0 after `wait_ns`; for ever when that is negative. */
+static int next_signal(int64_t wait_ns)
+{
+    weir_pulse_rest();
+    int signal_ = wait_for_signal(wait_ns);
+    weir_pulse_beat();
+    return signal_;
+}
+
 static const char *signal_name(int signal_)
 {
     return signal_ == SIGTERM ? "SIGTERM" : signal_ == SIGINT ? "SIGINT" : "SIGHUP";
@@ -119,8 +134,8 @@ static void refuse_reload(void)
              WEIR_LOG_STR("reason", "reload is not supported by this version yet"));
 }
 
-/* Until SIGTERM or SIGINT; which of them it was. */
-static int wait_for_stop(struct weir_service *service)
+/* Until SIGTERM or SIGINT; which of them it was, SIGINT where no grace is to be spent. */
+static struct weir_watch_order wait_for_stop(struct weir_service *service)
 {
     int signal_ = next_signal(weir_service_watch_tls(service));
     while (signal_ == SIGHUP || signal_ == 0) {
@@ -134,131 +149,35 @@ static int wait_for_stop(struct weir_service *service)
     bool failed = atomic_load_explicit(&service->spool_failed, memory_order_relaxed);
     signal_ = failed ? SIGINT : signal_; /* nobody can be served any more: no grace */
     int64_t grace_ns = signal_ == SIGTERM ? service->config->drain.grace_ns : 0;
+    weir_notify_stopping(grace_ns + service->config->drain.deadline_ns + CLOSE_NS);
     weir_log(WEIR_LOG_INFO, "stopping",
              WEIR_LOG_STR("signal", failed ? "spool failed" : signal_name(signal_)),
              WEIR_LOG_INT("grace_ms", grace_ns / WEIR_NS_PER_MS),
              WEIR_LOG_INT("deadline_ms", service->config->drain.deadline_ns / WEIR_NS_PER_MS));
-    return signal_;
+    return (struct weir_watch_order){signal_, weir_clock_mono_ns()};
 }
 
 /* Requests are taken while balancers find out. That nobody is connected now does not end it: a
  * balancer that has not looked yet would send its next connection to a closed port. */
-static void spend_grace(const struct weir_service *service)
+static void spend_grace(struct weir_service *service, struct weir_watch_order *order)
 {
     int64_t end_ns = weir_clock_mono_ns() + service->config->drain.grace_ns;
     int64_t left_ns = service->config->drain.grace_ns;
     while (left_ns > 0) {
         int signal_ = next_signal(left_ns);
-        if (signal_ == SIGTERM || signal_ == SIGINT) {
-            return;
-        }
+        int64_t now_ns = weir_clock_mono_ns();
         if (signal_ == SIGHUP) {
             refuse_reload();
+        } else if (signal_ != 0 && !weir_watch_is_repeat(order, signal_, now_ns)) {
+            *order = (struct weir_watch_order){signal_, now_ns};
+            /* relaxed: partners are the loops of ingest and exporters */
+            atomic_store_explicit(&service->cut, true, memory_order_relaxed);
+            weir_log(WEIR_LOG_WARN, "stopping at once",
+                     WEIR_LOG_STR("reason", "told to stop a second time"));
+            return;
         }
         left_ns = end_ns - weir_clock_mono_ns();
     }
-}
-
-static volatile sig_atomic_t keeps; /* what is not delivered is on disk */
-
-static void on_interrupt(int signal_)
-{
-    static const char lost[] = "weir: interrupted again, ending at once; what was queued is lost\n";
-    static const char kept[] = "weir: interrupted again, ending at once; what is not delivered is "
-                               "on disk\n";
-    (void)signal_;
-    ssize_t ignored = keeps != 0 ? write(STDERR_FILENO, kept, sizeof kept - 1)
-                                 : write(STDERR_FILENO, lost, sizeof lost - 1);
-    (void)ignored;
-    _exit(1);
-}
-
-/* From here on a SIGINT is the end. Only the main thread has it unblocked. */
-static void arm_interrupt(void)
-{
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-/* Who tells waiting requests that their time is over, while main waits for them. */
-struct dismissal {
-    struct weir_spool *spool;
-    int64_t at_ns;
-    struct weir_wake over; /* rung when nobody waits any more */
-    struct weir_thread *thread;
-};
-
-/* Sleeps until then; whether the bell was silent all the time. */
-static bool sleep_until(int64_t at_ns, const struct weir_wake *bell)
-{
-    int64_t left_ns;
-    while ((left_ns = at_ns - weir_clock_mono_ns()) > 0) {
-        struct pollfd poll_ = {.fd = bell->fd, .events = POLLIN};
-        if (poll(&poll_, 1, (int)(left_ns / WEIR_NS_PER_MS % INT_MAX) + 1) > 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void dismiss(void *argument)
-{
-    struct dismissal *self = argument;
-    weir_rcu_thread_start();
-    if (weir_metrics_thread_start() == WEIR_OK) { /* whom it calls back may count */
-        if (sleep_until(self->at_ns, &self->over)) {
-            weir_spool_dismiss(self->spool);
-        }
-        weir_metrics_thread_stop();
-    }
-    weir_rcu_thread_stop();
-}
-
-static void drain_ingest(struct weir_service *service, int64_t now_ns, int64_t deadline_ns)
-{
-    int64_t margin_ns = deadline_ns / 8 < WEIR_NS_PER_S ? deadline_ns / 8 : WEIR_NS_PER_S;
-    struct dismissal dismissal = {.spool = service->spool,
-                                  .at_ns = now_ns + deadline_ns / 2 - margin_ns};
-    bool wait = service->config->spool.durability == WEIR_DURABILITY_DELIVERED;
-    if (!wait) {
-        weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
-        return;
-    }
-    weir_exporter_hurry(service->exporter);
-    bool bell = weir_wake_open(&dismissal.over) == WEIR_OK;
-    if (!bell || weir_thread_start(WEIR_ROLE_KEEPER, "weir-dismiss", dismiss, &dismissal,
-                                   &dismissal.thread) != WEIR_OK) {
-        weir_spool_dismiss(service->spool); /* nobody to do it later: at once, then */
-    }
-    weir_ingest_drain(service->ingest, now_ns + deadline_ns / 2);
-    if (bell) {
-        weir_wake_ring(&dismissal.over);
-        weir_thread_join(dismissal.thread);
-        weir_wake_close(&dismissal.over);
-    }
-}
-
-uint64_t weir_service_drain(struct weir_service *service)
-{
-    uint64_t left = 0;
-    int64_t now_ns = weir_clock_mono_ns();
-    int64_t deadline_ns = service->config->drain.deadline_ns;
-    if (service->ingest != NULL) {
-        drain_ingest(service, now_ns, deadline_ns);
-    }
-    if (service->custody != NULL) {
-        weir_custody_lane_stop(service->custody);
-        weir_custody_backlog_stop(service->custody);
-    }
-    if (service->exporting) {
-        weir_exporter_drain(service->exporter, now_ns + deadline_ns, &left);
-        service->exporting = false;
-    }
-    return left;
 }
 
 static bool spool_failed(const struct weir_service *service)
@@ -290,40 +209,95 @@ static void log_ready(const struct weir_service *service)
              WEIR_LOG_INT("memory_limit", service->config->memory_limit));
 }
 
+/* Takes all down; the exit code. What was built is gone afterwards. */
+static int end_in_order(struct weir_service *service, struct weir_watch_order order)
+{
+    weir_watch_drain(service->watch, order);
+    weir_pulse_rest(); /* how long it takes is the deadline's business */
+    int code = tell_end(service, weir_service_drain(service));
+    weir_service_done(service);
+    weir_watch_stop(service->watch);
+    return code;
+}
+
+static int end_start(struct weir_service *service)
+{
+    (void)weir_service_drain(service);
+    weir_service_done(service);
+    weir_watch_stop(service->watch);
+    return 1;
+}
+
+static enum weir_status start_watch(struct weir_service *service)
+{
+    bool kept = service->config->spool.durability == WEIR_DURABILITY_DISK;
+    enum weir_status status = weir_watch_start(&service->cut, kept, &service->watch);
+    if (status != WEIR_OK) {
+        weir_log(WEIR_LOG_ERROR, "start failed", WEIR_LOG_STR("what", "weir-watch"),
+                 WEIR_LOG_STR("reason", weir_status_text(status)));
+    }
+    return status;
+}
+
+static void open_notify(void)
+{
+    if (weir_notify_open() != WEIR_OK) {
+        weir_log(WEIR_LOG_WARN, "no word to the supervisor",
+                 WEIR_LOG_STR("reason", "$NOTIFY_SOCKET names no socket that can be used"));
+    }
+}
+
+static void warn_of_root(void)
+{
+    if (geteuid() == 0) {
+        weir_log(
+            WEIR_LOG_WARN, "runs as root",
+            WEIR_LOG_STR("reason", "nothing that it does needs root"),
+            WEIR_LOG_STR("do", "give it a user of its own (deploy/systemd, deploy/container)"));
+    }
+}
+
+/* From everything there to ready. */
+static enum weir_status open_doors(struct weir_service *service)
+{
+    WEIR_TRY(weir_service_build(service)); /* these have logged what failed */
+    WEIR_TRY(start_watch(service));
+    WEIR_TRY(weir_service_confine_calls(service));
+    /* relaxed: partner is weir_service_ready */
+    atomic_store_explicit(&service->phase, WEIR_PHASE_READY, memory_order_relaxed);
+    log_ready(service);
+    weir_notify_ready("serving");
+    return WEIR_OK;
+}
+
 /* Runs a service from its start to its end; the exit code. */
 static int run_serve(struct weir_service *service, const struct life *life)
 {
     (void)life;
+    struct weir_watch_order order = {0};
+    warn_of_root();
+    open_notify();
     weir_expo_collector(weir_service_gauges, service);
-    if (weir_service_build(service) != WEIR_OK) {
-        (void)weir_service_drain(service);
-        weir_service_done(service);
-        return 1;
+    if (open_doors(service) != WEIR_OK) {
+        return end_start(service);
     }
-    /* relaxed: partner is weir_service_ready */
-    atomic_store_explicit(&service->phase, WEIR_PHASE_READY, memory_order_relaxed);
-    log_ready(service);
-    if (wait_for_stop(service) == SIGTERM) {
-        spend_grace(service);
+    order = wait_for_stop(service);
+    if (order.signal == SIGTERM) {
+        spend_grace(service, &order);
     }
-    arm_interrupt();
-    int code = tell_end(service, weir_service_drain(service));
-    weir_service_done(service);
+    int code = end_in_order(service, order);
+    weir_notify_close();
     return code;
 }
 
 static int run_replay(struct weir_service *service, const struct life *life)
 {
     service->replaying = true;
-    if (weir_service_build(service) != WEIR_OK) {
-        (void)weir_service_drain(service);
-        weir_service_done(service);
-        return 1;
+    if (weir_service_build(service) != WEIR_OK || start_watch(service) != WEIR_OK) {
+        return end_start(service);
     }
     bool fed = life->feed(service, life->argument) == WEIR_OK;
-    arm_interrupt();
-    int code = tell_end(service, weir_service_drain(service));
-    weir_service_done(service);
+    int code = end_in_order(service, (struct weir_watch_order){0});
     return fed ? code : 1;
 }
 
@@ -333,8 +307,7 @@ static int live(const struct weir_config *config, const struct life *life)
     WEIR_ASSERT_ROLE(WEIR_ROLE_MAIN);
     weir_log_configure((enum weir_log_level)config->log.level,
                        (enum weir_log_format)config->log.format);
-    keeps = config->spool.durability == WEIR_DURABILITY_DISK;
-    prepare_process();
+    prepare_process(config);
     weir_rcu_thread_start();
     int code = 1;
     struct weir_service *service = weir_mem_aligned(_Alignof(struct weir_service), sizeof *service);

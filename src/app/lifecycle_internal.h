@@ -17,8 +17,10 @@
 #include "weir/spool.h"
 #include "weir/tls.h"
 
-/* lifecycle.c starts and stops; service_build.c makes the rooms' options; service_disk.c those of
- * spool and dead letter; service_gauges.c keeps gauges; service_status.c writes /status. */
+/* lifecycle.c starts and stops; watch.c watches; service_build.c makes the rooms' options;
+ * service_disk.c those of spool and dead letter; service_guard.c gives up what is not needed;
+ * service_drain.c takes the traffic out; service_gauges.c keeps gauges; service_status.c writes
+ * /status. */
 enum weir_phase { WEIR_PHASE_STARTING, WEIR_PHASE_READY, WEIR_PHASE_DRAINING };
 
 /* Everything that runs. Half-built while it starts: what is NULL was not made. */
@@ -31,6 +33,9 @@ struct weir_service {
     struct weir_config_shares shares;
     _Atomic int phase;         /* enum weir_phase; relaxed: a health check a moment late is one */
     _Atomic bool spool_failed; /* relaxed: who reads it late refuses late */
+    _Atomic bool cut;          /* told to stop twice: nothing is waited for any more; relaxed */
+    const char *sandbox_files; /* what came of it, in a word or more; written before any thread */
+    _Atomic(const char *) sandbox_calls; /* ...; relaxed: literals */
     int64_t started_ns;
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;
@@ -47,12 +52,27 @@ struct weir_service {
     struct weir_tls *tls; /* NULL: plain HTTP */
     struct weir_ingest *ingest;
     struct weir_admin *admin;
+    struct weir_watch *watch; /* NULL until all rooms run */
     struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
 };
 
 /* Makes and starts every room. On failure it is logged, and the service good for
  * weir_service_drain and weir_service_done only. */
 WEIR_MUST_USE enum weir_status weir_service_build(struct weir_service *service);
+
+/* What the process gives up (weir/sandbox.h), as the configuration's `sandbox` has it. Files: when
+ * the directories are there, and before any thread. Calls: when everything runs. What cannot be had
+ * is logged; with `required` it is WEIR_EUNSUPPORTED. Main thread. */
+WEIR_MUST_USE enum weir_status weir_service_confine_files(struct weir_service *service);
+WEIR_MUST_USE enum weir_status weir_service_confine_calls(struct weir_service *service);
+
+/* The first file that a configuration names and that the sandbox does not let us reach: what is
+ * read or written there fails until a restart. NULL: there is none. Main thread. */
+const char *weir_service_out_of_reach(const struct weir_config *config);
+
+/* Opens the directories of spool and dead letter, makes them where they are not; failures are
+ * logged. Starts no thread. */
+WEIR_MUST_USE enum weir_status weir_service_open_disk(struct weir_service *service);
 
 /* Dead letter and spool, before anything that needs them (failures are logged); the spool's
  * threads; the backlog, when the exporters run. */

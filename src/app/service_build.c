@@ -108,6 +108,7 @@ static enum weir_status build_exporter(struct weir_service *service)
         .settler = weir_spool_settler(service->spool),
         .keeps = config->spool.durability == WEIR_DURABILITY_DISK,
         .letterbox = service->letterbox,
+        .cut = &service->cut,
     };
     return weir_exporter_new(&options, &service->exporter);
 }
@@ -252,6 +253,7 @@ static enum weir_status build_ingest(struct weir_service *service)
         .ready = weir_service_ready,
         .admits = weir_service_admits,
         .argument = service,
+        .cut = &service->cut,
     };
     const char *address = NULL;
     enum weir_status status = weir_ingest_start(&options, &service->ingest, &address);
@@ -294,7 +296,9 @@ enum weir_status weir_service_build(struct weir_service *service)
     BUILD("namespaces", weir_namespaces_new(&service->namespaces));
     BUILD("regions", weir_regions_new(service->shares.idle, &service->regions));
     weir_regions_keep_warm(service->regions, service->shares.warm);
-    WEIR_TRY(weir_service_build_disk(service)); /* has logged what failed */
+    WEIR_TRY(weir_service_open_disk(service)); /* these have logged what failed */
+    WEIR_TRY(weir_service_confine_files(service));
+    WEIR_TRY(weir_service_build_disk(service));
     BUILD("exporter", build_exporter(service));
     BUILD("router", build_router(service));
     BUILD("spool threads", weir_service_build_custody(service));

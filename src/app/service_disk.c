@@ -119,18 +119,57 @@ static enum weir_status open_directory(const char *what, const char *key, const 
     return WEIR_OK;
 }
 
+/* Where the dead letter is; "" where there is none. */
+static enum weir_status letter_path(const struct weir_service *service, char path[PATH_MAX])
+{
+    const struct weir_config *config = service->config;
+    bool disk = config->spool.durability == WEIR_DURABILITY_DISK;
+    if (config->dead_letter.directory == NULL) {
+        path[0] = 0;
+        return WEIR_OK;
+    }
+    return service->replaying && disk ? join(path, config->spool.directory, "replay/dead-letter")
+                                      : join(path, config->dead_letter.directory, "");
+}
+
+/* Where the spool is; "" without durability disk. */
+static enum weir_status spool_path(const struct weir_service *service, char path[PATH_MAX])
+{
+    const struct weir_config_spool *spool = &service->config->spool;
+    if (spool->durability != WEIR_DURABILITY_DISK) {
+        path[0] = 0;
+        return WEIR_OK;
+    }
+    return join(path, spool->directory, service->replaying ? "replay" : "");
+}
+
+enum weir_status weir_service_open_disk(struct weir_service *service)
+{
+    const struct weir_config *config = service->config;
+    char path[PATH_MAX] = "";
+    WEIR_TRY(spool_path(service, path));
+    if (path[0] != 0 && service->replaying) { /* only the last part of a path is made */
+        struct weir_disk parent;
+        WEIR_TRY(open_directory("spool", "spool.directory", config->spool.directory, &parent));
+        weir_disk_close(&parent);
+    }
+    if (path[0] != 0) {
+        WEIR_TRY(open_directory("spool", "spool.directory", path, &service->spool_disk));
+    }
+    WEIR_TRY(letter_path(service, path));
+    return path[0] == 0 ? WEIR_OK
+                        : open_directory("dead letter", "dead_letter.directory", path,
+                                         &service->letter_disk);
+}
+
 static enum weir_status build_letterbox(struct weir_service *service)
 {
     const struct weir_config_dead_letter *letters = &service->config->dead_letter;
-    char path[PATH_MAX];
-    bool disk = service->config->spool.durability == WEIR_DURABILITY_DISK;
-    if (letters->directory == NULL) {
+    char path[PATH_MAX] = "";
+    WEIR_TRY(letter_path(service, path));
+    if (path[0] == 0) {
         return WEIR_OK;
     }
-    WEIR_TRY(service->replaying && disk
-                 ? join(path, service->config->spool.directory, "replay/dead-letter")
-                 : join(path, letters->directory, ""));
-    WEIR_TRY(open_directory("dead letter", "dead_letter.directory", path, &service->letter_disk));
     struct weir_letterbox_options options = {
         .disk = service->letter_disk,
         .limit = letters->limit,
@@ -212,19 +251,9 @@ static enum weir_status build_spool(struct weir_service *service, const char *pa
 
 enum weir_status weir_service_build_disk(struct weir_service *service)
 {
-    const struct weir_config *config = service->config;
-    bool disk = config->spool.durability == WEIR_DURABILITY_DISK;
     char path[PATH_MAX] = "";
-    if (disk) {
-        if (service->replaying) { /* only the last part of a path is made */
-            struct weir_disk parent;
-            WEIR_TRY(open_directory("spool", "spool.directory", config->spool.directory, &parent));
-            weir_disk_close(&parent);
-        }
-        WEIR_TRY(join(path, config->spool.directory, service->replaying ? "replay" : ""));
-        WEIR_TRY(open_directory("spool", "spool.directory", path, &service->spool_disk));
-    }
     WEIR_TRY(build_letterbox(service));
+    WEIR_TRY(spool_path(service, path));
     return build_spool(service, path);
 }
 

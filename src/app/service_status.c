@@ -4,9 +4,9 @@
  * stable enough for scripts. docs/configuration.md shows one. No secrets: names, numbers, URLs
  * without their query.
  *
- *   {"version", "state", "uptime_seconds", "config", "listen": {...}, "requests": {"200": n, ...},
- *    "memory": {"limit_bytes", "intake": {...}, ...}, "spool": {...}, "dead_letter": {...} or null,
- *    "destinations": [...], "namespaces": [...]}
+ *   {"version", "state", "uptime_seconds", "config", "sandbox": {...}, "listen": {...},
+ *    "requests": {"200": n, ...}, "memory": {"limit_bytes", "intake": {...}, ...}, "spool": {...},
+ *    "dead_letter": {...} or null, "destinations": [...], "namespaces": [...]}
  *
  * Requests by code come from the exposition, since only the registry knows which codes there have
  * been: the text is written and its lines summed. That is a page's work for a page that few look
@@ -258,7 +258,12 @@ void weir_service_status(void *service, struct weir_buf *out)
     } else {
         put_string(out, self->config->source);
     }
-    weir_buf_put(out, WEIR_BYTES(",\n"));
+    weir_buf_put(out, WEIR_BYTES(",\n  \"sandbox\": {\"files\": "));
+    put_string(out, self->sandbox_files);
+    weir_buf_put(out, WEIR_BYTES(", \"system_calls\": "));
+    /* relaxed: partner is tell_calls in service_guard.c */
+    put_string(out, atomic_load_explicit(&self->sandbox_calls, memory_order_relaxed));
+    weir_buf_put(out, WEIR_BYTES("},\n"));
     put_listen(self, out);
     weir_buf_printf(out, "  \"connections\": %" PRIu32 ",\n",
                     weir_ingest_connections(self->ingest));

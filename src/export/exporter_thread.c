@@ -29,6 +29,7 @@
 #include "exporter_internal.h"
 #include "weir/clock.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 #include "weir/rcu.h"
 #include <poll.h>
 
@@ -148,6 +149,7 @@ static void discard_all(struct weir_exporter_thread *thread)
     weir_closing_news(thread); /* the last of it came before the drain */
     while (!weir_closing_all(thread->exporter)) {
         int64_t now_ns = weir_clock_mono_ns();
+        weir_pulse_beat();
         thread->has_more = false;
         weir_wake_silence(&thread->bell);
         weir_gather_inbox(thread, now_ns);
@@ -169,10 +171,17 @@ static void discard_all(struct weir_exporter_thread *thread)
 
 static bool is_deadline_over(const struct weir_exporter *exporter)
 {
+    const _Atomic bool *cut = exporter->options.cut;
+    if (!weir_exporter_is_draining(exporter)) {
+        return false;
+    }
+    /* relaxed: nothing else hangs on it */
+    if (cut != NULL && atomic_load_explicit(cut, memory_order_relaxed)) {
+        return true;
+    }
     /* relaxed: set before `draining`, which is read with acquire first */
-    return weir_exporter_is_draining(exporter) &&
-           weir_clock_mono_ns() >=
-               atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
+    return weir_clock_mono_ns() >=
+           atomic_load_explicit(&exporter->deadline_ns, memory_order_relaxed);
 }
 
 static void live(struct weir_exporter_thread *thread)
@@ -181,6 +190,7 @@ static void live(struct weir_exporter_thread *thread)
     while (!atomic_load_explicit(&thread->exporter->abandoned, memory_order_relaxed)) {
         bool draining =
             weir_exporter_is_draining(thread->exporter); /* before the turn looks at the rings */
+        weir_pulse_beat();
         turn(thread);
         if (draining) {
             close_drained(thread);

@@ -27,6 +27,7 @@
 #include "weir/metrics.h"
 #include "weir/panic.h"
 #include "weir/pool.h"
+#include "weir/pulse.h"
 #include "weir/rcu.h"
 #include "weir/thread.h"
 #include <semaphore.h>
@@ -35,6 +36,7 @@
 #define ADDRESSES_MAX     16u
 #define SESSIONS_IDLE_MAX 1024u
 #define HANDSHAKES_MIN    8u
+#define CUT_NS            (WEIR_NS_PER_S / 2)
 
 struct ingest_loop {
     struct weir_ingest *ingest;
@@ -45,6 +47,7 @@ struct ingest_loop {
     struct weir_listener_tls tls;
     struct weir_loop_task drain_task;
     bool draining;
+    int64_t cut_ns;               /* when `cut` was seen, and half a second; 0: it was not */
     _Atomic uint32_t connections; /* written by the loop, read by anyone; relaxed */
     enum weir_status started;     /* written before the report, read after it */
 };
@@ -182,13 +185,26 @@ static void loop_close(struct ingest_loop *loop)
     weir_metrics_thread_stop();
 }
 
+/* Whether whoever is still connected is cut: the deadline is over, or it was called off. */
+static bool is_over(struct ingest_loop *loop, int64_t now_ns)
+{
+    const _Atomic bool *cut = loop->ingest->options.cut;
+    /* relaxed: nothing else hangs on it */
+    if (cut != NULL && loop->cut_ns == 0 && atomic_load_explicit(cut, memory_order_relaxed)) {
+        loop->cut_ns = now_ns + CUT_NS;
+    }
+    return now_ns >= loop->ingest->drain_deadline_ns ||
+           (loop->cut_ns != 0 && now_ns >= loop->cut_ns);
+}
+
 static void on_tick(void *argument, int64_t now_ns)
 {
     struct ingest_loop *loop = argument;
+    weir_pulse_beat();
     weir_session_tick(&loop->context, now_ns);
     /* Relaxed: a gauge. */
     atomic_store_explicit(&loop->connections, loop->context.session_count, memory_order_relaxed);
-    if (loop->draining && now_ns >= loop->ingest->drain_deadline_ns) {
+    if (loop->draining && is_over(loop, now_ns)) {
         weir_session_abort(&loop->context);
     }
     /* acquire: pairs with the release in post_home (session.c) */

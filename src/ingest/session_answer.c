@@ -83,6 +83,15 @@ void weir_session_write(struct weir_session *session)
     }
 }
 
+/* Whether another request may follow. A connection ends at its next answer once the process is
+ * stopping, so that balancers and senders have moved before the door shuts. */
+static bool stays_open(const struct weir_session *session)
+{
+    const struct weir_session_context *context = session->context;
+    return session->keep_alive && !session->linger && !context->draining &&
+           context->ready(context->argument);
+}
+
 /* Counts, logs and writes an answer; the session is in REPLY afterwards. */
 void weir_session_answer(struct weir_session *session, int code, const char *reason,
                          const char *message)
@@ -91,7 +100,7 @@ void weir_session_answer(struct weir_session *session, int code, const char *rea
     if (code != 200) {
         log_refusal(session, code, reason, message);
     }
-    session->keep_alive = session->keep_alive && !session->linger && !session->context->draining;
+    session->keep_alive = stays_open(session);
     const struct weir_reply reply = {.code = code,
                                      .request_id = session->submission.request_id,
                                      .timestamp_ms = weir_clock_wall_ns() / WEIR_NS_PER_MS,
@@ -115,7 +124,7 @@ void weir_session_refuse(struct weir_session *session, int code, const char *rea
 void weir_session_answer_health(struct weir_session *session)
 {
     bool ready = !session->context->draining && session->context->ready(session->context->argument);
-    session->keep_alive = session->keep_alive && !session->linger && !session->context->draining;
+    session->keep_alive = stays_open(session);
     session->reply_size = weir_reply_health(ready, session->keep_alive, session->reply);
     weir_session_enter(session, SESSION_REPLY);
     weir_conn_read_stop(session->conn);

@@ -21,6 +21,7 @@
 #include "weir/mem.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 #include "weir/rcu.h"
 #include "weir/thread.h"
 #include <errno.h>
@@ -65,6 +66,7 @@ static bool wait_for_letters(struct weir_letterbox *box)
     struct timespec until;
     (void)pthread_mutex_lock(&box->lock);
     bool woken = false;
+    weir_pulse_rest();
     while (box->queue == NULL && !box->stopping && !woken) {
         if (!is_full(box)) {
             (void)pthread_cond_wait(&box->bell, &box->lock);
@@ -76,6 +78,7 @@ static bool wait_for_letters(struct weir_letterbox *box)
     }
     bool more = box->queue != NULL || !box->stopping;
     (void)pthread_mutex_unlock(&box->lock);
+    weir_pulse_beat();
     return more;
 }
 

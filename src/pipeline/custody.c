@@ -32,6 +32,7 @@
 #include "weir/mem.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 #include "weir/rcu.h"
 #include <errno.h>
 #include <poll.h>
@@ -58,7 +59,9 @@ bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns)
 {
     struct pollfd bell = {.fd = thread->bell.fd, .events = POLLIN};
     int64_t timeout_ms = timeout_ns <= 0 ? 0 : timeout_ns / WEIR_NS_PER_MS + 1;
+    weir_pulse_rest();
     int ready = poll(&bell, 1, timeout_ms > 60000 ? 60000 : (int)timeout_ms);
+    weir_pulse_beat();
     WEIR_ASSERT(ready >= 0 || errno == EINTR);
     weir_wake_silence(&thread->bell);
     return !weir_custody_is_stopping(thread);
@@ -176,6 +179,7 @@ static void run_lane(struct weir_custody *custody)
         runs = weir_custody_sleep(&custody->lane, KEEPER_NS);
         struct weir_spool_job *jobs;
         while ((jobs = take_all(custody)) != NULL) {
+            weir_pulse_beat();
             weir_spool_commit(custody->options.spool, jobs, now());
             if (!weir_spool_admits(custody->options.spool, 0)) {
                 weir_wake_ring(&custody->keeper.bell);

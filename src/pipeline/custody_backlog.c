@@ -32,6 +32,7 @@
 
 #include "weir/clock.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 
 #define NAP_NS          (150 * WEIR_NS_PER_MS)
 #define PAUSE_LATER_NS  (50 * WEIR_NS_PER_MS)
@@ -234,6 +235,7 @@ void weir_custody_backlog_run(struct weir_custody *custody)
     _Static_assert(WEIR_SPOOL_LETTER < WEIR_CUSTODY_PLACES, "a place for the dead letter");
     bool runs = true;
     while (runs) {
+        weir_pulse_beat();
         runs = round_of_all(custody) ? !weir_custody_is_stopping(&custody->backlog)
                                      : weir_custody_sleep(&custody->backlog, NAP_NS);
     }

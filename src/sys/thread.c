@@ -2,6 +2,7 @@
 #include "weir/thread.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
+#include "weir/pulse.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,6 +26,7 @@ static void *run(void *self)
     current_role = thread->role;
     (void)pthread_setname_np(pthread_self(), thread->name); /* a help for people, no more */
     thread->body(thread->argument);
+    weir_pulse_end();
     return NULL;
 }
 

@@ -111,7 +111,7 @@ static void keys_that_are_not_there(void **state)
         {OPEN "log: {}\nlog: {}\n", "w.yaml:3:1: log: is there twice (first in line 2)"},
         {OPEN "<<: {}\n", "w.yaml:2:1: <<: unknown key (there are ingest, memory_limit, spool, "
                           "dedupe, buffer, retry, dead_letter, drain, export_threads, "
-                          "destinations, admin, log)"},
+                          "destinations, admin, log, sandbox, core_dumps)"},
         {OPEN "destinations:\n  - {name: a, type: stdout, endpoint: 'http://x'}\n",
          "w.yaml:3:39: destinations[0].endpoint: is of no use to a destination of this type (leave "
          "it out)"},

@@ -55,21 +55,52 @@ static void reload_is_refused_without_dying(void **state)
     served_ends(0);
 }
 
-static void grace_serves_on_and_a_second_signal_cuts_it(void **state)
+static const char health[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+static void grace_serves_on_and_ends_connections(void **state)
 {
     (void)state;
-    served_start(MEMORY "drain: {grace: 60s}\n");
+    served_start(MEMORY "drain: {grace: 2s}\n");
     int fd = served_dial(served_port("ingest"));
-    static const char health[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-    assert_int_equal(strncmp(served_ask(fd, health, sizeof health - 1), "HTTP/1.1 200", 12), 0);
+    const char *answer = served_ask(fd, health, sizeof health - 1);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 200", 12), 0);
+    assert_null(strcasestr(answer, "connection: close"));
     served_signal(SIGTERM);
     assert_true(child_await(&served, "\"stopping\""));
-    assert_int_equal(strncmp(served_ask(fd, health, sizeof health - 1), "HTTP/1.1 503", 12), 0);
+    answer = served_ask(fd, health, sizeof health - 1);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 503", 12), 0);
+    assert_non_null(strcasestr(answer, "connection: close"));
     assert_non_null(strstr(served_get(served_port("admin"), "/readyz"), "not ready: draining"));
     served_post();
+    served_signal(SIGTERM); /* the same order once more: supervisors send it twice */
     served_signal(SIGTERM);
     served_ends(0);
+    assert_non_null(strstr(served.err, "\"points_delivered\":1,\"points_left\":0"));
+    assert_null(strstr(served.err, "stopping at once"));
     assert_int_equal(close(fd), 0);
+}
+
+/* A second and some after an order it is no repetition of it. */
+static void wait_for_a_second_order(void)
+{
+    (void)usleep(1200 * 1000);
+    assert_int_equal(waitpid(served.pid, NULL, WNOHANG), 0);
+}
+
+static void a_second_order_ends_the_grace(void **state)
+{
+    (void)state;
+    served_start(MEMORY "drain: {grace: 60s}\nbuffer: {interval: 1h}\n");
+    served_post();
+    served_signal(SIGTERM);
+    assert_true(child_await(&served, "\"stopping\""));
+    wait_for_a_second_order();
+    int64_t before_ns = weir_clock_mono_ns();
+    served_signal(SIGTERM);
+    served_ends(1); /* nothing is on disk: what is left is lost, and told */
+    assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
+    assert_non_null(strstr(served.err, "stopping at once"));
+    assert_non_null(strstr(served.err, "\"points_left\":1,\"kept\":\"false\""));
 }
 
 static void points_left_are_told(void **state)
@@ -83,24 +114,24 @@ static void points_left_are_told(void **state)
     assert_non_null(strstr(served.err, "\"points_delivered\":0,\"points_left\":1"));
 }
 
-static void an_interrupt_while_draining_is_the_end(void **state)
+static void a_second_order_ends_the_drain(void **state)
 {
+    static const int orders[][2] = {{SIGTERM, SIGTERM}, {SIGINT, SIGINT}, {SIGTERM, SIGINT}};
     (void)state;
-    served_start(MEMORY "drain: {grace: 0, deadline: 60s}\n"
-                        "destinations: [{name: away, endpoint: 'http://127.0.0.1:9'}]\n");
-    served_post();
-    served_signal(SIGINT);
-    assert_true(child_await(&served, "\"stopping\""));
-    for (int i = 0; i < 3; i++) { /* a further SIGTERM changes nothing */
-        served_signal(SIGTERM);
-        (void)usleep(100000);
-        assert_int_equal(waitpid(served.pid, NULL, WNOHANG), 0);
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        served_start(MEMORY "drain: {grace: 0, deadline: 60s}\n"
+                            "destinations: [{name: away, endpoint: 'http://127.0.0.1:9'}]\n");
+        served_post();
+        served_signal(orders[i][0]);
+        assert_true(child_await(&served, "\"stopping\""));
+        wait_for_a_second_order();
+        int64_t before_ns = weir_clock_mono_ns();
+        served_signal(orders[i][1]);
+        served_ends(1);
+        assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
+        assert_non_null(strstr(served.err, "stopping at once"));
+        assert_non_null(strstr(served.err, "\"points_left\":1"));
     }
-    int64_t before_ns = weir_clock_mono_ns();
-    served_signal(SIGINT);
-    served_ends(1);
-    assert_true(weir_clock_mono_ns() - before_ns < 5 * WEIR_NS_PER_S);
-    assert_non_null(strstr(served.err, "ending at once"));
 }
 
 /* A start with these ports, which must fail at `kind` and tell so. */
@@ -140,9 +171,10 @@ int main(void)
         cmocka_unit_test(starts_and_stops),
         cmocka_unit_test(metrics_and_status_are_whole),
         cmocka_unit_test(reload_is_refused_without_dying),
-        cmocka_unit_test(grace_serves_on_and_a_second_signal_cuts_it),
+        cmocka_unit_test(grace_serves_on_and_ends_connections),
+        cmocka_unit_test(a_second_order_ends_the_grace),
         cmocka_unit_test(points_left_are_told),
-        cmocka_unit_test(an_interrupt_while_draining_is_the_end),
+        cmocka_unit_test(a_second_order_ends_the_drain),
         cmocka_unit_test(an_address_in_use_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
