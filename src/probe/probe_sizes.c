@@ -26,6 +26,7 @@ enum {
     STEPS_MAX = 7,
     HEAD_OTHER = 450, /* the request line, and the headers that are always there */
     HEAD_KEY_SHARE = 4,
+    ATTRIBUTES_MIN = 128,
     TELL_SIZE = 300,
     BODY_SLACK = 4096
 };
@@ -77,6 +78,7 @@ static int try_head(struct weir_probe *probe, size_t size, struct attempt *attem
     size_t largest =
         size / HEAD_KEY_SHARE < WEIR_PROBE_KEY_MAX ? size / HEAD_KEY_SHARE : WEIR_PROBE_KEY_MAX;
     size_t padding = largest > key_size ? largest - key_size : 0;
+    size_t others = padding + key_size + HEAD_OTHER; /* a long key may be more than a small head */
     struct weir_buf body = weir_buf_grow_init(BODY_SLACK);
     weir_probe_id(id);
     weir_probe_body(&body, id, probe->metric, 0);
@@ -85,7 +87,7 @@ static int try_head(struct weir_probe *probe, size_t size, struct attempt *attem
         .id = id,
         .key = key,
         .padding = padding,
-        .attributes = size - padding - key_size - HEAD_OTHER,
+        .attributes = size > others + ATTRIBUTES_MIN ? size - others : ATTRIBUTES_MIN,
         .body = weir_buf_view(&body),
     };
     int status = finish(probe, &request, attempt);

@@ -144,6 +144,17 @@ class Probe(ProbeCase):
         code, _, out = self.probe_plain("--head", "8KiB", head_max=9000)
         self.assertEqual(code, 0, out)
 
+    def test_a_key_longer_than_the_head(self):
+        path = os.path.join(self.folder, "key")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("k" * 4096)
+        code, _, out = self.probe_plain("--head", "2KiB", "--key-file", path, key=None,
+                                        only_key="k" * 4096)
+        self.assertEqual(code, 0, out)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("k")
+        self.assertEqual(self.probe_plain("--key-file", path, key=None)[0], 2)
+
     def test_redirects(self):
         code, lines, out = self.probe_plain(redirect="https://elsewhere.example.com/")
         self.assertEqual(code, 1)
