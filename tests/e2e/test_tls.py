@@ -95,6 +95,7 @@ class Tls(WeirCase):
         weir, sent = self.sending(receiver, tls={"insecure": True})
         self.assert_arrived(receiver, sent)
         self.assertIn("tls.insecure", weir.log_text())
+        self.assertIn("certificates are not verified", weir.log_text())
 
     def test_versions(self):
         receiver, ca_file = self.backend(maximum=ssl.TLSVersion.TLSv1_2)
@@ -103,6 +104,14 @@ class Tls(WeirCase):
         receiver, ca_file = self.backend(maximum=ssl.TLSVersion.TLSv1_1)
         weir, _ = self.sending(receiver, tls={"ca_file": ca_file})
         self.assert_held(weir, receiver)
+
+    def test_a_minimum_version(self):
+        receiver, ca_file = self.backend(maximum=ssl.TLSVersion.TLSv1_2)
+        weir, _ = self.sending(receiver, tls={"ca_file": ca_file, "min_version": "1.3"})
+        self.assert_held(weir, receiver)
+        receiver, ca_file = self.backend()
+        _, sent = self.sending(receiver, tls={"ca_file": ca_file, "min_version": "1.3"})
+        self.assert_arrived(receiver, sent)
 
     def test_past_the_proxy(self):
         for hosts, count in ((["localhost"], 0), (["*"], 0), (["example.com"], 1)):

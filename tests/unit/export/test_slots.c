@@ -79,7 +79,8 @@ static void play_start(struct play *play, uint32_t open)
 {
     struct weir_exporter_options options = scene_options(&play->scene);
     box_open(&play->box);
-    options.settler = play->has_book ? book_settler(&play->book) : (struct weir_settler){NULL};
+    options.settler =
+        play->has_book ? book_settler(&play->book) : (struct weir_settler){.self = NULL};
     options.letterbox = &play->box;
     options.keeps = play->keeps;
     options.closed = on_closed;
