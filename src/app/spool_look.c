@@ -78,7 +78,7 @@ bool weir_look_next(struct weir_look_segment *segment, bool check, struct weir_l
 /* The release log. */
 
 struct done {
-    uint32_t name;
+    size_t name;
     uint64_t first, last;
     uint64_t reach; /* the furthest `last` of its name up to here */
 };
@@ -88,8 +88,8 @@ struct span {
 };
 
 struct weir_look_notes {
-    char names[64][NAME_MAX_BYTES + 1];
-    uint32_t name_count;
+    char (*names)[NAME_MAX_BYTES + 1]; /* destinations come and go: there may be many */
+    size_t name_count, name_capacity;
     struct done *done;
     size_t done_count, done_capacity;
     struct span *spans;
@@ -117,9 +117,9 @@ static bool grow(struct weir_look_notes *notes, void **array, size_t count, size
 }
 
 /* A name's number; name_count: it is new. */
-static uint32_t find_name(const struct weir_look_notes *notes, struct weir_bytes name)
+static size_t find_name(const struct weir_look_notes *notes, struct weir_bytes name)
 {
-    uint32_t i = 0;
+    size_t i = 0;
     while (i < notes->name_count && !weir_bytes_eq(weir_bytes_str(notes->names[i]), name)) {
         i++;
     }
@@ -128,13 +128,16 @@ static uint32_t find_name(const struct weir_look_notes *notes, struct weir_bytes
 
 static void add_done(struct weir_look_notes *notes, const struct weir_note *note)
 {
-    uint32_t name = find_name(notes, note->name);
-    if (name == sizeof notes->names / sizeof *notes->names || note->name.size > NAME_MAX_BYTES ||
+    size_t name = find_name(notes, note->name);
+    if (note->name.size > NAME_MAX_BYTES ||
+        !grow(notes, (void **)&notes->names, notes->name_count, &notes->name_capacity,
+              sizeof *notes->names) ||
         !grow(notes, (void **)&notes->done, notes->done_count, &notes->done_capacity,
               sizeof *notes->done)) {
         return;
     }
     if (name == notes->name_count) {
+        memset(notes->names[name], 0, sizeof notes->names[name]);
         if (note->name.size > 0) {
             memcpy(notes->names[name], note->name.data, note->name.size);
         }
@@ -227,6 +230,7 @@ enum weir_status weir_look_notes_read(const struct weir_disk *disk, struct weir_
 void weir_look_notes_free(struct weir_look_notes *notes)
 {
     if (notes != NULL) {
+        weir_mem_free(notes->names);
         weir_mem_free(notes->done);
         weir_mem_free(notes->spans);
         weir_mem_free(notes->durable);
@@ -236,7 +240,7 @@ void weir_look_notes_free(struct weir_look_notes *notes)
 
 bool weir_look_is_done(const struct weir_look_notes *notes, struct weir_bytes name, uint64_t lsn)
 {
-    uint32_t wanted = find_name(notes, name);
+    size_t wanted = find_name(notes, name);
     if (wanted == notes->name_count) {
         return false;
     }
