@@ -27,6 +27,17 @@ class ProbeTls(ProbeCase):
                      "certificate dates", "certificate key", "largest head", "largest body"):
             self.assertEqual(lines[what][0], "ok", out)
 
+    def test_weir_with_its_own_tls_is_fit(self):
+        authority = certs.Authority(self.folder)
+        both = [authority.issue(kind=kind).config() for kind in ("rsa", "ecdsa")]
+        weir = self.weir(self.receiver(), ingest={"tls": {"certificates": both}})
+        code, lines, out = self.probe("https://localhost/", "--connect-to",
+                                      f"127.0.0.1:{weir.port}", "--ca-file", authority.file,
+                                      "--large", key=program.KEY, body="4MiB")
+        self.assertEqual(code, 0, out)
+        self.assertEqual({line[0] for line in lines.values()}, {"ok", "skip"}, out)
+        self.assertIn("ECDHE-RSA-AES128-GCM-SHA256", lines["TLS 1.2"][1])
+
     def context(self, certificate, **limits):
         """A server's context."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

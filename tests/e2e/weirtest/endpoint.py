@@ -46,7 +46,8 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
         if sum(len(k) + len(v) for k, v in self.headers.items()) > rules.get("head_max", 1 << 40):
             return 431, "head too large"
         key = self.headers.get("X-Amz-Firehose-Access-Key")
-        if key != rules.get("only_key", KEY) and not (key is None and "optional_key" in rules) and "any_key" not in rules:
+        is_let_in = "any_key" in rules or (key is None and "optional_key" in rules)
+        if key != rules.get("only_key", KEY) and not is_let_in:
             return rules.get("unauthorized", 401), f"not {KEY}"
         try:
             packed = self.headers.get("Content-Encoding") == "gzip"
