@@ -341,8 +341,16 @@ struct weir_config_shares {
 WEIR_MUST_USE enum weir_status weir_config_load(const char *path, struct weir_config_report *report,
                                                 struct weir_config **ret);
 
-/* The same from text; `name` is what messages call it. Where `offline`, the files that the text
- * names (keys, CA) are not looked at. */
+/* The same file as a process can take it that runs with `running`: keys that need a restart have
+ * running's values, whatever the file says, before anything is checked. `running` outlives *ret,
+ * which points into it. */
+WEIR_MUST_USE enum weir_status weir_config_load_over(const char *path,
+                                                     const struct weir_config *running,
+                                                     struct weir_config_report *report,
+                                                     struct weir_config **ret);
+
+/* The same as the first from text; `name` is what messages call it. Where `offline`, the files that
+ * the text names (keys, CA) are not looked at. */
 WEIR_MUST_USE enum weir_status weir_config_parse(const char *name, struct weir_bytes text,
                                                  bool offline, struct weir_config_report *report,
                                                  struct weir_config **ret);

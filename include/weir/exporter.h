@@ -157,6 +157,10 @@ WEIR_MUST_USE enum weir_status weir_exporter_open(struct weir_exporter *exporter
 void weir_exporter_close(struct weir_exporter *exporter, uint32_t slot, enum weir_export_close how,
                          int64_t deadline_ns);
 
+/* Gives an OPEN slot another part of memory for encoded batches, while it runs: what it has above
+ * that is given back as it is answered. The control thread, as above. */
+void weir_exporter_resize(struct weir_exporter *exporter, uint32_t slot, size_t export_bytes);
+
 /* What a slot is. Any thread. */
 enum weir_export_slot weir_exporter_state(const struct weir_exporter *exporter, uint32_t slot);
 

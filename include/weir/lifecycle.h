@@ -17,8 +17,10 @@
  *
  * A second SIGTERM (a second after the first or later: supervisors send it twice at once) or SIGINT
  * ends it at once, and in order: no grace, nothing more is sent, what is not delivered stays on
- * disk; without a disk it is lost, counted and told. A third one is _exit(1). SIGHUP is logged:
- * this version does not reload.
+ * disk; without a disk it is lost, counted and told. A third one is _exit(1).
+ *
+ * SIGHUP reads the configuration again in READY (src/app/reload.c), and is refused, with a line in
+ * the log, later.
  *
  * A spool that has failed (two writes or syncs in a row) stops the process like a SIGTERM, without
  * GRACE, and with exit code 1.

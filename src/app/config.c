@@ -186,20 +186,43 @@ static enum weir_status config_finish(struct weir_config *config, struct weir_co
     return WEIR_OK;
 }
 
+/* What is read, by whom. */
+struct source {
+    const char *name;
+    struct weir_bytes text;
+    bool offline;
+    const struct weir_config *running; /* whose values keys get that need a restart; or NULL */
+};
+
+static void ignore_kept(void *argument, const char *path)
+{
+    (void)argument;
+    (void)path;
+}
+
+static enum weir_status parse(const struct source *source, struct weir_config_report *report,
+                              struct weir_config **ret)
+{
+    struct weir_config *config;
+    struct weir_digest digest;
+    WEIR_TRY(config_new(source->name, report, &config));
+    if (weir_digest_of(source->text, &digest) == WEIR_OK) {
+        weir_digest_text(&digest, config->hash);
+    }
+    weir_config_yaml(config, report, source->text);
+    if (!config->memory_out && config->at.keys != NULL) { /* else nothing could be read */
+        if (source->running != NULL) {
+            weir_config_keep(config, source->running, ignore_kept, NULL);
+        }
+        weir_config_check(config, report, source->offline);
+    }
+    return config_finish(config, report, ret);
+}
+
 enum weir_status weir_config_parse(const char *name, struct weir_bytes text, bool offline,
                                    struct weir_config_report *report, struct weir_config **ret)
 {
-    struct weir_config *config;
-    WEIR_TRY(config_new(name, report, &config));
-    struct weir_digest digest;
-    if (weir_digest_of(text, &digest) == WEIR_OK) {
-        weir_digest_text(&digest, config->hash);
-    }
-    weir_config_yaml(config, report, text);
-    if (!config->memory_out && config->at.keys != NULL) { /* else nothing could be read */
-        weir_config_check(config, report, offline);
-    }
-    return config_finish(config, report, ret);
+    return parse(&(struct source){.name = name, .text = text, .offline = offline}, report, ret);
 }
 
 static const char *read_failure(enum weir_status status)
@@ -214,15 +237,9 @@ static const char *read_failure(enum weir_status status)
     return words == NULL ? weir_status_text(status) : words;
 }
 
-enum weir_status weir_config_load(const char *path, struct weir_config_report *report,
-                                  struct weir_config **ret)
+static enum weir_status load_file(const char *path, const struct weir_config *running,
+                                  struct weir_config_report *report, struct weir_config **ret)
 {
-    struct weir_config *config;
-    if (path == NULL) {
-        WEIR_TRY(config_new(NULL, report, &config));
-        weir_config_check(config, report, false);
-        return config_finish(config, report, ret);
-    }
     uint8_t *text;
     size_t size;
     enum weir_status status = weir_file_read(path, WEIR_CONFIG_FILE_MAX, &text, &size);
@@ -232,11 +249,31 @@ enum weir_status weir_config_load(const char *path, struct weir_config_report *r
                           read_failure(status));
         return status;
     }
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    status = weir_config_parse(name, weir_bytes_of(text, size), false, report, ret);
+    const struct source source = {.name = strcmp(path, "-") == 0 ? "standard input" : path,
+                                  .text = weir_bytes_of(text, size),
+                                  .running = running};
+    status = parse(&source, report, ret);
     explicit_bzero(text, size);
     weir_mem_free(text);
     return status;
+}
+
+enum weir_status weir_config_load(const char *path, struct weir_config_report *report,
+                                  struct weir_config **ret)
+{
+    struct weir_config *config;
+    if (path == NULL) {
+        WEIR_TRY(config_new(NULL, report, &config));
+        weir_config_check(config, report, false);
+        return config_finish(config, report, ret);
+    }
+    return load_file(path, NULL, report, ret);
+}
+
+enum weir_status weir_config_load_over(const char *path, const struct weir_config *running,
+                                       struct weir_config_report *report, struct weir_config **ret)
+{
+    return load_file(path, running, report, ret);
 }
 
 void weir_config_free(struct weir_config *config)

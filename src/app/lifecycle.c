@@ -3,6 +3,7 @@
  * The life of the process: the states of weir/lifecycle.h, and who takes each edge.
  *
  *   STARTING ─► READY      serve, when weir_service_build is done and the sandbox is closed
+ *   READY ─► READY         wait_for_stop: SIGHUP; weir_reload_now, then its steps
  *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on, and
  *                          each connection ends with its next answer
  *   GRACE ─► DRAINING      spend_grace: the time is over, or a second order; at once after SIGINT,
@@ -128,32 +129,35 @@ static const char *signal_name(int signal_)
     return signal_ == SIGTERM ? "SIGTERM" : signal_ == SIGINT ? "SIGINT" : "SIGHUP";
 }
 
-static void refuse_reload(void)
+/* Does what main has to do beside waiting; for how long it may wait then (-1: for ever). */
+static int64_t until_next_work(struct weir_service *service)
 {
-    weir_log(WEIR_LOG_WARN, "reload refused",
-             WEIR_LOG_STR("reason", "reload is not supported by this version yet"));
+    int64_t reload_ns = weir_reload_step(service);
+    int64_t watch_ns = weir_service_watch_tls(service);
+    bool sooner = watch_ns >= 0 && (reload_ns < 0 || watch_ns < reload_ns);
+    return sooner ? watch_ns : reload_ns;
 }
 
 /* Until SIGTERM or SIGINT; which of them it was, SIGINT where no grace is to be spent. */
 static struct weir_watch_order wait_for_stop(struct weir_service *service)
 {
-    int signal_ = next_signal(weir_service_watch_tls(service));
+    int signal_ = next_signal(until_next_work(service));
     while (signal_ == SIGHUP || signal_ == 0) {
         if (signal_ == SIGHUP) {
-            refuse_reload();
+            weir_reload_now(service);
         }
-        signal_ = next_signal(weir_service_watch_tls(service));
+        signal_ = next_signal(until_next_work(service));
     }
     /* relaxed: partner is weir_service_ready; nothing else hangs on it */
     atomic_store_explicit(&service->phase, WEIR_PHASE_DRAINING, memory_order_relaxed);
     bool failed = atomic_load_explicit(&service->spool_failed, memory_order_relaxed);
     signal_ = failed ? SIGINT : signal_; /* nobody can be served any more: no grace */
-    int64_t grace_ns = signal_ == SIGTERM ? service->config->drain.grace_ns : 0;
-    weir_notify_stopping(grace_ns + service->config->drain.deadline_ns + CLOSE_NS);
+    int64_t grace_ns = signal_ == SIGTERM ? service->live->drain.grace_ns : 0;
+    weir_notify_stopping(grace_ns + service->live->drain.deadline_ns + CLOSE_NS);
     weir_log(WEIR_LOG_INFO, "stopping",
              WEIR_LOG_STR("signal", failed ? "spool failed" : signal_name(signal_)),
              WEIR_LOG_INT("grace_ms", grace_ns / WEIR_NS_PER_MS),
-             WEIR_LOG_INT("deadline_ms", service->config->drain.deadline_ns / WEIR_NS_PER_MS));
+             WEIR_LOG_INT("deadline_ms", service->live->drain.deadline_ns / WEIR_NS_PER_MS));
     return (struct weir_watch_order){signal_, weir_clock_mono_ns()};
 }
 
@@ -161,13 +165,13 @@ static struct weir_watch_order wait_for_stop(struct weir_service *service)
  * balancer that has not looked yet would send its next connection to a closed port. */
 static void spend_grace(struct weir_service *service, struct weir_watch_order *order)
 {
-    int64_t end_ns = weir_clock_mono_ns() + service->config->drain.grace_ns;
-    int64_t left_ns = service->config->drain.grace_ns;
+    int64_t end_ns = weir_clock_mono_ns() + service->live->drain.grace_ns;
+    int64_t left_ns = service->live->drain.grace_ns;
     while (left_ns > 0) {
         int signal_ = next_signal(left_ns);
         int64_t now_ns = weir_clock_mono_ns();
         if (signal_ == SIGHUP) {
-            refuse_reload();
+            weir_reload_tell_refused(service, "the process is stopping");
         } else if (signal_ != 0 && !weir_watch_is_repeat(order, signal_, now_ns)) {
             *order = (struct weir_watch_order){signal_, now_ns};
             /* relaxed: partners are the loops of ingest and exporters */
@@ -315,11 +319,12 @@ static int live(const struct weir_config *config, const struct life *life)
         goto no_metrics;
     }
     memset(service, 0, sizeof *service);
-    service->config = config;
-    if (weir_metrics_thread_start() == WEIR_OK && weir_transport_curl_global() == WEIR_OK) {
+    if (weir_reload_init(service, config) == WEIR_OK && weir_metrics_thread_start() == WEIR_OK &&
+        weir_transport_curl_global() == WEIR_OK) {
         code = life->run(service, life);
         weir_metrics_thread_stop();
     }
+    weir_reload_done(service);
     weir_metrics_stop();
 no_metrics:
     weir_mem_free(service);

@@ -2,6 +2,7 @@
 #ifndef WEIR_APP_LIFECYCLE_INTERNAL_H
 #define WEIR_APP_LIFECYCLE_INTERNAL_H
 
+#include "reload.h"
 #include "weir/admin.h"
 #include "weir/config.h"
 #include "weir/credit.h"
@@ -20,7 +21,7 @@
 /* lifecycle.c starts and stops; watch.c watches; service_build.c makes the rooms' options;
  * service_disk.c those of spool and dead letter; service_guard.c gives up what is not needed;
  * service_drain.c takes the traffic out; service_gauges.c keeps gauges; service_status.c writes
- * /status. */
+ * /status; reload.c replaces the configuration while all of that runs. */
 enum weir_phase { WEIR_PHASE_STARTING, WEIR_PHASE_READY, WEIR_PHASE_DRAINING };
 
 /* Everything that runs. Half-built while it starts: what is NULL was not made. */
@@ -28,7 +29,10 @@ struct weir_service {
     struct weir_credit intake; /* aligned, so first */
     struct weir_credit queued;
     struct weir_credit backlog;
-    const struct weir_config *config;
+    const struct weir_config *config; /* the first: what needs a restart is read here, by anyone */
+    const struct weir_config *live;   /* the newest: what a reload takes. The main thread; others
+                                         under reload.look */
+    struct weir_reload reload;
     bool replaying; /* set before weir_service_build: no keys, no listeners, a spool of its own */
     struct weir_config_shares shares;
     _Atomic int phase;         /* enum weir_phase; relaxed: a health check a moment late is one */
@@ -53,7 +57,7 @@ struct weir_service {
     struct weir_ingest *ingest;
     struct weir_admin *admin;
     struct weir_watch *watch; /* NULL until all rooms run */
-    struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX];
+    struct weir_destination_options destinations[WEIR_DESTINATIONS_MAX]; /* by slot */
 };
 
 /* Makes and starts every room. On failure it is logged, and the service good for
@@ -82,6 +86,12 @@ WEIR_MUST_USE enum weir_status weir_service_build_backlog(struct weir_service *s
 
 /* Dead letter, keeper, spool: closed, in this order. What was not made is skipped. */
 void weir_service_close_disk(struct weir_service *service);
+
+/* What the exporter and the router want of a destination; not its memory, share and bell. */
+void weir_service_fill_destination(struct weir_destination_options *options,
+                                   const struct weir_config_destination *destination);
+void weir_service_fill_route(struct weir_route_destination *row,
+                             const struct weir_config_destination *destination);
 
 /* The access keys of a configuration; *ret is NULL for a door without a lock. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_service_keys(const struct weir_config *config,
@@ -142,7 +152,7 @@ void weir_service_status(void *service, struct weir_buf *out);
 /* The word of the configuration: disk, delivered, memory. */
 const char *weir_service_durability(const struct weir_service *service);
 
-/* Points delivered by all destinations so far. */
-uint64_t weir_service_delivered(const struct weir_service *service);
+/* Points delivered by all destinations so far, those that are gone among them. */
+uint64_t weir_service_delivered(struct weir_service *service);
 
 #endif

@@ -55,8 +55,8 @@ static uint32_t thread_count(uint32_t configured)
     return count > THREADS_MAX ? THREADS_MAX : count;
 }
 
-static void fill_destination(struct weir_destination_options *options,
-                             const struct weir_config_destination *destination)
+void weir_service_fill_destination(struct weir_destination_options *options,
+                                   const struct weir_config_destination *destination)
 {
     *options = (struct weir_destination_options){
         .name = destination->name,
@@ -93,11 +93,8 @@ static void fill_destination(struct weir_destination_options *options,
 static enum weir_status build_exporter(struct weir_service *service)
 {
     const struct weir_config *config = service->config;
-    const struct weir_config_destination *all = config->destinations.items;
     WEIR_ASSERT(config->destinations.count <= WEIR_DESTINATIONS_MAX);
-    for (uint32_t i = 0; i < config->destinations.count; i++) {
-        fill_destination(&service->destinations[i], &all[i]);
-    }
+    weir_reload_first_slots(service);
     struct weir_exporter_options options = {
         .destinations = service->destinations,
         .destination_count = config->destinations.count,
@@ -122,33 +119,42 @@ static uint32_t attribute_count(const struct weir_route_attribute *attributes)
     return count;
 }
 
+void weir_service_fill_route(struct weir_route_destination *row,
+                             const struct weir_config_destination *destination)
+{
+    *row = (struct weir_route_destination){
+        .name = destination->name,
+        .include = destination->namespaces.include,
+        .exclude = destination->namespaces.exclude,
+        .accounts = {destination->accounts.include, destination->accounts.exclude},
+        .regions = {destination->regions.include, destination->regions.exclude},
+        .streams = {destination->streams.include, destination->streams.exclude},
+        .attributes = destination->attributes,
+        .attribute_count = attribute_count(destination->attributes),
+    };
+}
+
 static enum weir_status build_router(struct weir_service *service)
 {
-    const struct weir_config *config = service->config;
-    const struct weir_config_destination *all = config->destinations.items;
     struct weir_route_destination routes[WEIR_DESTINATIONS_MAX];
-    for (uint32_t i = 0; i < config->destinations.count; i++) {
-        routes[i] = (struct weir_route_destination){
-            .name = all[i].name,
-            .include = all[i].namespaces.include,
-            .exclude = all[i].namespaces.exclude,
-            .accounts = {all[i].accounts.include, all[i].accounts.exclude},
-            .regions = {all[i].regions.include, all[i].regions.exclude},
-            .streams = {all[i].streams.include, all[i].streams.exclude},
-            .attributes = all[i].attributes,
-            .attribute_count = attribute_count(all[i].attributes),
-            .share = service->shares.destination,
-            .wake = weir_exporter_wake(service->exporter, i),
-        };
+    uint32_t wanted[WEIR_DESTINATIONS_MAX];
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
+        wanted[i] = i < service->config->destinations.count ? i : UINT32_MAX;
     }
     struct weir_router_options options = {
-        .set = weir_route_set_of(routes, config->destinations.count),
         .ring_slots = RING_SLOTS,
         .queued = &service->queued,
         .namespaces = service->namespaces,
         .regions = service->regions,
     };
-    return weir_router_new(&options, &service->router);
+    WEIR_TRY(weir_reload_make_set(service, service->reload.live, wanted, routes, &options.set));
+    enum weir_status status = weir_router_new(&options, &service->router);
+    if (status != WEIR_OK) {
+        weir_reload_drop_set(&options.set);
+        return status;
+    }
+    weir_reload_keep_set(service, &options.set);
+    return WEIR_OK;
 }
 
 static enum weir_status build_pipeline(struct weir_service *service)
@@ -352,10 +358,12 @@ bool weir_service_ready_reason(void *service, const char **ret_reason)
     return phase == WEIR_PHASE_READY;
 }
 
-uint64_t weir_service_delivered(const struct weir_service *service)
+uint64_t weir_service_delivered(struct weir_service *service)
 {
-    uint64_t points = 0;
-    for (uint32_t i = 0; i < service->config->destinations.count; i++) {
+    (void)pthread_mutex_lock(&service->reload.look);
+    uint64_t points = service->reload.delivered_before;
+    (void)pthread_mutex_unlock(&service->reload.look);
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
         points += weir_exporter_status(service->exporter, i).points_delivered;
     }
     return points;

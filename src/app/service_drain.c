@@ -77,7 +77,10 @@ uint64_t weir_service_drain(struct weir_service *service)
 {
     uint64_t left = 0;
     int64_t now_ns = weir_clock_mono_ns();
-    int64_t deadline_ns = service->config->drain.deadline_ns;
+    int64_t deadline_ns = service->live->drain.deadline_ns;
+    if (service->exporting && service->config->spool.durability != WEIR_DURABILITY_DISK) {
+        weir_reload_settle(service, deadline_ns / 4);
+    }
     if (service->ingest != NULL) {
         drain_ingest(service, now_ns, deadline_ns);
     }

@@ -22,7 +22,7 @@ static void set_labelled(enum weir_family family, const char *label, double valu
 static size_t export_bytes(const struct weir_service *service)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < service->config->destinations.count; i++) {
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
         bytes += weir_exporter_status(service->exporter, i).memory_bytes;
     }
     return bytes;
@@ -78,8 +78,6 @@ static void ring_gauges(const struct weir_service *service)
 static void spool_gauges(const struct weir_service *service)
 {
     struct weir_spool_stat stat = {0};
-    const struct weir_config_list *list = &service->config->destinations;
-    const struct weir_config_destination *all = list->items;
     weir_spool_look(service->spool, &stat);
     int64_t oldest_ns = stat.oldest_wall_ns == 0 ? 0 : weir_clock_wall_ns() - stat.oldest_wall_ns;
     set_plain(WEIR_M_SPOOL_BYTES, (double)stat.bytes);
@@ -89,9 +87,12 @@ static void spool_gauges(const struct weir_service *service)
     set_plain(WEIR_M_SPOOL_OLDEST, oldest_ns < 0 ? 0 : (double)oldest_ns / (double)WEIR_NS_PER_S);
     set_plain(WEIR_M_SPOOL_SET_ASIDE, service->segments_set_aside);
     set_plain(WEIR_M_DEDUPE_ENTRIES, stat.ids);
-    for (uint32_t i = 0; i < list->count; i++) {
-        set_labelled(WEIR_M_SPOOL_BACKLOG, all[i].name, (double)stat.backlog_records[i]);
-        set_labelled(WEIR_M_SPOOL_BACKLOG_BYTES, all[i].name, (double)stat.backlog_bytes[i]);
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
+        if (service->reload.slots[i].phase != WEIR_SLOT_FREE) {
+            const char *name = service->destinations[i].name;
+            set_labelled(WEIR_M_SPOOL_BACKLOG, name, (double)stat.backlog_records[i]);
+            set_labelled(WEIR_M_SPOOL_BACKLOG_BYTES, name, (double)stat.backlog_bytes[i]);
+        }
     }
     if (service->letterbox != NULL) {
         struct weir_letterbox_stat letters = weir_letterbox_look(service->letterbox);
@@ -119,26 +120,15 @@ static void process_gauges(void)
     set_plain(WEIR_M_PROCESS_START, usage.start_time_seconds);
 }
 
-static void config_gauges(const struct weir_service *service)
-{
-    const char *hash = service->config->hash;
-    char shown[13] = "none";
-    if (hash[0] != 0) {
-        memcpy(shown, hash, sizeof shown - 1);
-    }
-    set_labelled(WEIR_M_CONFIG_INFO, shown, 1);
-    set_plain(WEIR_M_CONFIG_RELOAD_GOOD, 1);
-    set_plain(WEIR_M_CONFIG_RELOADED, 0);
-    set_plain(WEIR_M_CONFIG_RESTART_KEYS, 0);
-}
-
 void weir_service_gauges(void *service)
 {
-    const struct weir_service *self = service;
+    struct weir_service *self = service;
+    (void)pthread_mutex_lock(&self->reload.look);
     memory_gauges(self);
     ring_gauges(self);
     spool_gauges(self);
-    config_gauges(self);
+    weir_reload_gauges(self);
+    (void)pthread_mutex_unlock(&self->reload.look);
     process_gauges();
     tls_gauges(self);
     set_plain(WEIR_M_CONNECTIONS, weir_ingest_connections(self->ingest));

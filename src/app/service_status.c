@@ -4,7 +4,7 @@
  * stable enough for scripts. docs/configuration.md shows one. No secrets: names, numbers, URLs
  * without their query.
  *
- *   {"version", "state", "uptime_seconds", "config", "sandbox": {...}, "listen": {...},
+ *   {"version", "state", "uptime_seconds", "config": {...}, "sandbox": {...}, "listen": {...},
  *    "requests": {"200": n, ...}, "memory": {"limit_bytes", "intake": {...}, ...}, "spool": {...},
  *    "dead_letter": {...} or null, "destinations": [...], "namespaces": [...]}
  *
@@ -44,6 +44,20 @@ static const char *type_text(enum weir_destination_type type)
     case WEIR_DESTINATION_FILE: return "file";
     default: WEIR_UNREACHABLE();
     }
+}
+
+/* What a reload is doing with it; NULL: nothing. */
+static const char *phase_text(enum weir_slot_phase phase)
+{
+    switch (phase) {
+    case WEIR_SLOT_FREE:
+    case WEIR_SLOT_ON: return NULL;
+    case WEIR_SLOT_SWAPPING: return "changing";
+    case WEIR_SLOT_LEAVING:
+    case WEIR_SLOT_FLUSHING: return "leaving";
+    case WEIR_SLOT_GONE: return "to the dead letter";
+    }
+    WEIR_UNREACHABLE();
 }
 
 static void put_string(struct weir_buf *out, const char *text)
@@ -134,7 +148,7 @@ static void put_requests(struct weir_buf *out)
 static void put_memory(const struct weir_service *service, struct weir_buf *out)
 {
     size_t export_bytes = 0;
-    for (uint32_t i = 0; i < service->config->destinations.count; i++) {
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
         export_bytes += weir_exporter_status(service->exporter, i).memory_bytes;
     }
     weir_buf_printf(
@@ -205,6 +219,10 @@ static void put_destination(const struct weir_service *service, uint32_t index,
         weir_buf_put_json_string(out, weir_bytes_of(options->url, strcspn(options->url, "?")), 0);
     }
     weir_buf_printf(out, ", \"state\": \"%s\"", state_text(status.state));
+    const char *phase = phase_text(service->reload.slots[index].phase);
+    if (phase != NULL) {
+        weir_buf_printf(out, ", \"reload\": \"%s\"", phase);
+    }
     if (status.reason[0] != 0) {
         weir_buf_put(out, WEIR_BYTES(", \"reason\": "));
         put_string(out, status.reason);
@@ -223,6 +241,23 @@ static void put_destination(const struct weir_service *service, uint32_t index,
     int64_t since_ns = weir_clock_wall_ns() - status.last_success_wall_ns;
     put_seconds(out, status.last_success_wall_ns == 0 ? -1 : since_ns < 0 ? 0 : since_ns);
     weir_buf_put_byte(out, '}');
+}
+
+static void put_destinations(struct weir_service *service, const struct weir_spool_stat *spool,
+                             struct weir_buf *out)
+{
+    const char *comma = "";
+    weir_buf_put(out, WEIR_BYTES("  \"destinations\": [\n"));
+    (void)pthread_mutex_lock(&service->reload.look);
+    for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
+        if (service->reload.slots[i].phase != WEIR_SLOT_FREE) {
+            weir_buf_put(out, weir_bytes_str(comma));
+            put_destination(service, i, spool, out);
+            comma = ",\n";
+        }
+    }
+    (void)pthread_mutex_unlock(&service->reload.look);
+    weir_buf_put(out, WEIR_BYTES("\n  ],\n"));
 }
 
 static void put_namespaces(const struct weir_service *service, struct weir_buf *out)
@@ -252,13 +287,11 @@ void weir_service_status(void *service, struct weir_buf *out)
                     "  \"uptime_seconds\": ",
                     phases[phase]);
     put_seconds(out, weir_clock_mono_ns() - self->started_ns);
-    weir_buf_put(out, WEIR_BYTES(",\n  \"config\": "));
-    if (self->config->source == NULL) {
-        weir_buf_put(out, WEIR_BYTES("null"));
-    } else {
-        put_string(out, self->config->source);
-    }
-    weir_buf_put(out, WEIR_BYTES(",\n  \"sandbox\": {\"files\": "));
+    weir_buf_put(out, WEIR_BYTES(",\n"));
+    (void)pthread_mutex_lock(&self->reload.look);
+    weir_reload_put_status(self, out);
+    (void)pthread_mutex_unlock(&self->reload.look);
+    weir_buf_put(out, WEIR_BYTES("  \"sandbox\": {\"files\": "));
     put_string(out, self->sandbox_files);
     weir_buf_put(out, WEIR_BYTES(", \"system_calls\": "));
     /* relaxed: partner is tell_calls in service_guard.c */
@@ -271,12 +304,7 @@ void weir_service_status(void *service, struct weir_buf *out)
     put_memory(self, out);
     put_spool(self, out, &spool);
     put_letters(self, out);
-    weir_buf_put(out, WEIR_BYTES("  \"destinations\": [\n"));
-    for (uint32_t i = 0; i < self->config->destinations.count; i++) {
-        weir_buf_put(out, weir_bytes_str(i == 0 ? "" : ",\n"));
-        put_destination(self, i, &spool, out);
-    }
-    weir_buf_put(out, WEIR_BYTES("\n  ],\n"));
+    put_destinations(self, &spool, out);
     put_namespaces(self, out);
     weir_buf_put(out, WEIR_BYTES("}\n"));
 }

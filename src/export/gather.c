@@ -39,6 +39,7 @@
 #include "exporter_internal.h"
 #include "weir/clock.h"
 #include "weir/panic.h"
+#include <stdatomic.h>
 
 enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4 };
 
@@ -53,7 +54,9 @@ static bool may_close(const struct weir_export_destination *destination)
     }
     return destination->encoding < WEIR_EXPORT_ENCODING_MAX &&
            destination->machine.waiting.count + destination->lettering < WEIR_EXPORT_WAITING_MAX &&
-           used + destination->batch_charge <= destination->credit.limit;
+           /* relaxed: a number; weir_exporter_resize is its partner */
+           used + destination->batch_charge <=
+               atomic_load_explicit(&destination->part, memory_order_relaxed);
 }
 
 /* The thread with the fewest jobs, the owner first. */

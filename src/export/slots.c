@@ -221,6 +221,13 @@ void weir_exporter_close(struct weir_exporter *exporter, uint32_t slot, enum wei
     tell(destination);
 }
 
+void weir_exporter_resize(struct weir_exporter *exporter, uint32_t slot, size_t export_bytes)
+{
+    WEIR_ASSERT(slot < WEIR_DESTINATIONS_MAX);
+    /* relaxed: a number; its partner is may_close (gather.c) */
+    atomic_store_explicit(&exporter->destinations[slot].part, export_bytes, memory_order_relaxed);
+}
+
 enum weir_export_slot weir_exporter_state(const struct weir_exporter *exporter, uint32_t slot)
 {
     WEIR_ASSERT(slot < WEIR_DESTINATIONS_MAX);
