@@ -4,7 +4,7 @@
  * bring them, and the look at it. ledger.h is the contract.
  *
  *   ledger.c           this: what comes in, what goes out
- *   ledger_slots.c     who is who
+ *   ledger_slots.c     who is who; ledger_nameless.c: who had no slot, at a start
  *   ledger_records.c   a segment's arrays: place, owed, live; the order of numbers
  *   ledger_ticket.c    records in memory: settled, kept, attempted; jobs that wait
  *   ledger_progress.c  what is settled in part, what was tried
@@ -92,6 +92,7 @@ void weir_ledger_free(struct weir_ledger *ledger)
     weir_ledger_records_done(ledger->first);
     weir_ledger_records_done(ledger->unused);
     weir_mem_free(ledger->by_lsn);
+    weir_ledger_nameless_free(&ledger->nameless);
     weir_ledger_progress_table_done(&ledger->progress);
     weir_pool_free(ledger->tickets);
     weir_buf_done(&ledger->notes);

@@ -95,10 +95,10 @@ struct weir_ledger_facts weir_ledger_facts(struct weir_ledger *ledger,
 uint32_t weir_ledger_room(struct weir_ledger *ledger, const struct weir_ledger_segment *segment,
                           uint64_t lsn);
 
-/* The owed bits of a record, as the segment's roster has them, as slots; a name that is not known
- * gets a slot. Before the first replay; the configured ones' rosters map to themselves. */
+/* The owed bits of the record `lsn`, as the segment's roster has them, as slots; a name that is not
+ * known gets a slot. Before the first replay; the configured ones' rosters map to themselves. */
 uint64_t weir_ledger_mask(struct weir_ledger *ledger, const struct weir_frame_segment *roster,
-                          uint64_t owed);
+                          uint64_t lsn, uint64_t owed);
 
 /* -- records -------------------------------------------------------------------------------- */
 
@@ -193,6 +193,9 @@ const struct weir_ledger_segment *weir_ledger_segment_of(const struct weir_ticke
 /* A note read at start, after all segments were scanned: DONE, PART, ATTEMPTED and LOST are applied
  * to records that are here; of others only LOST is kept. Other kinds: nothing. */
 void weir_ledger_replay(struct weir_ledger *ledger, const struct weir_note *note);
+
+/* All notes were replayed: what was kept for them alone goes. */
+void weir_ledger_replayed(struct weir_ledger *ledger);
 
 /* Points that were on their way to a destination when the process before this one ended, and are
  * not noted as settled: they may come a second time. After the last weir_ledger_replay. */

@@ -109,6 +109,22 @@ struct weir_ledger_run {
     uint64_t first_lsn, last_lsn;
 };
 
+/* A record that a roster's bit owes to a name without a slot; ledger_nameless.c. */
+struct weir_ledger_debt {
+    uint64_t lsn;
+    size_t name;
+    bool done;
+};
+
+struct weir_ledger_nameless {
+    char (*names)[WEIR_SLOTS_NAME];
+    size_t name_count, name_capacity;
+    struct weir_ledger_debt *debts;
+    size_t debt_count, debt_capacity;
+    bool sorted; /* debts, by number */
+    bool broken; /* one was forgotten, for want of memory */
+};
+
 /* Jobs to be told when the mutex is free. */
 struct weir_ledger_told {
     struct weir_spool_job *ok, *closed, *late;
@@ -117,7 +133,8 @@ struct weir_ledger_told {
 struct weir_ledger {
     pthread_mutex_t mutex;
     struct weir_slots slots;
-    uint64_t over;      /* slots whose share a commit has passed */
+    uint64_t over;                        /* slots whose share a commit has passed */
+    struct weir_ledger_nameless nameless; /* until weir_ledger_replayed */
     uint32_t gone_turn; /* the slot that is asked first for something that is GONE */
     int64_t wall_ns;
 
@@ -210,6 +227,13 @@ enum weir_status weir_ledger_names_take(struct weir_ledger *ledger,
                                         struct weir_ledger_names **ret);
 /* NULL is nothing. */
 void weir_ledger_names_give(struct weir_ledger_names *names);
+
+/* A record found at start is owed to a name that has no slot ("": a bit without a name). */
+void weir_ledger_nameless_add(struct weir_ledger_nameless *nameless, const char *name,
+                              uint64_t lsn);
+/* A DONE note for a name that has no slot. */
+void weir_ledger_nameless_done(struct weir_ledger *ledger, const struct weir_note *note);
+void weir_ledger_nameless_free(struct weir_ledger_nameless *nameless);
 
 /* The name that notes have for a slot in this segment; "" is the dead letter's. */
 static inline const char *weir_ledger_name_in(const struct weir_ledger_segment *segment,

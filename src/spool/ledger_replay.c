@@ -103,6 +103,8 @@ static void replay(struct weir_ledger *ledger, const struct weir_note *note)
     case WEIR_NOTE_DONE:
         if (is_known) {
             replay_done(ledger, note, slot);
+        } else {
+            weir_ledger_nameless_done(ledger, note);
         }
         break;
     case WEIR_NOTE_PART:

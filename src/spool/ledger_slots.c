@@ -96,14 +96,18 @@ void weir_ledger_roster(struct weir_ledger *ledger, uint32_t slot,
 }
 
 uint64_t weir_ledger_mask(struct weir_ledger *ledger, const struct weir_frame_segment *roster,
-                          uint64_t owed)
+                          uint64_t lsn, uint64_t owed)
 {
     pthread_mutex_lock(&ledger->mutex);
     uint64_t mask = owed & WEIR_OWED_LETTER;
     for (uint64_t left = owed & ~WEIR_OWED_LETTER; left != 0; left &= left - 1) {
         uint32_t bit = (uint32_t)__builtin_ctzll(left);
         const char *name = bit < roster->name_count ? roster->names[bit] : "";
-        mask |= UINT64_C(1) << weir_slots_found(&ledger->slots, name);
+        uint32_t slot = weir_slots_found(&ledger->slots, name);
+        mask |= UINT64_C(1) << slot;
+        if (slot == WEIR_BACKLOG_GONE) {
+            weir_ledger_nameless_add(&ledger->nameless, name, lsn);
+        }
     }
     pthread_mutex_unlock(&ledger->mutex);
     return mask;

@@ -389,6 +389,7 @@ static enum weir_status recover(struct weir_recovery *recovery, struct weir_now 
     WEIR_TRY(weir_recover_losses(recovery));
     WEIR_TRY(register_all(recovery));
     WEIR_TRY(read_log(recovery, &reader));
+    weir_ledger_replayed(spool->ledger);
     add_ids(recovery, now.wall_ns);
     prune(recovery);
     WEIR_TRY(open_segments(recovery));

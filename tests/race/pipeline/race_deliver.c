@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slot becomes deliverable and ceases to be, again and again, while the backlog reads for it: what
- * was in hand is in the ring when weir_custody_deliver returns, and nothing comes after it.
+ * A slot becomes deliverable and ceases to be, again and again, while the backlog reads for it:
+ * what was in hand is in the ring when weir_custody_deliver returns, and nothing comes after it.
  */
 #include "../../unit/pipeline/custody_rig.h"
 

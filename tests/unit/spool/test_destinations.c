@@ -226,6 +226,35 @@ static void test_no_slot_left(void **state)
     assert_int_equal(opened("last"), 2);
 }
 
+/* Of a hundred that came and went each has had its record; the segments are still owed to alpha. */
+static void test_more_names_in_rosters_than_slots(void **state)
+{
+    (void)state;
+    rig.options.limit = 128 * SEGMENT;
+    rig_start();
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "guest-%d", i);
+        replace(1, name);
+        assert_int_equal(submit(i, 3, i % 10 == 9 ? 0 : 2), WEIR_OK);
+        if (i % 10 == 9) {
+            assert_int_equal(rig_drain(1, NULL), 1);
+        } else {
+            weir_spool_settle(rig.spool, jobs[i].job.ticket, 1, WEIR_SETTLED);
+        }
+    }
+    assert_int_equal(submit(100, 2, 0), WEIR_OK); /* guest-99 waits for one more */
+    rig_restart();
+    assert_int_equal(rig_look().backlog_records[0], 100);
+    assert_int_equal(rig_look().backlog_records[1], 0);
+    assert_int_equal(rig_look().backlog_records[WEIR_BACKLOG_GONE], 1);
+    struct weir_backlog_place place = next(WEIR_BACKLOG_GONE);
+    assert_string_equal(place.name, ""); /* it came last, and found no slot */
+    settle(&place, WEIR_SETTLED);
+    assert_int_equal(rig_drain(0, NULL), 100);
+    assert_int_equal(rig_look().records, 0);
+}
+
 static void test_gone_names_take_turns(void **state)
 {
     (void)state;
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_snapshot_speaks_of_names_as_they_were, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_no_slot_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_names_in_rosters_than_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gone_names_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_share_that_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk_refuses_the_new_one_alone, setup, teardown),

@@ -249,7 +249,7 @@ static void test_removed_destinations_are_lettered_by_name(void **state)
     struct weir_frame_segment roster = rig_roster(1);
     memcpy(roster.names[0], "old", 4);
     memcpy(roster.names[1], "a", 2);
-    uint64_t mask = weir_ledger_mask(ledger, &roster, 3 | WEIR_OWED_LETTER | 1 << 9);
+    uint64_t mask = weir_ledger_mask(ledger, &roster, RIG_EPOCH + 1, 3 | WEIR_OWED_LETTER | 1 << 9);
     assert_int_equal(mask, UINT64_C(1) | UINT64_C(1) << 2 | UINT64_C(1) << 62 | WEIR_OWED_LETTER);
     struct weir_ledger_segment *segment = rig_found(ledger, 1);
     struct weir_ledger_record record = rig_record(1, mask);
@@ -283,10 +283,10 @@ static void test_more_removed_names_than_slots(void **state)
     for (uint32_t i = 0; i < WEIR_FRAME_NAMES_MAX; i++) {
         (void)snprintf(roster.names[i], sizeof roster.names[i], "gone-%u", i);
     }
-    uint64_t mask = weir_ledger_mask(ledger, &roster, UINT64_MAX);
+    uint64_t mask = weir_ledger_mask(ledger, &roster, 7, UINT64_MAX);
     assert_int_equal(mask, UINT64_MAX & ~UINT64_C(3));
     roster.names[0][0] = 'G';
-    assert_int_equal(weir_ledger_mask(ledger, &roster, 1), UINT64_C(1) << 62);
+    assert_int_equal(weir_ledger_mask(ledger, &roster, 8, 1), UINT64_C(1) << 62);
     weir_ledger_free(ledger);
 }
 
