@@ -59,6 +59,7 @@ static int print_config(const struct weir_config *config)
     put_share(&out, "books", shares.books, "request ids, and what the spool knows of its records");
     put_share(&out, "idle", shares.idle, "at most kept for the next request");
     weir_check_disk(config, &out);
+    weir_check_tls(config, &out);
     bool printed = weir_commands_print(&out);
     weir_buf_done(&out);
     return printed ? WEIR_EXIT_DONE : WEIR_EXIT_FAILED;

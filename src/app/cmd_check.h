@@ -10,6 +10,9 @@
  * is doubtful goes to standard error. */
 void weir_check_disk(const struct weir_config *config, struct weir_buf *out);
 
+/* Names and expiry of the listener's certificates, as comments. */
+void weir_check_tls(const struct weir_config *config, struct weir_buf *out);
+
 /* The header Authorization that a destination wants: *ret_header, to be wiped and freed, is NULL
  * where it wants none of ours. False where it could not be had, which standard error is told. */
 bool weir_check_token(const struct weir_transport *transport,
