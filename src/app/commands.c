@@ -34,6 +34,7 @@ static const char help_text[] =
     "  weir probe URL                   tells whether an endpoint is fit for Firehose\n"
     "  weir replay [-c FILE] PATH...    feeds dead letters and S3 backups to the destinations\n"
     "  weir spool ls|verify DIR         looks at a spool, and changes nothing\n"
+    "  weir health [--ready] [ADDRESS]  asks a running weir whether it is well\n"
     "  weir version                     prints the version\n"
     "\n"
     "weir COMMAND --help says more. Without a file, serve listens on 127.0.0.1:8080 and prints "
@@ -67,6 +68,7 @@ static const struct {
     {"probe", weir_cmd_probe, weir_cmd_probe_help},
     {"replay", weir_cmd_replay, weir_cmd_replay_help},
     {"spool", weir_cmd_spool, weir_cmd_spool_help},
+    {"health", weir_cmd_health, weir_cmd_health_help},
     {"version", run_version, version_help},
 };
 

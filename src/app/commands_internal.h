@@ -18,6 +18,7 @@ int weir_cmd_send(int argc, char **argv);
 int weir_cmd_probe(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_spool(int argc, char **argv);
+int weir_cmd_health(int argc, char **argv);
 
 /* Each command's help. */
 extern const char weir_cmd_serve_help[];
@@ -27,6 +28,7 @@ extern const char weir_cmd_send_help[];
 extern const char weir_cmd_probe_help[];
 extern const char weir_cmd_replay_help[];
 extern const char weir_cmd_spool_help[];
+extern const char weir_cmd_health_help[];
 
 /* The next option, or -1 after the last: short name, or the long one's value. -h prints `help`
  * and exits the process; an option that is none tells so and gives '?'. `options` ends in a
