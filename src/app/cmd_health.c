@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weir health`: asks the admin listener of an instance, for health checks of containers whose image
- * has neither a shell nor curl.
+ * `weir health`: asks the admin listener of an instance, for health checks of containers whose
+ * image has neither a shell nor curl.
  *
  *   GET /healthz (alive) or, with --ready, /readyz (takes requests) ──► exit code
  *

@@ -18,6 +18,7 @@
  *       of the loop (weir_session_home), whatever the deadline
  */
 #include "weir/ingest.h"
+#include "claim.h"
 
 #include "door.h"
 #include "weir/clock.h"
@@ -32,6 +33,7 @@
 #include "weir/thread.h"
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define ADDRESSES_MAX     16u
 #define SESSIONS_IDLE_MAX 1024u
@@ -57,6 +59,7 @@ struct weir_ingest {
     struct weir_door *door;
     uint32_t address_count;
     uint16_t ports[ADDRESSES_MAX];
+    int claims[ADDRESSES_MAX]; /* -1: given back */
     int64_t drain_deadline_ns; /* written before the drain task is posted */
     sem_t reported;            /* posted once by each loop thread, after `started` is set */
     uint32_t loop_count;
@@ -237,6 +240,18 @@ static void drain_task(struct weir_loop_task *task)
     weir_session_drain(&loop->context);
 }
 
+/* The addresses are free for others once the loops have closed them, which the probe sees. */
+static void give_back_claims(struct weir_ingest *ingest)
+{
+    for (uint32_t i = 0; i < ADDRESSES_MAX; i++) {
+        if (ingest->claims[i] >= 0) {
+            (void)close(ingest->claims[i]);
+            ingest->claims[i] = -1;
+        }
+    }
+}
+
+/* Each is free, and from now on no other Weir takes it (claim.c). */
 static enum weir_status probe_addresses(struct weir_ingest *ingest, const char **ret_address)
 {
     const char *const *addresses = ingest->options.addresses;
@@ -246,6 +261,7 @@ static enum weir_status probe_addresses(struct weir_ingest *ingest, const char *
             return WEIR_EINVAL;
         }
         WEIR_TRY(weir_listener_probe(addresses[i], &ingest->ports[i]));
+        WEIR_TRY(weir_claim_take(addresses[i], ingest->ports[i], &ingest->claims[i]));
         ingest->address_count++;
     }
     *ret_address = NULL;
@@ -288,6 +304,7 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
     ingest->options = *options;
     ingest->loop_count = options->threads;
     ingest->drain_deadline_ns = INT64_MAX;
+    memset(ingest->claims, -1, sizeof ingest->claims);
     static const struct weir_listener_door calls = {.admits = admits, .left = left, .tell = tell};
     enum weir_status status = weir_door_new(options, &calls, &ingest->door, ret_address);
     if (status == WEIR_OK) {
@@ -297,6 +314,7 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
         status = WEIR_EIO;
     }
     if (status != WEIR_OK) {
+        give_back_claims(ingest);
         weir_door_free(ingest->door);
         weir_mem_free(ingest);
         return status;
@@ -320,6 +338,7 @@ uint16_t weir_ingest_port(const struct weir_ingest *ingest, uint32_t index)
 void weir_ingest_drain(struct weir_ingest *ingest, int64_t deadline_ns)
 {
     ingest->drain_deadline_ns = deadline_ns;
+    give_back_claims(ingest);
     for (uint32_t i = 0; i < ingest->loop_count; i++) {
         struct ingest_loop *loop = &ingest->loops[i];
         if (loop->thread != NULL && loop->started == WEIR_OK) {

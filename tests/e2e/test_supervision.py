@@ -117,7 +117,8 @@ class Second(WeirCase):
         folder = os.path.join(self.folder, "second")
         os.makedirs(folder, exist_ok=True)
         path = program.write_configuration(
-            os.path.join(folder, "weir.yaml"), program.configuration("http://127.0.0.1:9", **change))
+            os.path.join(folder, "weir.yaml"),
+            program.configuration("http://127.0.0.1:9", **change))
         code, _, log = self.run_weir("serve", "-c", path)
         self.assertEqual(code, 1, log)
         failed = [json.loads(line) for line in log.splitlines() if '"start failed"' in line]
