@@ -3,8 +3,8 @@
  * Connections by source, in one table that all loops share.
  *
  *   slot   [ mark of the source, 40 bits | connections, 24 bits ]      one 64-bit atomic
- *   table  power of two, at least four slots a connection; a source lives in one of the WINDOW slots
- *          from its hash on; a slot whose count is 0 is free for anybody, whatever its mark
+ *   table  power of two, at least four slots a connection; a source lives in one of the WINDOW
+ *          slots from its hash on; a slot whose count is 0 is free for anybody, whatever its mark
  *
  * Invariants
  *   I1  A ticket is a slot's number, and a slot keeps its mark while its count is not 0; so leaving

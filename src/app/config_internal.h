@@ -9,6 +9,7 @@
  *
  *   config.c               entry points, memory, report
  *   config_schema.c        the tables: every key there is
+ *   config_schema_ingest.c those of `ingest`
  *   config_schema_shape.c  those of mappings inside a destination that shape points
  *   config_defaults.c      what is not written
  *   config_yaml.c          libyaml's document to structs, by the tables

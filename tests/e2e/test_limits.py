@@ -6,13 +6,14 @@ import os
 import resource
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import threading
 import time
 import unittest
 
-from weirtest import case, points, program
+from weirtest import case, certs, points, program
 from weirtest.case import WeirCase
 from weirtest.firehose import Firehose, envelope
 
@@ -105,6 +106,24 @@ class Proxy(LimitsCase):
         self.assertEqual(self.ends(half), b"")
         if not program.sanitized():
             self.assertLess(weir.cpu_seconds() - begun, 0.3, "half a header must not spin")
+
+    def test_ahead_of_tls(self):
+        """The header is read off the raw socket; the handshake comes behind it."""
+        authority = certs.Authority(self.folder)
+        weir = self.start(proxy_protocol={"networks": ["127.0.0.0/8"], "timeout": "2s"},
+                          tls={"certificates": [authority.issue().config()]})
+        context = ssl.create_default_context(cafile=authority.file)
+        for header, piece in ((V1, 0), (v2(), 0), (v2(rest=b"\x04\0\x02ab"), 1)):
+            client = self.client(weir)
+            client.send(header, piece)
+            client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+            self.assertEqual(client.post(envelope([RECORD])).status, 200)
+            self.assertEqual(client.post(b"x", request_id="t").status, 400)
+        self.assertTrue(weir.wait_metric(lambda: weir.events("request refused")))
+        self.assertEqual({e["peer"] for e in weir.events("request refused")}, {"192.0.2.7:4660"})
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            context.wrap_socket(self.connect(weir), server_hostname="localhost")
+        self.assert_counted(weir, "weir_connections_refused_total", "proxy_header")
 
     def test_from_elsewhere_it_is_a_bad_request(self):
         for networks in (None, ["10.0.0.0/8", "::1/128"]):
