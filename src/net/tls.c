@@ -15,8 +15,8 @@
  *   I1  `context` always points to a context that works: what replaces it was loaded whole
  *   I2  a file's stamp (device, inode, size, times of content and of mode) is taken before the file
  *       is read, so a change in between is seen by the next look
- *   I3  the lock is held for taking a reference and for swapping a pointer; never while a file is
- *       read. So it is the one lock that a loop takes, once a connection
+ *   I3  the lock is held for taking a reference, for swapping a pointer and for a copy; never while
+ *       a file is read. So a loop may take it, once a connection
  *
  * A renewal with certbot or cert-manager is a symbolic link that is switched, or two files that are
  * renamed one after the other: in between key and certificate do not fit, which is why a failure is
@@ -293,13 +293,13 @@ enum weir_tls_watched weir_tls_watch(struct weir_tls *tls, int64_t now_ns, struc
 
 bool weir_tls_look(struct weir_tls *tls, uint32_t index, struct weir_tls_look *ret)
 {
-    SSL_CTX *context = weir_tls_take(tls);
-    const struct weir_tls_set *set = weir_tls_context_set(context);
+    WEIR_ASSERT(pthread_mutex_lock(&tls->lock) == 0);
+    const struct weir_tls_set *set = weir_tls_context_set(tls->context);
     bool there = index < set->count;
     if (there) {
         *ret = set->certificates[index].look;
     }
-    SSL_CTX_free(context);
+    WEIR_ASSERT(pthread_mutex_unlock(&tls->lock) == 0);
     return there;
 }
 
