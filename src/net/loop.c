@@ -29,7 +29,7 @@
  *   - A buffer of 16 MiB moves to a temporary file with a synchronous fallocate: switched off for
  *     the process.
  *   - Each thread keeps up to 16 input buffers for reuse and never gives them back: weir_loop_free
- *     does.
+ *     does. Up to 16 chunks of 4 KiB that TLS's output goes through cannot be reached: let be.
  *   - h2o_evloop_destroy leaves epoll's descriptor open. A process makes its loops once, so that is
  *     let be.
  *   - Its own cross-thread queue takes a lock for each message, and destroying it forgets its
