@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error enumeration: one scenario (open, commits, keep, settle, backlog, close; reopen, the same
- * again, close), in which the n-th call that can fail does, for every n until a run passes
- * untouched.
+ * Error enumeration: one scenario (open, commits, keep, settle, backlog, destinations that come and
+ * go, close; reopen, the same again, close), in which the n-th call that can fail does, for every n
+ * until a run passes untouched.
  *
  *   disk     EIO, ENOSPC, EINTR, a short count; once, and from then on
  *   memory   the n-th allocation is refused, once
@@ -62,9 +62,10 @@ static void live(void)
 {
     struct weir_spool_report report;
     static void (*const script[])(struct sim_world *) = {
-        sim_step_submit,  sim_step_keep,    sim_step_deliver, sim_step_submit,
-        sim_step_backlog, sim_step_deliver, sim_step_keep,    sim_step_submit,
-        sim_step_backlog, sim_step_deliver, sim_step_backlog, sim_step_keep};
+        sim_step_submit,    sim_step_keep,    sim_step_deliver,   sim_step_submit,
+        sim_step_configure, sim_step_backlog, sim_step_deliver,   sim_step_keep,
+        sim_step_configure, sim_step_submit,  sim_step_backlog,   sim_step_deliver,
+        sim_step_backlog,   sim_step_keep,    sim_step_configure, sim_step_submit};
     world.life++;
     world.step = 0;
     world.options.seed++;
