@@ -63,6 +63,7 @@ struct weir_destination_options {
     enum weir_min_tls min_tls;
     bool is_insecure;      /* believes whoever answers */
     bool allow_link_local; /* connects to 169.254.0.0/16, fe80::/10 and fd00:ec2::254 as well */
+    bool public_only;      /* connects to addresses of the internet only */
     const char *proxy;
     const char *no_proxy;    /* hosts that are reached without it, by commas; or NULL */
     const char *bearer_file; /* an Authorization header with the token in it; or: */

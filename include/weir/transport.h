@@ -37,7 +37,8 @@ struct weir_transport_target {
     enum weir_min_tls min_tls;
     bool is_insecure;      /* neither the peer's certificate nor its name is verified */
     bool allow_link_local; /* also the proxy's */
-    bool is_grpc;          /* HTTP/2, and what its trailers say is in the reply */
+    bool public_only; /* connects to addresses of the internet only, whatever else is allowed */
+    bool is_grpc;     /* HTTP/2, and what its trailers say is in the reply */
 };
 
 struct weir_transport_request {
@@ -58,6 +59,7 @@ struct weir_transport_reply {
     int64_t duration_ns;
     uint32_t repeats; /* times the transport sent it again by itself: a kept connection had died */
     bool is_link_local; /* UNREACHED, because the address is link-local, and that is not allowed */
+    bool is_private;    /* UNREACHED, because the address is not public, and has to be */
 
     /* gRPC's part of the answer, from headers or trailers; of targets with is_grpc, else zeros.
      * Without grpc_status the answer is ANSWERED only if the response came to its end. */

@@ -92,6 +92,7 @@ enum weir_status weir_otlp_http_target(struct weir_export_destination *destinati
         .min_tls = options->min_tls,
         .is_insecure = options->is_insecure,
         .allow_link_local = options->allow_link_local,
+        .public_only = options->public_only,
         .headers = headers,
         .timeout_ns = options->timeout_ns,
         .is_grpc = options->protocol == WEIR_PROTOCOL_GRPC,

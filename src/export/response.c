@@ -226,7 +226,9 @@ static void read_unanswered(struct weir_response *response,
     response->outcome = WEIR_OUTCOME_RETRYABLE;
     switch (reply->failure) {
     case WEIR_TRANSPORT_UNREACHED:
-        response->reason = reply->is_link_local ? "link_local" : "connect";
+        response->reason = reply->is_link_local ? "link_local"
+                           : reply->is_private  ? "private_address"
+                                                : "connect";
         return;
     case WEIR_TRANSPORT_LOST:
         response->reason = "lost";

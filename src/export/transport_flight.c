@@ -283,8 +283,11 @@ void weir_transport_flight_read(const struct weir_transport_flight *flight, CURL
         .repeats = flight->heads_sent > 1 ? flight->heads_sent - 1 : 0,
     };
     if (flight->met_link_local && ret->failure == WEIR_TRANSPORT_UNREACHED) {
-        ret->is_link_local = true;
-        ret->message = "the address is link-local, and allow_link_local is not set";
+        ret->is_private = flight->request.target->public_only;
+        ret->is_link_local = !ret->is_private;
+        ret->message = ret->is_private
+                           ? "the address is not public, and tenants.hosts has its host by a star"
+                           : "the address is link-local, and allow_link_local is not set";
     }
     if (trailers != NULL) {
         ret->has_grpc_status = trailers->has_status;

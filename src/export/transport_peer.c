@@ -62,16 +62,46 @@ bool weir_transport_peer_is_link_local(const struct sockaddr *address, size_t si
     return false;
 }
 
+static curl_socket_t open_it(const struct curl_sockaddr *address)
+{
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* libcurl's opensocket callback: before each connect. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
     bool *met = user;
-    if (weir_transport_peer_is_link_local(&address->addr, address->addrlen)) {
-        *met = true;
-        return CURL_SOCKET_BAD;
+    bool is_refused = weir_transport_peer_is_link_local(&address->addr, address->addrlen);
+    *met = *met || is_refused;
+    return is_refused ? CURL_SOCKET_BAD : open_it(address);
+}
+
+/* The same for targets that may reach the internet only. */
+static curl_socket_t open_public(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    bool *met = user;
+    bool is_public = weir_transport_peer_is_public(&address->addr, address->addrlen);
+    *met = *met || !is_public;
+    return is_public ? open_it(address) : CURL_SOCKET_BAD;
+}
+
+/* The address in words that libcurl has for a connection; of no family where it is none. */
+static size_t read_address(const char *text, struct sockaddr_storage *ret)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    *ret = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+        memcpy(ret, &v4, sizeof(v4));
+        return sizeof(v4);
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
+        memcpy(ret, &v6, sizeof(v6));
+        return sizeof(v6);
+    }
+    return sizeof(*ret);
 }
 
 /* libcurl's callback before a request goes out, on a new connection or on one that was kept,
@@ -82,26 +112,36 @@ static int before_request(void *user, char *address, char *own, int port, int ow
     (void)port;
     (void)own_port;
     bool *met = user;
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
-    bool is_v6 = !is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
-    if ((is_v4 && is_v4_link_local((const uint8_t *)&v4.sin_addr)) ||
-        (is_v6 && is_v6_link_local(v6.sin6_addr.s6_addr))) {
-        *met = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    return CURL_PREREQFUNC_OK;
+    struct sockaddr_storage peer;
+    size_t size = read_address(address, &peer);
+    bool is_refused = weir_transport_peer_is_link_local((const struct sockaddr *)&peer, size);
+    *met = *met || is_refused;
+    return is_refused ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+static int before_public(void *user, char *address, char *own, int port, int own_port)
+{
+    (void)own;
+    (void)port;
+    (void)own_port;
+    bool *met = user;
+    struct sockaddr_storage peer;
+    size_t size = read_address(address, &peer);
+    bool is_public = weir_transport_peer_is_public((const struct sockaddr *)&peer, size);
+    *met = *met || !is_public;
+    return is_public ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_target *target,
                                    bool *met)
 {
-    bool is_open = target->allow_link_local;
+    bool is_open = target->allow_link_local && !target->public_only;
+    curl_opensocket_callback opens = target->public_only ? open_public : open_socket;
+    curl_prereq_callback looks = target->public_only ? before_public : before_request;
     CURLcode worst = CURLE_OK;
-    worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, is_open ? NULL : open_socket);
+    worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, is_open ? NULL : opens);
     worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, met);
-    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, is_open ? NULL : before_request);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, is_open ? NULL : looks);
     worst |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, met);
     return worst;
 }
