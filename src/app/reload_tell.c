@@ -187,7 +187,7 @@ void weir_reload_tell_taken(const struct weir_service *service,
 static void put_time(struct weir_buf *out, int64_t wall_ns)
 {
     weir_buf_put_byte(out, '"');
-    weir_config_put_time(out, wall_ns);
+    weir_config_put_time(out, wall_ns / WEIR_NS_PER_S * WEIR_NS_PER_S);
     weir_buf_put_byte(out, '"');
 }
 

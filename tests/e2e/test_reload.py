@@ -3,6 +3,7 @@
 """SIGHUP under load: keys rotate, destinations come, go and change, and no request notices."""
 import json
 import os
+import resource
 import signal
 import threading
 import time
@@ -205,6 +206,46 @@ class File(ReloadCase):
         self.assertEqual(weir.metric("weir_config_info", hash=before["hash"]), 0)
         self.assertIsNone(self.status(weir)["config"]["last_reason"])
 
+    def leave_descriptors(self, weir, count):
+        """Lets the program open so many files more at a time."""
+        taken = {int(name) for name in os.listdir(f"/proc/{weir.process.pid}/fd")}
+        limit = 0
+        while limit in taken or count > 0:
+            count -= limit not in taken
+            limit += 1
+        _, hard = resource.prlimit(weir.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(weir.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
+
+    def test_what_cannot_be_opened_changes_nothing(self):
+        receiver = self.receiver()
+        weir = self.begin(receiver)
+        good = self.config
+        backend = good["destinations"][0]
+        files = [{"name": name, "type": "file", "path": os.path.join(self.folder, name)}
+                 for name in ("first", "second")]
+        self.write(destinations=[files[0], {"name": "third", "endpoint": receiver.url}, backend,
+                                 files[1]],
+                   ingest={"access_keys": [key("other", "other")]})
+        before = resource.prlimit(weir.process.pid, resource.RLIMIT_NOFILE)
+        self.leave_descriptors(weir, 1)  # read the file, open the first: the second finds none
+        weir.process.send_signal(signal.SIGHUP)
+        self.assertTrue(weir.wait_metric(lambda: weir.events("reload refused")))
+        resource.prlimit(weir.process.pid, resource.RLIMIT_NOFILE, before)
+        self.assertIn("destination second: ", weir.events("reload refused")[0]["reason"])
+        self.config = good
+        self.wait_settled(weir, ["backend"])
+        sent = points.series(20)
+        self.deliver(weir, [points.as_json(sent)])
+        self.assert_each_once(receiver, sent)
+        self.hup(weir, destinations=[backend, *files])
+        more = points.series(20, 500)
+        self.deliver(weir, [points.as_json(more)])
+        self.assert_each_once(receiver, sent + more)
+        for name in ("first", "second"):
+            self.assertTrue(weir.wait_metric(lambda name=name: weir.metric(
+                "weir_export_points_total", destination=name, outcome="delivered") == 20))
+        self.assertEqual(self.letters(), [])
+
     def test_what_needs_a_restart_is_named(self):
         receiver = self.receiver()
         weir = self.begin(receiver)
@@ -291,7 +332,7 @@ class Destinations(ReloadCase):
     def test_unchanged_ones_are_left_alone(self):
         receiver, other = self.receiver(), self.receiver()
         weir = self.begin(receiver, destinations=[
-            {"name": "backend", "endpoint": "", "buffer": {"interval": "1h"}},
+            {"name": "backend", "endpoint": "", "buffer": {"interval": "1h", "size": "256KiB"}},
             {"name": "b", "endpoint": other.url}])
         sent = points.series(20)
         self.deliver(weir, [points.as_json(sent)])
@@ -305,6 +346,9 @@ class Destinations(ReloadCase):
         self.assertEqual(receiver.batches, [])
         self.hup(weir, destinations=[both[0] | {"regions": {"include": ["eu-*"]}}])
         self.assertEqual(receiver.batches, [])
+        self.assertEqual([e["changed"] for e in weir.events("configuration reloaded")],
+                         ["b", "", "backend"])
+        self.assertNotIn("reload", self.status(weir)["destinations"][0])
         self.assertEqual(weir.stop(30), 0)
         self.assert_each_once(receiver, sent)
 
