@@ -20,6 +20,7 @@ test_packages=(
     zstd # the second opinion on zstd bodies
     python3-grpcio protobuf-compiler-grpc python3-protobuf # a gRPC server that is not ours
     e2fsprogs # a small file system to fill
+    systemd # systemd-analyze, which judges deploy/systemd
     haproxy nginx-light slowhttptest # what stands in front of Weir, and what attacks it
     spin # checks the models of what crosses threads
 )

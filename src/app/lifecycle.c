@@ -144,7 +144,9 @@ static struct weir_watch_order wait_for_stop(struct weir_service *service)
     int signal_ = next_signal(until_next_work(service));
     while (signal_ == SIGHUP || signal_ == 0) {
         if (signal_ == SIGHUP) {
+            weir_notify_reloading();
             weir_reload_now(service);
+            weir_notify_ready("serving"); /* the log and /status say whether it was taken */
         }
         signal_ = next_signal(until_next_work(service));
     }

@@ -25,6 +25,7 @@
  */
 #include "weir/machine.h"
 #include "machine_internal.h"
+#include "weir/clock.h"
 #include "weir/file.h"
 #include "weir/mem.h"
 #include <dirent.h>
@@ -35,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096, FILE_MAX = 64 << 10 };
@@ -227,13 +229,21 @@ size_t weir_machine_memory(void)
     return memory < MEMORY_MIN ? MEMORY_MIN : memory;
 }
 
-/* Seconds since 1970 at which the machine was booted, from the line "btime N" of /proc/stat. Read
- * by hand because that file grows with the number of cores and interrupts. */
+static int64_t boot_clock_ns(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec * WEIR_NS_PER_S + now.tv_nsec;
+}
+
+/* Seconds since 1970 at which the machine was booted: the line "btime N" of /proc/stat, which is
+ * read by hand because that file grows with the number of cores and interrupts; where it is hidden
+ * (systemd's ProcSubset=pid), what the clocks say. */
 static double boot_time(void)
 {
     FILE *file = fopen("/proc/stat", "re");
     if (file == NULL) {
-        return 0;
+        return (double)(weir_clock_wall_ns() - boot_clock_ns()) / 1e9;
     }
     uint64_t seconds = 0;
     char line[256];

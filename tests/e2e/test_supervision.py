@@ -71,6 +71,16 @@ class Notify(WeirCase):
                 # 20 s of drain.deadline and ten to close
                 self.assertTrue(supervisor.wait("EXTEND_TIMEOUT_USEC=30000000", 1, 2))
 
+    def test_a_reload_is_told(self):
+        supervisor, weir = self.start(os.path.join(self.folder, "notify"))
+        self.assertTrue(supervisor.wait("READY=1"))
+        weir.process.send_signal(signal.SIGHUP)
+        self.assertTrue(supervisor.wait("READY=1", 2), supervisor.heard)
+        told = [text for _, text in supervisor.heard if text.startswith("RELOADING=1")]
+        self.assertEqual(len(told), 1, supervisor.heard)
+        usec = int(told[0].split("\n")[1].removeprefix("MONOTONIC_USEC="))
+        self.assertLess(abs(time.monotonic() * 1e6 - usec), 30e6)
+
     def test_nobody_asked(self):
         supervisor, weir = self.start(os.path.join(self.folder, "notify"))
         self.assertTrue(supervisor.wait("READY=1"))
