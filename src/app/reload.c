@@ -110,6 +110,17 @@ static enum weir_status open_added(struct attempt *attempt, uint32_t index)
     return WEIR_OK;
 }
 
+static const char *open_words(enum weir_status status)
+{
+    switch ((int)status) {
+    case WEIR_EFULL: return "no slot is free: those that were removed have not ended yet";
+    case WEIR_EDENIED:
+        return "its file may not be opened (the sandbox lets a process write only beside the files "
+               "of destinations that it was started with)";
+    default: return weir_status_text(status);
+    }
+}
+
 /* Finds every destination of the fresh one its slot, and opens what is new. */
 static bool place_all(struct attempt *attempt)
 {
@@ -128,9 +139,7 @@ static bool place_all(struct attempt *attempt)
     }
     if (status != WEIR_OK) {
         (void)snprintf(attempt->words, sizeof attempt->words, "destination %s: %s", all[i - 1].name,
-                       status == WEIR_EFULL ? "no slot is free: those that were removed have not "
-                                              "ended yet"
-                                            : weir_status_text(status));
+                       open_words(status));
         attempt->reason = attempt->words;
     }
     return status == WEIR_OK;

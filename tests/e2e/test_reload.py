@@ -208,7 +208,7 @@ class File(ReloadCase):
 
     def test_what_cannot_be_opened_changes_nothing(self):
         receiver = self.receiver()
-        weir = self.begin(receiver)
+        weir = self.begin(receiver, sandbox="off")
         good = self.config
         backend = good["destinations"][0]
         files = [{"name": name, "type": "file", "path": os.path.join(self.folder, name)}
