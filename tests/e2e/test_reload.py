@@ -317,6 +317,32 @@ class Destinations(ReloadCase):
         self.wait_settled(weir, ["backend"])
         self.assertEqual(self.letters(), [])
 
+    def test_changed_and_removed_without_a_disk(self):
+        for durability in ("memory", "delivered"):
+            with self.subTest(durability):
+                receiver, second = self.receiver(), self.receiver()
+                self.config = program.configuration(
+                    receiver.url, spool={"durability": durability},
+                    destinations=[{"name": "backend", "endpoint": receiver.url},
+                                  {"name": "second", "endpoint": second.url}])
+                weir = self.weir(receiver, **self.config)
+                senders = self.senders(weir)
+                both = self.config["destinations"]
+                senders[0].wait_more()
+                self.hup(weir, destinations=[both[0] | {"headers": {"X-New": "1"}}, both[1]])
+                senders[0].wait_more()
+                mark = points.series(20)
+                self.deliver(weir, [points.as_json(mark)])
+                self.hup(weir, destinations=[both[0]])
+                self.wait_settled(weir, ["backend"])
+                senders[0].wait_more()
+                sent = self.end_senders(senders) + mark
+                self.assertEqual(weir.stop(30), 0)
+                self.assert_each_once(receiver, sent)
+                there = list(otlp.multiset(second.points()))
+                self.assertEqual(len(there), len(set(there)))
+                self.assertLessEqual(set(otlp.multiset([p.canonical() for p in mark])), set(there))
+
     def test_unchanged_ones_are_left_alone(self):
         receiver, other = self.receiver(), self.receiver()
         weir = self.begin(receiver, destinations=[

@@ -117,6 +117,23 @@ static double window_gauge(void)
     return weir_expo_value(weir_metrics_series(WEIR_M_WINDOW_REMAINING, labels));
 }
 
+/* What has next to nothing sends one batch at a time, and sends all. */
+static void a_smaller_part_slows_and_loses_nothing(void **state)
+{
+    (void)state;
+    static struct play play;
+    play_set(&play, 200);
+    play.scene.destination_count = 1;
+    play_start(&play, 1);
+    weir_exporter_resize(play.scene.exporter, 0, 1);
+    assert_int_equal(weir_exporter_status(play.scene.exporter, 0).memory_limit, 1);
+    box_publish(&play.scene, &play.ticket, 0, 40, 0);
+    assert_true(await(&play.scene, 0, 40, 10));
+    weir_exporter_resize(play.scene.exporter, 0, 1 << 20);
+    assert_int_equal(scene_end(&play.scene, 10), 0);
+    assert_once(&play.scene, 0, 40);
+}
+
 static void gauges_of_a_closed_slot_are_0(void **state)
 {
     (void)state;
@@ -170,6 +187,7 @@ int main(void)
         cmocka_unit_test(opened_while_others_run),
         cmocka_unit_test(open_fails_whole),
         cmocka_unit_test(a_new_level_without_memory_waits),
+        cmocka_unit_test(a_smaller_part_slows_and_loses_nothing),
         cmocka_unit_test(gauges_of_a_closed_slot_are_0),
         cmocka_unit_test(a_drain_ends_what_is_closing),
     };
