@@ -101,15 +101,18 @@ static void check_body_limit(struct check *check)
     ingest->body_limit = fits;
 }
 
-/* What an idle connection takes: its session, libh2o's socket and smallest buffer (6.5 KiB found).
- * They are paid for by the thirty-second of memory_limit that weir_config_shares leaves out. */
-#define CONNECTION_BYTES ((size_t)8 << 10)
+/* What an idle connection takes: its session, libh2o's socket and smallest buffer (6.5 KiB found),
+ * with TLS OpenSSL's state as well (24 KB found). They are paid for by the thirty-second of
+ * memory_limit that weir_config_shares leaves out. */
+#define CONNECTION_BYTES     ((size_t)8 << 10)
+#define TLS_CONNECTION_BYTES ((size_t)24 << 10)
 
 static void check_connections(struct check *check)
 {
     struct weir_config *config = check->config;
     struct weir_config_ingest *ingest = &config->ingest;
-    size_t fits = config->memory_limit / 32 / CONNECTION_BYTES;
+    size_t each = ingest->tls.certificates.count > 0 ? TLS_CONNECTION_BYTES : CONNECTION_BYTES;
+    size_t fits = config->memory_limit / 32 / each;
     if (ingest->connections_max <= fits) {
         return;
     }
@@ -122,7 +125,7 @@ static void check_connections(struct check *check)
     char limit[SIZE_TEXT];
     char most[SIZE_TEXT];
     (void)size_text(config->memory_limit, limit);
-    (void)size_text(ingest->connections_max * CONNECTION_BYTES, most);
+    (void)size_text(ingest->connections_max * each, most);
     weir_config_warn(
         check->report, place, "ingest.connections_max",
         "so many connections can take %s, and memory_limit %s has room for %zu of them "

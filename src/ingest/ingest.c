@@ -85,9 +85,14 @@ static void tell(void *argument, enum weir_listener_event event, const char *pee
     weir_door_tell(event, peer);
 }
 
+/* A handshake or a PROXY header that ended after the drain began: nobody has asked for anything. */
 static void accepted(void *argument, struct weir_conn *conn)
 {
     struct ingest_loop *loop = argument;
+    if (loop->context.draining) {
+        weir_conn_close(conn, 0);
+        return;
+    }
     weir_session_open(&loop->context, conn);
 }
 
