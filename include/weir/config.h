@@ -9,6 +9,7 @@
 #include "weir/retry_window.h"
 #include "weir/route.h"
 #include "weir/spool.h"
+#include "weir/tenant.h"
 
 /*
  * The configuration: one YAML document, or none, to a struct in which every value is there and has
@@ -155,6 +156,7 @@ struct weir_config_tls {
     const char *certificate; /* the client's */
     const char *key;         /* NULL: in the certificate's file */
     unsigned insecure;       /* 0: false, 1: true */
+    const char *verify;      /* of templates: the attribute that may say not to verify; or NULL */
     unsigned min_version;    /* enum weir_min_tls */
 };
 
@@ -209,6 +211,15 @@ struct weir_config_scope {
     const char *version;
 };
 
+/* What makes a destination a template of tenants; hosts is NULL where it is none. */
+struct weir_config_tenants {
+    struct weir_config_mapping at;
+    const char *const *hosts;
+    const char *const *unverified; /* NULL: none */
+    uint32_t max;
+    int64_t idle_ns;
+};
+
 struct weir_config_destination {
     struct weir_config_mapping at;
     const char *name;
@@ -254,6 +265,10 @@ struct weir_config_destination {
     const struct weir_oauth_options *oauth; /* derived; NULL: none */
     size_t spool_share;                     /* 0: no bound */
     const char *url;                        /* derived: where requests go */
+    struct weir_config_tenants tenants;
+    const struct weir_tenant_options *tenant; /* derived; NULL: it is no template */
+    const char *const *token_files; /* derived: what its headers read, for a key called KEY; ended
+                                       by NULL, or NULL */
 };
 
 struct weir_config_drain {

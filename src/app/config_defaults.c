@@ -31,6 +31,7 @@ void weir_schema_destination_defaults(const struct weir_config *config, void *el
         .buffer = config->buffer,
         .retry = config->retry,
     };
+    weir_config_tenants_defaults(&destination->tenants);
     /* their places are those of another mapping */
     destination->buffer.at = (struct weir_config_mapping){{0, 0}, NULL};
     destination->retry.at = (struct weir_config_mapping){{0, 0}, NULL};

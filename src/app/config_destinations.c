@@ -235,6 +235,7 @@ static void check_buffer(struct check *check)
     struct weir_config_buffer *buffer = &check->destination->buffer;
     const struct weir_config *config = check->config;
     size_t part = weir_config_shares(config).export_bytes / config->destinations.count;
+    part /= check->destination->tenant == NULL ? 1 : check->destination->tenants.max;
     size_t fits = part / 3 / 1024 * 1024;
     if (buffer->size <= fits) {
         return;
@@ -324,6 +325,7 @@ void weir_config_check_destinations(struct weir_config *config, struct weir_conf
         check_level(&check);
         check_ca_file(&check, offline);
         check_file(&check, offline);
+        weir_config_check_tenants(config, report, i);
         weir_config_check_auth(config, report, i, offline);
         weir_config_check_shape(config, report, i);
         weir_config_check_preset(config, report, i);

@@ -5,6 +5,7 @@
  *   ${env:NAME}             the variable's value; not set is a mistake
  *   ${env:NAME:-default}    ... or the default, when it is not set or empty; taken as it is up to
  *                           the first }
+ *   ${attribute:..} ${key:..} ${file:..}   stay, where a template of tenants may have them
  *   $$                      one $
  *
  * Expansion is done once, after parsing: a value that holds ${ or YAML itself stays what it is.
@@ -76,6 +77,14 @@ static enum weir_status expand_variable(struct weir_bytes inside, struct weir_bu
     return WEIR_OK;
 }
 
+/* What is not of the environment, but of a request. */
+static bool is_placeholder(struct weir_bytes text)
+{
+    return weir_bytes_starts_with(text, WEIR_BYTES("${attribute:")) ||
+           weir_bytes_starts_with(text, WEIR_BYTES("${key:")) ||
+           weir_bytes_starts_with(text, WEIR_BYTES("${file:"));
+}
+
 enum weir_status weir_config_expand(struct weir_bytes text, struct weir_buf *out,
                                     struct weir_buf *why)
 {
@@ -95,6 +104,10 @@ enum weir_status weir_config_expand(struct weir_bytes text, struct weir_buf *out
             size_t inside = (size_t)(close - rest.data) - opening.size;
             WEIR_TRY(expand_variable(weir_bytes_of(rest.data + opening.size, inside), out, why));
             at += opening.size + inside + 1;
+        } else if (is_placeholder(rest)) {
+            weir_buf_put(out, WEIR_BYTES("${")); /* a tenant's, later: whether it belongs there is
+                                                    seen by whoever reads the key */
+            at += 2;
         } else if (weir_bytes_starts_with(rest, WEIR_BYTES("${"))) {
             weir_buf_put(why, WEIR_BYTES("only ${env:NAME} is known (write $$ for a plain $)"));
             return WEIR_EINVAL;

@@ -31,5 +31,12 @@ static void walk(const struct files *files, const struct weir_schema *table, con
 void weir_config_files(const struct weir_config *config,
                        void (*visit)(void *argument, const char *path), void *argument)
 {
+    const struct weir_config_destination *all = config->destinations.items;
     walk(&(struct files){visit, argument}, weir_schema_root, (const char *)config);
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        const char *const *path = all[i].token_files; /* others lie beside them */
+        for (; path != NULL && *path != NULL; path++) {
+            visit(argument, *path);
+        }
+    }
 }

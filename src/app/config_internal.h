@@ -23,6 +23,7 @@
  *   config_destinations.c  the same for destinations
  *   config_auth.c          the same for how destinations are authorised
  *   config_shape.c         the same for how destinations' points are shaped
+ *   config_tenants.c       the same for templates of tenants
  *   config_tls.c           the same for the listener's certificates
  *   config_spool.c         the same for spool, deduplication and dead letter
  *   config_print.c         the effective configuration as YAML
@@ -86,6 +87,7 @@ extern const struct weir_schema weir_schema_buffer[];
 extern const struct weir_schema weir_schema_gauges[];
 extern const struct weir_schema weir_schema_scope[];
 extern const struct weir_schema weir_schema_metrics[];
+extern const struct weir_schema weir_schema_tenants[];
 extern const struct weir_schema weir_schema_spool[];
 extern const struct weir_schema weir_schema_dedupe[];
 extern const struct weir_schema weir_schema_dead_letter[];
@@ -125,6 +127,9 @@ bool weir_config_valid_address(const char *text, struct weir_buf *why);
 bool weir_config_valid_network(const char *text, struct weir_buf *why);
 bool weir_config_valid_url(const char *text, struct weir_buf *why);
 bool weir_config_valid_base_url(const char *text, struct weir_buf *why);
+/* The same two, or a template's: with ${attribute:NAME} in it, and looked at later. */
+bool weir_config_valid_metrics_endpoint(const char *text, struct weir_buf *why);
+bool weir_config_valid_endpoint(const char *text, struct weir_buf *why);
 /* Whether a valid URL's host is an address that is link-local, or fd00:ec2::254. */
 bool weir_config_is_link_local(const char *url);
 bool weir_config_valid_name(const char *text, struct weir_buf *why);
@@ -181,6 +186,8 @@ void weir_config_check_shape(struct weir_config *config, struct weir_config_repo
                              uint32_t index);
 void weir_config_check_preset(struct weir_config *config, struct weir_config_report *report,
                               uint32_t index);
+void weir_config_check_tenants(struct weir_config *config, struct weir_config_report *report,
+                               uint32_t index);
 void weir_config_check_tls(struct weir_config *config, struct weir_config_report *report,
                            bool offline);
 void weir_config_check_spool(struct weir_config *config, struct weir_config_report *report,
@@ -212,5 +219,23 @@ void weir_config_files(const struct weir_config *config,
 
 /* Space on disk that is kept free for requests that were let in already. */
 size_t weir_config_headroom(const struct weir_config *config);
+
+/* Whether a value has a placeholder of tenants (${attribute:, ${key:, ${file:), and the key at
+ * `path` is none that may have them. */
+bool weir_config_misplaced(struct weir_bytes value, struct weir_bytes path);
+
+/* Whether a mapping of tenants makes its destination a template. */
+bool weir_config_has_tenants(const void *mapping);
+void weir_config_tenants_defaults(struct weir_config_tenants *tenants);
+
+/* Appends a template's header for the key of this name: ${key:name} replaced, and each ${file:PATH}
+ * by what `read` appends, which returns NULL or what is wrong. NULL, or what is wrong with it. */
+struct weir_config_token_reader {
+    const char *(*read)(void *argument, const char *path, struct weir_buf *out);
+    void *argument;
+};
+#define WEIR_CONFIG_PATH_MAX 4096
+const char *weir_config_expand_header(const char *header, const char *key, struct weir_buf *out,
+                                      const struct weir_config_token_reader *reader);
 
 #endif

@@ -114,6 +114,12 @@ static bool is_file(const void *mapping)
     return destination->type == WEIR_DESTINATION_FILE;
 }
 
+static bool is_template(const void *mapping)
+{
+    const struct weir_config_destination *destination = mapping;
+    return weir_config_has_tenants(&destination->tenants);
+}
+
 static bool is_on_disk(const void *mapping)
 {
     const struct weir_config_spool *spool = mapping;
@@ -232,6 +238,9 @@ static const struct weir_schema tls[] = {
     {"insecure", WEIR_SCHEMA_CHOICE, AT(tls, insecure), .flags = WEIR_SCHEMA_IDLE,
      .applies = is_insecure, .choices = booleans,
      .help = "true: believe whoever answers, without a look at certificate and name"},
+    {"verify", WEIR_SCHEMA_TEXT, AT(tls, verify),
+     .help = "of tenants: ${attribute:NAME}, the attribute that says false where certificates are "
+             "not to be verified; only to hosts of tenants.unverified"},
     {"min_version", WEIR_SCHEMA_CHOICE, AT(tls, min_version), .flags = WEIR_SCHEMA_IDLE,
      .applies = is_above_tls_1_2, .choices = tls_versions,
      .help = "the lowest version of TLS that is spoken, to the token's server too"},
@@ -281,10 +290,10 @@ const struct weir_schema weir_schema_destination[] = {
      .help = "otlp: OTLP over HTTP or gRPC; stdout and file: OTLP JSON, one request a line"},
     {"protocol", WEIR_SCHEMA_CHOICE, AT(destination, protocol), .choices = protocols,
      .applies = is_otlp, .help = "how OTLP is spoken; grpc is OTLP/gRPC, over HTTP/2"},
-    {"endpoint", WEIR_SCHEMA_TEXT, AT(destination, endpoint), .valid = weir_config_valid_base_url,
+    {"endpoint", WEIR_SCHEMA_TEXT, AT(destination, endpoint), .valid = weir_config_valid_endpoint,
      .applies = is_otlp, .help = "base URL; /v1/metrics is appended, or gRPC's path"},
     {"metrics_endpoint", WEIR_SCHEMA_TEXT, AT(destination, metrics_endpoint),
-     .valid = weir_config_valid_url, .applies = is_otlp,
+     .valid = weir_config_valid_metrics_endpoint, .applies = is_otlp,
      .help = "whole URL, taken as it is, in place of endpoint"},
     {"path", WEIR_SCHEMA_TEXT, AT(destination, path), .valid = weir_config_valid_file,
      .applies = is_file, .help = "the file that a destination of type file appends to"},
@@ -362,6 +371,9 @@ const struct weir_schema weir_schema_destination[] = {
     {"spool_share", WEIR_SCHEMA_SIZE, AT(destination, spool_share), .min = 0, .max = 65536 * GIB,
      .help = "bytes of requests that may wait on disk for it alone; what comes on top goes to the "
              "dead letter; 0: no bound"},
+    {"tenants", WEIR_SCHEMA_MAPPING, AT(destination, tenants), .flags = WEIR_SCHEMA_IDLE,
+     .keys = weir_schema_tenants, .applies = is_template,
+     .help = "makes it a template: the endpoint comes from each request's common attributes"},
     END};
 
 static const struct weir_schema drain[] = {

@@ -132,6 +132,11 @@ const char *weir_config_reader_text(struct weir_config_reader *reader, const yam
         weir_config_reader_error(reader, node, words);
         goto done;
     }
+    if (weir_config_misplaced(scalar_of(node), weir_buf_view(&reader->path))) {
+        weir_config_reader_error(reader, node,
+                                 "only ${env:NAME} is known (write $$ for a plain $)");
+        goto done;
+    }
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
             weir_config_reader_error(
