@@ -32,9 +32,8 @@ static bool is_arn_of(struct weir_bytes arn, const struct weir_traffic_point *po
            take(&arn, WEIR_BYTES(":metric-stream/")) && weir_bytes_eq(arn, point->stream);
 }
 
-/* Exactly the four attributes that AWS sends, in any order. */
-static bool is_resource_of(const struct weir_sink_resource *resource,
-                           const struct weir_traffic_point *point)
+bool weir_sink_check_resource(const struct weir_sink_resource *resource,
+                              const struct weir_traffic_point *point)
 {
     unsigned found = 0;
     if (resource->attributes != 4 || resource->has_extras) {
@@ -97,7 +96,7 @@ struct weir_sink_checked weir_sink_check(const struct weir_traffic *traffic,
     if (!weir_bytes_eq(point->unit, expected.otlp_unit)) {
         return wrong("the unit");
     }
-    if (!is_resource_of(point->resource, &expected)) {
+    if (!weir_sink_check_resource(point->resource, &expected)) {
         return wrong("the resource");
     }
     return (struct weir_sink_checked){number, NULL};

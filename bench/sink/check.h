@@ -20,4 +20,9 @@ struct weir_sink_checked weir_sink_check(const struct weir_traffic *traffic,
                                          const struct weir_sink_point *point,
                                          struct weir_buf *scratch);
 
+/* Whether a resource is a point's: exactly the four attributes that AWS sends, in any order, and
+ * nothing else. */
+bool weir_sink_check_resource(const struct weir_sink_resource *resource,
+                              const struct weir_traffic_point *point);
+
 #endif

@@ -66,7 +66,7 @@ static bool read_any_value(struct weir_bytes content, struct weir_sink_attribute
     return !cursor.failed;
 }
 
-static bool read_key_value(struct weir_bytes content, struct weir_sink_attribute *ret)
+bool weir_sink_key_value(struct weir_bytes content, struct weir_sink_attribute *ret)
 {
     struct weir_cursor cursor = weir_cursor_of(content);
     struct weir_pb_field field;
@@ -100,7 +100,7 @@ static enum weir_status read_resource(struct walk *walk, struct weir_bytes conte
             continue;
         }
         struct weir_sink_attribute attribute;
-        if (field.type != WEIR_PB_BYTES || !read_key_value(field.bytes, &attribute)) {
+        if (field.type != WEIR_PB_BYTES || !weir_sink_key_value(field.bytes, &attribute)) {
             return malformed(walk, "a resource attribute");
         }
         if (resource->attributes < WEIR_SINK_ATTRIBUTES_MAX) {
@@ -132,6 +132,7 @@ static enum weir_status read_metric_head(struct walk *walk, struct weir_bytes co
         } else if (is_kind(field.number)) {
             is_good = field.type == WEIR_PB_BYTES && ret_data->data == NULL;
             point->is_summary = field.number == 11;
+            point->kind = field.number;
             *ret_data = field.bytes;
         } else {
             point->has_extras = true;
@@ -143,6 +144,21 @@ static enum weir_status read_metric_head(struct walk *walk, struct weir_bytes co
     return cursor.failed ? malformed(walk, "a metric") : WEIR_OK;
 }
 
+/* What a metric's data says beside its points: the temporality. */
+static enum weir_status read_data_head(struct walk *walk, struct weir_bytes data,
+                                       struct weir_sink_point *point)
+{
+    struct weir_cursor cursor = weir_cursor_of(data);
+    struct weir_pb_field field;
+    while (weir_pb_next(&cursor, &field)) {
+        if (field.number == 2 && field.type != WEIR_PB_VARINT) {
+            return malformed(walk, "a temporality");
+        }
+        point->temporality = field.number == 2 ? (uint32_t)field.value : point->temporality;
+    }
+    return cursor.failed ? malformed(walk, "a metric's data") : WEIR_OK;
+}
+
 /* -- children ---------------------------------------------------------------------------------- */
 
 static enum weir_status read_metric(struct walk *walk, struct weir_bytes content)
@@ -151,11 +167,14 @@ static enum weir_status read_metric(struct walk *walk, struct weir_bytes content
     struct weir_bytes data;
     WEIR_TRY(read_metric_head(walk, content, &point, &data));
     bool head_has_extras = point.has_extras;
+    if (!point.is_summary) {
+        WEIR_TRY(read_data_head(walk, data, &point));
+    }
     struct weir_cursor cursor = weir_cursor_of(data);
     struct weir_pb_field field;
     while (weir_pb_next(&cursor, &field)) {
         if (field.number != 1) {
-            continue; /* temporality, of the other kinds */
+            continue; /* noted by read_data_head */
         }
         if (field.type != WEIR_PB_BYTES) {
             return malformed(walk, "a data point");
@@ -280,7 +299,7 @@ static enum weir_status read_dimensions(struct weir_bytes any_value, struct weir
     while (weir_pb_next(&cursor, &field)) {
         struct weir_sink_attribute attribute;
         if (field.number != 1 || field.type != WEIR_PB_BYTES ||
-            !read_key_value(field.bytes, &attribute) || !attribute.is_text) {
+            !weir_sink_key_value(field.bytes, &attribute) || !attribute.is_text) {
             return WEIR_EMALFORMED;
         }
         if (id->dimensions++ == 0) {
@@ -293,7 +312,7 @@ static enum weir_status read_dimensions(struct weir_bytes any_value, struct weir
 static enum weir_status read_attribute(struct weir_bytes content, struct weir_sink_identity *id)
 {
     struct weir_sink_attribute attribute;
-    if (!read_key_value(content, &attribute)) {
+    if (!weir_sink_key_value(content, &attribute)) {
         return WEIR_EMALFORMED;
     }
     if (weir_bytes_eq(attribute.key, WEIR_BYTES("Namespace"))) {

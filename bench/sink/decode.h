@@ -33,7 +33,9 @@ struct weir_sink_point {
     struct weir_bytes metric;                  /* the metric's name and unit */
     struct weir_bytes unit;
     bool is_summary;
-    bool has_extras; /* of the metric: a description, fields unknown to OTLP 1.0 */
+    uint32_t kind;        /* the data's field in the metric: 5 gauge, ... 11 summary */
+    uint32_t temporality; /* 0 where it is not told: 1 delta, 2 cumulative */
+    bool has_extras;      /* of the metric: a description, fields unknown to OTLP 1.0 */
     struct weir_bytes content;
 };
 
@@ -49,6 +51,9 @@ WEIR_MUST_USE enum weir_status weir_sink_decode(struct weir_bytes body,
                                                 void (*seen)(void *argument,
                                                              const struct weir_sink_point *point),
                                                 void *argument, struct weir_sink_decoded *ret);
+
+/* Reads a KeyValue. False where it is malformed; *ret is then untouched. */
+bool weir_sink_key_value(struct weir_bytes content, struct weir_sink_attribute *ret);
 
 /* What names a point, from its content. */
 struct weir_sink_identity {

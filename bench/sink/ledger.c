@@ -22,7 +22,7 @@
  */
 #include "sink/ledger.h"
 #include "sink/booked.h"
-#include "weir/json.h"
+#include "sink/ranges.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <pthread.h>
@@ -30,10 +30,10 @@
 
 enum { CODES = 600, EXAMPLES_MAX = 20 };
 #define NUMBERS_MAX (UINT64_C(1) << 32) /* 32 GiB of address space */
-#define RANGES_MAX  ((size_t)1 << 22)
 
 struct weir_sink_world {
     struct weir_traffic *traffic;
+    const struct weir_sink_shape *shape; /* the ledger's, or NULL */
     struct weir_booked *booked;
     uint64_t references; /* under the ledger's lock */
 };
@@ -41,6 +41,8 @@ struct weir_sink_world {
 struct weir_sink_ledger {
     pthread_mutex_t lock;
     enum weir_sink_accounts accounts;
+    bool has_shape;
+    struct weir_sink_shape shape;
     struct weir_sink_world *world; /* NULL until one is set */
     struct weir_faults faults;
     struct weir_sink_totals totals;
@@ -65,6 +67,7 @@ static void unlock(struct weir_sink_ledger *ledger)
 }
 
 enum weir_status weir_sink_ledger_new(enum weir_sink_accounts accounts,
+                                      const struct weir_sink_shape *shape,
                                       struct weir_sink_ledger **ret)
 {
     struct weir_sink_ledger *ledger = weir_mem_zalloc(1, sizeof *ledger);
@@ -72,6 +75,8 @@ enum weir_status weir_sink_ledger_new(enum weir_sink_accounts accounts,
         return WEIR_ENOMEM;
     }
     ledger->accounts = accounts;
+    ledger->has_shape = shape != NULL;
+    ledger->shape = shape == NULL ? (struct weir_sink_shape){.promoted = 0} : *shape;
     struct weir_faults_error error;
     enum weir_status status = weir_faults_parse("", 0, &ledger->faults, &error);
     WEIR_ASSERT(status == WEIR_OK);
@@ -92,7 +97,16 @@ void weir_sink_ledger_free(struct weir_sink_ledger *ledger)
 
 /* -- worlds ------------------------------------------------------------------------------------ */
 
-static enum weir_status make_world(struct weir_bytes text, struct weir_sink_world **ret)
+static unsigned parts_of(const void *argument, uint64_t number)
+{
+    const struct weir_sink_world *world = argument;
+    struct weir_traffic_point point;
+    weir_traffic_point(world->traffic, number, &point);
+    return weir_sink_shape_parts(world->shape, &point);
+}
+
+static enum weir_status make_world(const struct weir_sink_ledger *ledger, struct weir_bytes text,
+                                   struct weir_sink_world **ret)
 {
     struct weir_traffic_options options;
     WEIR_TRY(weir_traffic_parse(text, &options));
@@ -100,10 +114,12 @@ static enum weir_status make_world(struct weir_bytes text, struct weir_sink_worl
     if (world == NULL) {
         return WEIR_ENOMEM;
     }
+    const struct weir_booked_parts parts = {parts_of, world};
     world->references = 1;
+    world->shape = ledger->has_shape ? &ledger->shape : NULL;
     enum weir_status status = weir_traffic_new(&options, &world->traffic);
     if (status == WEIR_OK) {
-        status = weir_booked_new(NUMBERS_MAX, &world->booked);
+        status = weir_booked_new(NUMBERS_MAX, ledger->has_shape ? &parts : NULL, &world->booked);
     }
     if (status != WEIR_OK) {
         weir_traffic_free(world->traffic);
@@ -133,7 +149,7 @@ void weir_sink_world_unref(struct weir_sink_ledger *ledger, struct weir_sink_wor
 enum weir_status weir_sink_ledger_set_world(struct weir_sink_ledger *ledger, struct weir_bytes text)
 {
     struct weir_sink_world *world;
-    WEIR_TRY(make_world(text, &world));
+    WEIR_TRY(make_world(ledger, text, &world));
     lock(ledger);
     struct weir_sink_world *old = ledger->world;
     ledger->world = world;
@@ -160,6 +176,7 @@ struct weir_sink_view weir_sink_ledger_view(struct weir_sink_ledger *ledger)
     } else if (view.accounts == WEIR_SINK_FULL) {
         view.world = ledger->world;
         view.traffic = view.world->traffic;
+        view.shape = view.world->shape;
         view.world->references++;
     }
     unlock(ledger);
@@ -220,11 +237,23 @@ static void refuse_points(struct weir_sink_ledger *ledger, struct weir_sink_worl
     }
 }
 
+/* Whether a batch cannot be made smaller: one point, or parts of one. */
+static bool is_one_point(const struct weir_sink_ledger *ledger, const struct weir_sink_batch *batch)
+{
+    uint64_t i = 1;
+    while (ledger->has_shape && batch->numbers != NULL && i < batch->points &&
+           batch->numbers[i] / WEIR_BOOKED_PARTS == batch->numbers[0] / WEIR_BOOKED_PARTS) {
+        i++;
+    }
+    return i >= batch->points;
+}
+
 /* What OTLP says not to try again: that is the end of the points. */
-static bool is_for_good(uint32_t code, uint64_t points)
+static bool is_for_good(const struct weir_sink_ledger *ledger, uint32_t code,
+                        const struct weir_sink_batch *batch)
 {
     bool is_retryable = code == 429 || code == 502 || code == 503 || code == 504;
-    return !is_retryable && (code != 413 || points == 1);
+    return !is_retryable && (code != 413 || is_one_point(ledger, batch));
 }
 
 static void book_as(struct weir_sink_ledger *ledger, struct weir_sink_world *world,
@@ -233,7 +262,7 @@ static void book_as(struct weir_sink_ledger *ledger, struct weir_sink_world *wor
     switch (what->kind) {
     case WEIR_FAULTS_CODE:
         ledger->answers[what->code]++;
-        if (is_for_good(what->code, batch->points)) {
+        if (is_for_good(ledger, what->code, batch)) {
             refuse_points(ledger, world, batch, 0);
         }
         return;
@@ -347,10 +376,12 @@ void weir_sink_ledger_print(struct weir_sink_ledger *ledger, struct weir_buf *ou
     if (ledger->world != NULL) {
         counts = weir_booked_counts(ledger->world->booked);
     }
+    bool is_whole = ledger->has_shape && ledger->world != NULL;
     weir_buf_printf(out, "{\"accounts\":\"%s\",", names[ledger->accounts]);
     print_number(out, "requests", ledger->totals.requests);
     print_number(out, "batches", ledger->totals.batches);
-    print_number(out, "points", ledger->totals.points);
+    print_number(out, "points", is_whole ? counts.points : ledger->totals.points);
+    print_number(out, "data_points", ledger->totals.points);
     print_number(out, "distinct", counts.distinct);
     print_number(out, "repeated", counts.repeated);
     print_number(out, "refused", counts.refused);
@@ -371,66 +402,6 @@ void weir_sink_ledger_print(struct weir_sink_ledger *ledger, struct weir_buf *ou
 }
 
 /* -- the verdict ------------------------------------------------------------------------------- */
-
-static uint64_t read_count(struct weir_json *json, uint64_t most)
-{
-    if (!weir_json_element(json)) {
-        json->error = json->error == NULL ? "a range has four numbers" : json->error;
-        return 0;
-    }
-    int64_t number = weir_json_int64(json);
-    if (json->error == NULL && (number < 0 || (uint64_t)number > most)) {
-        json->error = "a number out of its bounds";
-    }
-    return json->error == NULL ? (uint64_t)number : 0;
-}
-
-static enum weir_status read_range(struct weir_json *json, struct weir_booked_range **ranges,
-                                   size_t *count, size_t *capacity)
-{
-    if (*count == *capacity) {
-        size_t larger = *capacity == 0 ? 64 : *capacity * 2;
-        void *grown =
-            larger > RANGES_MAX ? NULL : weir_mem_resize(*ranges, larger, sizeof **ranges);
-        if (grown == NULL) {
-            return WEIR_ENOMEM;
-        }
-        *ranges = grown;
-        *capacity = larger;
-    }
-    struct weir_booked_range *range = &(*ranges)[(*count)++];
-    weir_json_array_begin(json);
-    range->first = read_count(json, INT64_MAX);
-    range->count = read_count(json, INT64_MAX);
-    range->accepted = (uint32_t)read_count(json, UINT32_MAX);
-    range->unsure = (uint32_t)read_count(json, UINT32_MAX);
-    if (weir_json_element(json)) {
-        json->error = "a range has four numbers";
-    }
-    return WEIR_OK;
-}
-
-/* The ranges, which the caller frees also after an error. */
-static enum weir_status read_ranges(uint8_t *text, size_t size, struct weir_booked_range **ranges,
-                                    size_t *count)
-{
-    struct weir_json json;
-    struct weir_bytes key;
-    size_t capacity = 0;
-    weir_json_init(&json, text, size, 4);
-    weir_json_object_begin(&json);
-    while (weir_json_member(&json, &key)) {
-        if (!weir_bytes_eq(key, WEIR_BYTES("ranges"))) {
-            weir_json_skip(&json);
-            continue;
-        }
-        weir_json_array_begin(&json);
-        while (weir_json_element(&json)) {
-            WEIR_TRY(read_range(&json, ranges, count, &capacity));
-        }
-    }
-    return weir_json_finish(&json) == WEIR_OK ? WEIR_OK : WEIR_EMALFORMED;
-}
 
 static void print_verdict(const struct weir_booked_verdict *verdict, struct weir_buf *out)
 {
@@ -457,7 +428,7 @@ enum weir_status weir_sink_ledger_verdict(struct weir_sink_ledger *ledger, uint8
 {
     struct weir_booked_range *ranges = NULL;
     size_t count = 0;
-    enum weir_status status = read_ranges(text, size, &ranges, &count);
+    enum weir_status status = weir_sink_ranges_read(text, size, &ranges, &count);
     struct weir_booked_verdict verdict;
     if (status == WEIR_OK) {
         lock(ledger);

@@ -3,6 +3,7 @@
 #define WEIR_BENCH_LEDGER_H
 
 #include "sink/faults.h"
+#include "sink/shape.h"
 #include "traffic/traffic.h"
 #include "weir/buf.h"
 
@@ -21,7 +22,9 @@ enum weir_sink_accounts { WEIR_SINK_FULL, WEIR_SINK_COUNT, WEIR_SINK_OFF };
 struct weir_sink_world;
 struct weir_sink_ledger;
 
+/* `shape` is copied; NULL: points come as CloudWatch sent them. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_sink_ledger_new(enum weir_sink_accounts accounts,
+                                                    const struct weir_sink_shape *shape,
                                                     struct weir_sink_ledger **ret);
 /* NULL is nothing. */
 void weir_sink_ledger_free(struct weir_sink_ledger *ledger);
@@ -32,6 +35,7 @@ struct weir_sink_view {
     bool measures; /* the inflated size is asked for even where nothing is counted */
     struct weir_sink_world *world; /* NULL: none; else a reference */
     const struct weir_traffic *traffic;
+    const struct weir_sink_shape *shape; /* NULL: none; the ledger's */
 };
 
 /* Any thread. */
@@ -46,9 +50,11 @@ enum { WEIR_SINK_EXAMPLE_SIZE = 320 };
 struct weir_sink_batch {
     const char *malformed; /* NULL: it is not */
     uint64_t points;
-    const uint64_t *numbers; /* of each point, UINT64_MAX where wrong; NULL: not looked at */
-    uint32_t *ordinals;      /* set by booking: which arrival of its number each was */
-    uint64_t size;           /* inflated */
+    const uint64_t
+        *numbers;       /* of each point, or slot of each part (sink/booked.h); UINT64_MAX where
+                                wrong; NULL: not looked at */
+    uint32_t *ordinals; /* set by booking: which arrival of its number each was */
+    uint64_t size;      /* inflated */
     uint64_t compressed_size;
     char (*examples)[WEIR_SINK_EXAMPLE_SIZE]; /* of what is wrong */
     uint32_t example_count;

@@ -27,6 +27,9 @@ static const char usage[] =
     "  --threads N           event loops, default 1\n"
     "  --accounts HOW        full (every point, against the world of PUT /world; default),\n"
     "                        count (points), off (bytes)\n"
+    "  --shape SPEC          points in a destination's shape, in the words of its keys:\n"
+    "                        summary=gauges,dimensions=flat,names=dynatrace,\n"
+    "                        attribute_keys=dynatrace,promote=cloud.region,...\n"
     "  --faults SPEC         5%:503,2%:429 retry-after=2,1%:reset,1%:lost,3%:partial=2,\n"
     "                        2%:delay=500ms,1%:stall,over=1MiB:413,first=3:503,after=9:400,\n"
     "                        every=10:503,every=50:swallow,every=50:double\n"
@@ -41,6 +44,7 @@ struct settings {
     uint32_t listen_count;
     uint32_t threads;
     enum weir_sink_accounts accounts;
+    const char *shape; /* NULL: none */
     const char *faults;
     uint64_t seed;
     const char *keep;
@@ -92,6 +96,7 @@ static bool read_option(struct settings *settings, int option, const char *text)
         settings->threads = (uint32_t)number;
         return true;
     case 'a': return read_accounts(text, &settings->accounts);
+    case 'p': settings->shape = text; return true;
     case 'f': settings->faults = text; return true;
     case 's': return read_number(text, UINT64_MAX, &settings->seed);
     case 'k': settings->keep = text; return true;
@@ -102,15 +107,12 @@ static bool read_option(struct settings *settings, int option, const char *text)
 
 static bool read_options(int argc, char **argv, struct settings *settings)
 {
-    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"accounts", required_argument, NULL, 'a'},
-                                            {"faults", required_argument, NULL, 'f'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"keep", required_argument, NULL, 'k'},
-                                            {"keep-limit", required_argument, NULL, 'm'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"listen", required_argument, NULL, 'l'},   {"threads", required_argument, NULL, 't'},
+        {"accounts", required_argument, NULL, 'a'}, {"shape", required_argument, NULL, 'p'},
+        {"faults", required_argument, NULL, 'f'},   {"seed", required_argument, NULL, 's'},
+        {"keep", required_argument, NULL, 'k'},     {"keep-limit", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     int option;
     int which = 0;
     while ((option = getopt_long(argc, argv, "h", options, &which)) != -1) {
@@ -143,6 +145,16 @@ static bool read_faults(const struct settings *settings, struct weir_faults *ret
     }
     (void)fprintf(stderr, "weir-sink: --faults, at character %zu: %s\n  %s\n  %*s^\n",
                   error.offset + 1, error.what, settings->faults, (int)error.offset, "");
+    return false;
+}
+
+static bool read_shape(const struct settings *settings, struct weir_sink_shape *ret)
+{
+    const char *what;
+    if (settings->shape == NULL || weir_sink_shape_parse(settings->shape, ret, &what) == WEIR_OK) {
+        return true;
+    }
+    (void)fprintf(stderr, "weir-sink: --shape %s: %s\n", settings->shape, what);
     return false;
 }
 
@@ -238,7 +250,9 @@ int main(int argc, char **argv)
     struct settings settings = {
         .threads = 1, .faults = "", .seed = 1, .keep_limit = (uint64_t)256 << 20};
     struct weir_faults faults;
-    if (!read_options(argc, argv, &settings) || !read_faults(&settings, &faults)) {
+    struct weir_sink_shape shape;
+    if (!read_options(argc, argv, &settings) || !read_faults(&settings, &faults) ||
+        !read_shape(&settings, &shape)) {
         return 2;
     }
     struct weir_sink_keep *keep = NULL;
@@ -249,7 +263,8 @@ int main(int argc, char **argv)
         return 1;
     }
     struct weir_sink_ledger *ledger;
-    if (weir_sink_ledger_new(settings.accounts, &ledger) != WEIR_OK) {
+    if (weir_sink_ledger_new(settings.accounts, settings.shape == NULL ? NULL : &shape, &ledger) !=
+        WEIR_OK) {
         (void)fputs("weir-sink: out of memory\n", stderr);
         weir_sink_keep_close(keep);
         return 1;

@@ -17,6 +17,7 @@
 #include "sink/worker.h"
 #include "sink/check.h"
 #include "sink/decode.h"
+#include "sink/part_check.h"
 #include "weir/clock.h"
 #include "weir/gzip.h"
 #include "weir/mem.h"
@@ -45,6 +46,7 @@ struct weir_sink_worker {
     struct weir_buf scratch;
     struct weir_sink_taken now;
     const struct weir_traffic *traffic; /* of now's world */
+    const struct weir_sink_shape *shape;
     bool out_of_memory;
     uint32_t example_count;
     char examples[EXAMPLES_MAX][WEIR_SINK_EXAMPLE_SIZE];
@@ -182,7 +184,9 @@ static void check_point(void *argument, const struct weir_sink_point *point)
         worker->out_of_memory = true;
         return;
     }
-    struct weir_sink_checked checked = weir_sink_check(worker->traffic, point, &worker->scratch);
+    struct weir_sink_checked checked =
+        worker->shape == NULL ? weir_sink_check(worker->traffic, point, &worker->scratch)
+                              : weir_sink_part_check(worker->traffic, worker->shape, point);
     if (checked.wrong != NULL) {
         note_wrong(worker, checked.wrong, point);
     }
@@ -262,6 +266,7 @@ void weir_sink_worker_take(struct weir_sink_worker *worker, struct weir_bytes en
     struct weir_bytes inflated = body;
     worker->now.world = view.world;
     worker->traffic = view.traffic;
+    worker->shape = view.shape;
     worker->example_count = 0;
     worker->out_of_memory = false;
     *batch = (struct weir_sink_batch){.examples = worker->examples};

@@ -13,7 +13,7 @@ enum { LIMIT = 1000000 };
 static struct weir_booked *accounts(void)
 {
     struct weir_booked *booked = NULL;
-    assert_int_equal(weir_booked_new(LIMIT, &booked), WEIR_OK);
+    assert_int_equal(weir_booked_new(LIMIT, NULL, &booked), WEIR_OK);
     return booked;
 }
 
@@ -249,8 +249,8 @@ static void test_bad_arguments(void **state)
 {
     (void)state;
     struct weir_booked *booked = NULL;
-    assert_int_equal(weir_booked_new(UINT64_MAX, &booked), WEIR_ENOMEM);
-    assert_int_equal(weir_booked_new(0, &booked), WEIR_ENOMEM);
+    assert_int_equal(weir_booked_new(UINT64_MAX, NULL, &booked), WEIR_ENOMEM);
+    assert_int_equal(weir_booked_new(0, NULL, &booked), WEIR_ENOMEM);
     assert_null(booked);
     weir_booked_free(NULL);
     booked = accounts();
@@ -258,6 +258,138 @@ static void test_bad_arguments(void **state)
     struct weir_booked_verdict verdict = {.missing = 77};
     assert_int_equal(weir_booked_verdict(booked, &range, 1, &verdict), WEIR_EINVAL);
     assert_int_equal(verdict.missing, 77);
+    weir_booked_free(booked);
+}
+
+/* -- points in parts --------------------------------------------------------------------------- */
+
+/* Even numbers have parts 1, 2 and 5; odd ones come whole, as part 0. */
+static unsigned parts_of(const void *argument, uint64_t number)
+{
+    (void)argument;
+    return number % 2 == 0 ? 0x26 : 0x01;
+}
+
+static struct weir_booked *accounts_in_parts(void)
+{
+    static const struct weir_booked_parts parts = {parts_of, NULL};
+    struct weir_booked *booked = NULL;
+    assert_int_equal(weir_booked_new(LIMIT, &parts, &booked), WEIR_OK);
+    return booked;
+}
+
+/* Each of these parts of a number, once. */
+static void add_parts(struct weir_booked *booked, uint64_t number, unsigned parts)
+{
+    for (unsigned i = 0; i < WEIR_BOOKED_PARTS; i++) {
+        if ((parts & 1U << i) != 0) {
+            (void)weir_booked_add(booked, number * WEIR_BOOKED_PARTS + i, false);
+        }
+    }
+}
+
+static void test_parts_make_a_point(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    add_parts(booked, 4, 0x06);
+    assert_int_equal(weir_booked_counts(booked).points, 0);
+    add_parts(booked, 4, 0x20);
+    add_parts(booked, 5, 0x01);
+    assert_int_equal(weir_booked_counts(booked).points, 2);
+    assert_int_equal(weir_booked_counts(booked).distinct, 2);
+    struct weir_booked_verdict verdict = judge_one(booked, (struct weir_booked_range){4, 2, 1, 0});
+    assert_int_equal(verdict.expected, 2);
+    assert_int_equal(verdict.missing + verdict.duplicated + verdict.refused, 0);
+    verdict = judge_one(booked, (struct weir_booked_range){4, 4, 1, 0});
+    assert_int_equal(verdict.missing, 2);
+    assert_int_equal(verdict.example[0], 6);
+    assert_int_equal(verdict.example[1], 7);
+    weir_booked_free(booked);
+}
+
+static void test_a_part_too_few_or_too_many(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    add_parts(booked, 0, 0x26);
+    add_parts(booked, 2, 0x24);
+    add_parts(booked, 4, 0x26);
+    add_parts(booked, 4, 0x02);
+    add_parts(booked, 6, 0x06);
+    add_parts(booked, 6, 0x06); /* two of them twice, and one not at all */
+    struct weir_booked_range evens[] = {{0, 1, 1, 0}, {2, 1, 1, 0}, {4, 1, 1, 0}, {6, 1, 1, 0}};
+    struct weir_booked_verdict verdict = judge(booked, evens, 4);
+    assert_int_equal(verdict.missing, 2);
+    assert_int_equal(verdict.duplicated, 2);
+    assert_int_equal(verdict.examples, 3);
+    assert_int_equal(verdict.example[0], 2);
+    assert_int_equal(verdict.example[2], 6);
+    assert_int_equal(weir_booked_counts(booked).points, 2);
+    weir_booked_free(booked);
+}
+
+/* Promised twice: a part that came three times does not stand in for one that came once. */
+static void test_parts_do_not_stand_in_for_each_other(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    add_parts(booked, 8, 0x26);
+    add_parts(booked, 8, 0x06);
+    add_parts(booked, 8, 0x02);
+    struct weir_booked_verdict verdict = judge_one(booked, (struct weir_booked_range){8, 1, 2, 0});
+    assert_int_equal(verdict.missing, 1);
+    assert_int_equal(verdict.duplicated, 1);
+    assert_int_equal(weir_booked_counts(booked).points, 1);
+    weir_booked_free(booked);
+}
+
+static void test_a_refused_part_refuses_the_point(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    add_parts(booked, 2, 0x06);
+    weir_booked_refuse(booked, 2 * WEIR_BOOKED_PARTS + 5);
+    weir_booked_refuse(booked, 4 * WEIR_BOOKED_PARTS + 5); /* and the others never came */
+    struct weir_booked_range evens[] = {{2, 1, 1, 0}, {4, 1, 1, 0}};
+    struct weir_booked_verdict verdict = judge(booked, evens, 2);
+    assert_int_equal(verdict.refused, 1);
+    assert_int_equal(verdict.missing, 1);
+    assert_int_equal(weir_booked_counts(booked).refused, 2);
+    weir_booked_refuse(booked, 4 * WEIR_BOOKED_PARTS + 1);
+    assert_int_equal(weir_booked_counts(booked).refused, 2);
+    weir_booked_refuse(booked, UINT64_MAX);
+    assert_int_equal(weir_booked_counts(booked).refused, 3);
+    weir_booked_free(booked);
+}
+
+static void test_parts_after_a_lost_answer(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    (void)weir_booked_add(booked, 2 * WEIR_BOOKED_PARTS + 1, true);
+    uint32_t ordinal = weir_booked_add(booked, 2 * WEIR_BOOKED_PARTS + 2, false);
+    weir_booked_lose(booked, 2 * WEIR_BOOKED_PARTS + 2, ordinal);
+    add_parts(booked, 2, 0x26); /* two of them again, and the third */
+    struct weir_booked_verdict verdict = judge_one(booked, (struct weir_booked_range){2, 1, 1, 0});
+    assert_int_equal(verdict.missing + verdict.duplicated, 0);
+    assert_int_equal(weir_booked_counts(booked).points, 1);
+    assert_int_equal(weir_booked_counts(booked).repeated, 0);
+    (void)weir_booked_add(booked, 2 * WEIR_BOOKED_PARTS + 5, false);
+    assert_int_equal(judge_one(booked, (struct weir_booked_range){2, 1, 1, 0}).duplicated, 1);
+    weir_booked_free(booked);
+}
+
+static void test_parts_that_nobody_promised(void **state)
+{
+    (void)state;
+    struct weir_booked *booked = accounts_in_parts();
+    add_parts(booked, 2, 0x02);
+    add_parts(booked, 3, 0x01);
+    struct weir_booked_verdict verdict = judge_one(booked, (struct weir_booked_range){0, 0, 1, 0});
+    assert_int_equal(verdict.unpromised, 2);
+    assert_int_equal(weir_booked_add(booked, (uint64_t)LIMIT * WEIR_BOOKED_PARTS, false), 0);
+    assert_int_equal(weir_booked_counts(booked).wrong, 1);
     weir_booked_free(booked);
 }
 
@@ -278,6 +410,12 @@ int main(void)
         cmocka_unit_test(test_saturation),
         cmocka_unit_test(test_repetition_stands_in_for_nothing),
         cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_parts_make_a_point),
+        cmocka_unit_test(test_a_part_too_few_or_too_many),
+        cmocka_unit_test(test_parts_do_not_stand_in_for_each_other),
+        cmocka_unit_test(test_a_refused_part_refuses_the_point),
+        cmocka_unit_test(test_parts_after_a_lost_answer),
+        cmocka_unit_test(test_parts_that_nobody_promised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
