@@ -44,10 +44,10 @@ void weir_sandbox_harden(bool core_dumps);
 WEIR_MUST_USE enum weir_status weir_sandbox_paths(const struct weir_sandbox_path *paths,
                                                   size_t count, const char **ret_reason);
 
-/* Whether `path` (a file that is there or may come) can be reached; true where weir_sandbox_paths
- * was not applied. For whoever reads a new configuration: what is out of reach needs a restart.
+/* Whether `path` (a file that is there or may come) can be read, or also written; true where
+ * weir_sandbox_paths was not applied. For whoever reads a new configuration: what is out of reach needs a restart.
  * The main thread. */
-bool weir_sandbox_reaches(const char *path);
+bool weir_sandbox_reaches(const char *path, bool writing);
 
 /* From here on only the system calls of src/guard/sandbox_calls.c, on all threads that there are
  * and will be. What would be an attack ends the process with SIGSYS and a line on standard error,

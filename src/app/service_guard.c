@@ -142,17 +142,34 @@ enum weir_status weir_service_confine_calls(struct weir_service *service)
     return on ? WEIR_OK : lacking(service, "system calls", reason);
 }
 
+struct reach {
+    const struct weir_config *config;
+    const char *missed; /* the first, or NULL */
+};
+
+/* Whether a file is written: that of a destination. */
+static bool is_written(const struct weir_config *config, const char *path)
+{
+    const struct weir_config_destination *all = config->destinations.items;
+    for (uint32_t i = 0; i < config->destinations.count; i++) {
+        if (all[i].path == path) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void look_at_file(void *argument, const char *path)
 {
-    const char **ret = argument;
-    if (*ret == NULL && !weir_sandbox_reaches(path)) {
-        *ret = path;
+    struct reach *reach = argument;
+    if (reach->missed == NULL && !weir_sandbox_reaches(path, is_written(reach->config, path))) {
+        reach->missed = path;
     }
 }
 
 const char *weir_service_out_of_reach(const struct weir_config *config)
 {
-    const char *path = NULL;
-    weir_config_files(config, look_at_file, &path);
-    return path;
+    struct reach reach = {config, NULL};
+    weir_config_files(config, look_at_file, &reach);
+    return reach.missed;
 }

@@ -81,6 +81,7 @@ static const char *const always_read[] = {"/usr",
 /* A rule's path, without links; lives as long as the process. */
 struct reached {
     struct reached *next;
+    bool is_writable;
     char path[];
 };
 
@@ -93,7 +94,7 @@ struct ruleset {
     enum weir_status status; /* the first failure, which is the rules' */
 };
 
-static void remember(struct ruleset *rules, const char *path)
+static void remember(struct ruleset *rules, const char *path, bool is_writable)
 {
     char real[PATH_MAX];
     if (realpath(path, real) == NULL) {
@@ -106,6 +107,7 @@ static void remember(struct ruleset *rules, const char *path)
         return;
     }
     memcpy(entry->path, real, size);
+    entry->is_writable = is_writable;
     entry->next = reached;
     reached = entry;
 }
@@ -129,7 +131,7 @@ static void allow(struct ruleset *rules, const char *path, uint64_t access)
         rules->status = errno == ENOMEM ? WEIR_ENOMEM : WEIR_EIO;
         return;
     }
-    remember(rules, path);
+    remember(rules, path, (access & LANDLOCK_ACCESS_FS_MAKE_REG) != 0);
 }
 
 /* ... at the directory of the file `path`; at the file where that is the root. */
@@ -240,22 +242,24 @@ enum weir_status weir_sandbox_paths(const struct weir_sandbox_path *paths, size_
 }
 
 /* Whether the whole path without links is one of the rules', or below one. */
-static bool is_reached(const char *real)
+static bool is_reached(const char *real, bool writing)
 {
     for (const struct reached *entry = reached; entry != NULL; entry = entry->next) {
         size_t size = strlen(entry->path);
-        if (strncmp(real, entry->path, size) == 0 && (real[size] == 0 || real[size] == '/')) {
+        bool is_enough = entry->is_writable || !writing;
+        if (is_enough && strncmp(real, entry->path, size) == 0 &&
+            (real[size] == 0 || real[size] == '/')) {
             return true;
         }
     }
     return false;
 }
 
-bool weir_sandbox_reaches(const char *path)
+bool weir_sandbox_reaches(const char *path, bool writing)
 {
     char real[PATH_MAX];
     char directory[PATH_MAX];
-    if (!confined || (realpath(path, real) != NULL && is_reached(real))) {
+    if (!confined || (realpath(path, real) != NULL && is_reached(real, writing))) {
         return true;
     }
     size_t size = strlen(path);
@@ -269,5 +273,5 @@ bool weir_sandbox_reaches(const char *path)
     } else {
         *slash = 0;
     }
-    return realpath(directory, real) != NULL && is_reached(real);
+    return realpath(directory, real) != NULL && is_reached(real, writing);
 }

@@ -236,7 +236,7 @@ class File(ReloadCase):
 
     def test_what_needs_a_restart_is_named(self):
         receiver = self.receiver()
-        weir = self.begin(receiver)
+        weir = self.begin(receiver, sandbox="off")  # files where none was written at the start
         self.hup(weir, memory_limit="64MiB", ingest={"path": "/elsewhere"},
                  buffer={"interval": "100ms"})
         needed = self.status(weir)["config"]["restart_needed"]

@@ -102,6 +102,37 @@ class Sandbox(WeirCase):
         self.sandboxed(receiver, spool=spool)
         self.assert_arrived(receiver, sent)
 
+    def test_a_reload_that_reaches_too_far_is_refused(self):
+        receiver = self.receiver()
+        weir = self.sandboxed(receiver)
+        away = os.path.join(self.folder, "away")
+        os.mkdir(away)
+        self.put(os.path.join(self.folder, "token"), "a-token")
+        with open(os.path.join(self.folder, "weir.yaml"), encoding="utf-8") as file:
+            good = json.load(file)
+        backend = good["destinations"][0]
+        beside = {"auth": {"bearer_file": os.path.join(self.folder, "token")}}
+        for refused, change in enumerate((  # the configuration's own folder is for reading only
+                {"name": "more", "type": "file", "path": os.path.join(self.folder, "out")},
+                backend | {"auth": {"bearer_file": "/root/token"}}), 1):
+            self.reload(weir, good | {"destinations": [backend | {"name": "one"}, change]})
+            self.assertTrue(weir.wait_metric(
+                lambda count=refused: len(weir.events("reload refused")) == count))
+            self.assertIn("sandbox does not reach", weir.events("reload refused")[-1]["reason"])
+        self.reload(weir, good | {"destinations": [backend | beside]})
+        self.assertTrue(weir.wait_metric(
+            lambda: weir.metric("weir_config_last_reload_successful") == 1), weir.log_text())
+        sent = points.series(5)
+        self.deliver(weir, [points.as_json(sent)])
+        self.assert_arrived(receiver, sent)
+
+    def reload(self, weir, config):
+        """Another configuration at the same place, and SIGHUP."""
+        path = os.path.join(self.folder, "weir.yaml")
+        program.write_configuration(path + ".new", config)
+        os.replace(path + ".new", path)
+        weir.process.send_signal(signal.SIGHUP)
+
     def test_off_is_off(self):
         weir = self.weir(self.receiver(), sandbox="off", core_dumps=True)
         self.assertEqual(json.loads(weir.admin("/status")[2])["sandbox"],

@@ -93,7 +93,7 @@ static int look_around(void *argument)
     const struct folders *folders = argument;
     char path[256];
     char second[256];
-    MUST(weir_sandbox_reaches(folders->secret)); /* nothing is confined yet */
+    MUST(weir_sandbox_reaches(folders->secret, false)); /* nothing is confined yet */
     int confined = confine_paths(folders);
     if (confined != CHILD_OK) {
         return confined;
@@ -136,19 +136,24 @@ static int ask(void *argument)
     if (confined != CHILD_OK) {
         return confined;
     }
-    MUST(weir_sandbox_reaches(folders->token));
-    MUST(weir_sandbox_reaches(folders->link));
-    MUST(weir_sandbox_reaches("/etc/hosts"));
+    MUST(weir_sandbox_reaches(folders->token, false));
+    MUST(weir_sandbox_reaches(folders->link, false));
+    MUST(weir_sandbox_reaches("/etc/hosts", false));
+    MUST(!weir_sandbox_reaches("/etc/hosts", true));
+    MUST(!weir_sandbox_reaches(folders->token, true));
+    MUST(weir_sandbox_reaches(folders->spool, true));
+    (void)snprintf(path, sizeof path, "%s/later", folders->spool);
+    MUST(weir_sandbox_reaches(path, true));
     (void)snprintf(path, sizeof path, "%s/later", folders->tokens);
-    MUST(weir_sandbox_reaches(path));
-    MUST(!weir_sandbox_reaches(folders->secret));
+    MUST(weir_sandbox_reaches(path, false));
+    MUST(!weir_sandbox_reaches(folders->secret, false));
     (void)snprintf(path, sizeof path, "%s/later", folders->other);
-    MUST(!weir_sandbox_reaches(path));
+    MUST(!weir_sandbox_reaches(path, false));
     (void)snprintf(path, sizeof path, "%s-and-more/x", folders->tokens); /* a name's begin */
-    MUST(!weir_sandbox_reaches(path));
+    MUST(!weir_sandbox_reaches(path, false));
     (void)snprintf(path, sizeof path, "%s/../other/secret", folders->tokens);
-    MUST(!weir_sandbox_reaches(path));
-    MUST(!weir_sandbox_reaches("/root"));
+    MUST(!weir_sandbox_reaches(path, false));
+    MUST(!weir_sandbox_reaches("/root", false));
     return CHILD_OK;
 }
 
