@@ -45,8 +45,8 @@ WEIR_MUST_USE enum weir_status weir_sandbox_paths(const struct weir_sandbox_path
                                                   size_t count, const char **ret_reason);
 
 /* Whether `path` (a file that is there or may come) can be read, or also written; true where
- * weir_sandbox_paths was not applied. For whoever reads a new configuration: what is out of reach needs a restart.
- * The main thread. */
+ * weir_sandbox_paths was not applied. For whoever reads a new configuration: what is out of reach
+ * needs a restart. The main thread. */
 bool weir_sandbox_reaches(const char *path, bool writing);
 
 /* From here on only the system calls of src/guard/sandbox_calls.c, on all threads that there are

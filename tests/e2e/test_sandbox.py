@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The program with its sandbox closed: nothing that it is for is missing. And no secret gets out."""
+"""The program with its sandbox closed: nothing that it is for is missing. No secret gets out."""
 import json
 import os
 import signal
