@@ -238,15 +238,46 @@ void weir_listener_welcome(const struct weir_listener_options *options, struct w
 }
 
 /* Whether the connection must say first whose it is. */
-static bool is_of_balancer(const struct weir_listener *listener, const struct weir_conn *conn)
+static bool is_of_balancer(const struct weir_listener_options *options,
+                           const struct weir_conn *conn)
 {
-    const struct weir_listener_door *door = listener->options.door;
+    const struct weir_listener_door *door = options->door;
     for (uint32_t i = 0; door != NULL && i < door->balancer_count; i++) {
         if (weir_netaddr_within(weir_conn_source(conn), &door->balancers[i])) {
             return true;
         }
     }
     return false;
+}
+
+static void begin(struct weir_loop *loop, const struct weir_listener_options *options,
+                  struct weir_conn *conn)
+{
+    if (!is_of_balancer(options, conn)) {
+        weir_listener_welcome(options, conn);
+    } else if (!weir_preface_begin(options, loop, conn)) {
+        weir_conn_close(conn, 0);
+    }
+}
+
+enum weir_status weir_listener_take(struct weir_loop *loop, int fd,
+                                    const struct weir_listener_options *options)
+{
+    weir_loop_assert_mine(loop);
+    WEIR_ASSERT(options->connections_max > 0);
+    if (loop->conn_open >= options->connections_max) {
+        close(fd);
+        return WEIR_EFULL;
+    }
+    h2o_socket_t *sock =
+        h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    struct weir_conn *conn = weir_conn_adopt(loop, sock);
+    if (conn == NULL) {
+        h2o_socket_close(sock);
+        return WEIR_ENOMEM;
+    }
+    begin(loop, options, conn);
+    return WEIR_OK;
 }
 
 /* Takes one connection from the kernel's queue; false when there is no point in
@@ -269,11 +300,7 @@ static bool accept_one(struct weir_listener *listener)
         return false;
     }
     listener->told = false;
-    if (!is_of_balancer(listener, conn)) {
-        weir_listener_welcome(&listener->options, conn);
-    } else if (!weir_preface_begin(&listener->options, listener->loop, conn)) {
-        weir_conn_close(conn, 0);
-    }
+    begin(listener->loop, &listener->options, conn);
     return true;
 }
 

@@ -115,6 +115,17 @@ static void on_bell(h2o_socket_t *sock, const char *err)
     run_posted(loop);
 }
 
+void weir_loop_tick(struct weir_loop *loop, int64_t now_ns)
+{
+    weir_loop_assert_mine(loop);
+    WEIR_ASSERT(loop->turning); /* I3 */
+    weir_conn_tell_ended(loop);
+    weir_conn_expire(loop, now_ns);
+    weir_preface_expire(loop, now_ns);
+    weir_handshake_expire(loop, now_ns);
+    weir_listener_resume(loop);
+}
+
 static void on_timer(h2o_socket_t *sock, const char *err)
 {
     struct weir_loop *loop = sock->data;
@@ -123,11 +134,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     if (take_count(sock) == 0) {
         return;
     }
-    weir_conn_tell_ended(loop);
-    weir_conn_expire(loop, loop->now_ns);
-    weir_preface_expire(loop, loop->now_ns);
-    weir_handshake_expire(loop, loop->now_ns);
-    weir_listener_resume(loop);
+    weir_loop_tick(loop, loop->now_ns);
     if (loop->on_tick != NULL) {
         loop->on_tick(loop->tick_argument, loop->now_ns);
     }
@@ -189,10 +196,10 @@ free_loop:
     return status;
 }
 
-static void turn(struct weir_loop *loop)
+static void turn(struct weir_loop *loop, int32_t wait_ms)
 {
     loop->turning = true;
-    int result = h2o_evloop_run(loop->evloop, WAIT_MS_MAX);
+    int result = h2o_evloop_run(loop->evloop, wait_ms);
     int error = errno;
     loop->turning = false;
     if (result != 0 && error != EINTR) {
@@ -216,10 +223,19 @@ void weir_loop_run(struct weir_loop *loop, void (*on_tick)(void *argument, int64
     loop->on_tick = on_tick;
     loop->tick_argument = argument;
     while (must_go_on(loop)) {
-        turn(loop);
+        turn(loop, WAIT_MS_MAX);
     }
     loop->on_tick = NULL;
     loop->stopping = false;
+}
+
+bool weir_loop_turn(struct weir_loop *loop)
+{
+    weir_loop_assert_mine(loop);
+    WEIR_ASSERT(!loop->turning);
+    uint64_t before = loop->callbacks;
+    turn(loop, 0);
+    return loop->callbacks != before;
 }
 
 static void ring(int fd, uint64_t count)

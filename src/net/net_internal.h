@@ -23,6 +23,7 @@ struct weir_loop {
     pthread_t thread; /* the one that made the loop, the only one that may use it */
     int64_t now_ns;
     bool turning; /* inside h2o_evloop_run: what becomes pending is handled before the next wait */
+    uint64_t callbacks; /* that libh2o has made */
     bool stopping;
     int64_t stop_by_ns;
 
@@ -58,6 +59,7 @@ static inline void weir_loop_assert_mine(const struct weir_loop *loop)
 static inline void weir_loop_enter(struct weir_loop *loop)
 {
     weir_loop_assert_mine(loop);
+    loop->callbacks++;
     loop->now_ns = weir_clock_mono_ns();
 }
 
