@@ -162,7 +162,10 @@ static bool is_written(const struct weir_config *config, const char *path)
 static void look_at_file(void *argument, const char *path)
 {
     struct reach *reach = argument;
-    if (reach->missed == NULL && !weir_sandbox_reaches(path, is_written(reach->config, path))) {
+    bool is_kept = /* these two change with a restart only; without a disk one is not used */
+        path == reach->config->spool.directory || path == reach->config->dead_letter.directory;
+    if (reach->missed == NULL && !is_kept &&
+        !weir_sandbox_reaches(path, is_written(reach->config, path))) {
         reach->missed = path;
     }
 }
