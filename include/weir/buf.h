@@ -54,8 +54,8 @@ void weir_buf_printf(struct weir_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Appends a JSON string, quotes included: escapes what JSON and line-based logs need escaped
- * (controls, quotes, backslash, U+2028/2029), replaces invalid UTF-8 by U+FFFD, and cuts after
- * `size_max` input bytes with an ellipsis (0: no cut). */
+ * (controls, U+0080 to U+009F too, quotes, backslash, U+2028/2029), replaces invalid UTF-8 by
+ * U+FFFD, and cuts after `size_max` input bytes with an ellipsis (0: no cut). */
 void weir_buf_put_json_string(struct weir_buf *buf, struct weir_bytes text, size_t size_max);
 
 /* Gives back owned memory and zeroes the struct. NULL and borrowed buffers are accepted. */

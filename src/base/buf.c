@@ -116,13 +116,19 @@ static bool is_line_separator(const uint8_t *at, size_t length)
     return length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
 }
 
+/* U+0080 to U+009F: among them a line end (U+0085), and what begins a terminal's orders (U+009B). */
+static bool is_c1(const uint8_t *at, size_t length)
+{
+    return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
 /* Whether the character at `at` can be copied as it is. */
 static bool is_plain(const uint8_t *at, size_t length)
 {
     if (length == 1) {
         return *at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f;
     }
-    return length > 1 && !is_line_separator(at, length);
+    return length > 1 && !is_line_separator(at, length) && !is_c1(at, length);
 }
 
 static void emit_special(struct weir_buf *buf, const uint8_t *at, size_t length)
@@ -133,6 +139,10 @@ static void emit_special(struct weir_buf *buf, const uint8_t *at, size_t length)
     }
     if (length == 3) {
         weir_buf_printf(buf, "\\u20%02x", (unsigned)at[2] - 0x80U);
+        return;
+    }
+    if (length == 2) {
+        weir_buf_printf(buf, "\\u00%02x", (unsigned)at[1]);
         return;
     }
     switch (*at) {

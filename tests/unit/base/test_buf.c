@@ -126,6 +126,8 @@ static void test_json_escapes_what_could_forge_a_line(void **state)
     check_json(WEIR_BYTES("\n\r\t"), 0, "\"\\n\\r\\t\"");
     check_json(weir_bytes_of("\0\x1b\x7f", 3), 0, "\"\\u0000\\u001b\\u007f\"");
     check_json(WEIR_BYTES("\xe2\x80\xa8\xe2\x80\xa9"), 0, "\"\\u2028\\u2029\"");
+    check_json(WEIR_BYTES("\xc2\x80\xc2\x85\xc2\x9f"), 0, "\"\\u0080\\u0085\\u009f\"");
+    check_json(WEIR_BYTES("\xc2\xa0"), 0, "\"\xc2\xa0\"");
 }
 
 static void test_json_replaces_what_is_not_utf8(void **state)
