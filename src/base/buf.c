@@ -116,7 +116,7 @@ static bool is_line_separator(const uint8_t *at, size_t length)
     return length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
 }
 
-/* U+0080 to U+009F: among them a line end (U+0085), and what begins a terminal's orders (U+009B). */
+/* U+0080 to U+009F: among them a line end (U+0085), and what begins terminals' orders (U+009B). */
 static bool is_c1(const uint8_t *at, size_t length)
 {
     return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
