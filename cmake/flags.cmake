@@ -35,6 +35,8 @@ if(WEIR_FUZZ)
     target_compile_options(weir_flags INTERFACE -fsanitize=fuzzer-no-link)
     if(NOT WEIR_SANITIZE) # a campaign: rigs and guard pages are kept from one input to the next
         target_compile_definitions(weir_flags INTERFACE WEIR_FUZZ_FAST=1)
+        # half of the time went here; what needs it, the preset with sanitizers finds
+        target_compile_options(weir_flags INTERFACE -fno-sanitize-coverage=trace-cmp)
     endif()
 endif()
 if(WEIR_COVERAGE)
