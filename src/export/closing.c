@@ -17,6 +17,8 @@
  *   I2  what is given up is settled exactly once, as kept, and its window was noted before
  *   I3  while a slot is FREE its rings are nobody's: a drain gives up what they have
  *   I4  a drain makes a SWAP a FLUSH, since no machine will come after it
+ *   I5  with a spool a drain gives up, without waiting for its deadline, what a destination has not
+ *       taken that failed twice in a row: it is on disk
  *
  * A thread looks at `told` once a turn, and at nothing else where nothing changes. What closes
  * slowly holds up nobody: it has its turn like the others.
@@ -26,6 +28,7 @@
 #include "weir/panic.h"
 
 #define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
+enum { LEFT_BEHIND_FAILURES = 2 };
 
 static int64_t deadline_of(const struct weir_export_destination *destination)
 {
@@ -83,8 +86,23 @@ void weir_closing_flights(struct weir_export_destination *destination)
     }
 }
 
+/* Whether a drain need not wait for it: it takes nothing, and what it has not taken is on disk. One
+ * failure is no outage; whoever has failed before the drain is not asked again. */
+static bool is_left_behind(const struct weir_export_destination *destination)
+{
+    const struct weir_destination *machine = &destination->machine;
+    return destination->exporter->options.keeps &&
+           weir_exporter_is_draining(destination->exporter) &&
+           machine->state != WEIR_DESTINATION_UP && machine->failures >= LEFT_BEHIND_FAILURES &&
+           machine->in_flight == 0;
+}
+
 void weir_closing_turn(struct weir_export_destination *destination, int64_t now_ns)
 {
+    if (is_left_behind(destination)) {
+        weir_gather_discard(destination);
+        weir_loss_discard(destination);
+    }
     if (!destination->is_closing) {
         return;
     }

@@ -76,7 +76,7 @@ class Drain(WeirCase):
 
     def test_a_second_order_keeps_what_is_on_disk(self):
         down = [True]
-        receiver = self.receiver(lambda b: Answer(503 if down[0] else 200))
+        receiver = self.receiver(lambda b: Answer(503, delay=5) if down[0] else None)
         for phase in ("grace", "drain"):
             with self.subTest(phase):
                 down[0] = True
@@ -95,6 +95,19 @@ class Drain(WeirCase):
                 self.assertTrue(receiver.wait_count(before + 40, 20), again.log_text())
                 again.stop()
                 self.assertEqual(receiver.accepted_count(), before + 40)
+
+    def test_a_dead_destination_is_not_waited_for(self):
+        """What it has not taken is on disk; a living one beside it gets everything."""
+        living, dead = self.receiver(), self.receiver(lambda b: Answer(503))
+        destinations = [{"name": name, "endpoint": receiver.url, "retry": {"initial": "100ms"}}
+                        for name, receiver in (("living", living), ("dead", dead))]
+        weir = self.weir(living, spool=self.spool(), memory_limit="64MiB",
+                         drain={"grace": "0s", "deadline": "300s"}, destinations=destinations)
+        self.deliver(weir, [points.as_json(points.series(40))])
+        self.assertEqual(weir.stop(60), 0)
+        self.assertEqual(living.accepted_count(), 40)
+        stopped = weir.events("stopped")[0]
+        self.assertEqual((stopped["points_left"], stopped["kept"]), (40, "true"))
 
     def test_a_second_order_tells_what_is_lost(self):
         weir = self.weir(self.receiver(lambda b: Answer(503)), drain={"deadline": "60s"})
