@@ -134,7 +134,8 @@ static bool give_reply(h2o_req_t *request, const struct weir_sink_reply *reply)
         h2o_add_header_by_str(&request->pool, &request->res.headers, H2O_STRLIT("retry-after"), 0,
                               NULL, text, (size_t)size);
     }
-    weir_sink_send(request, reply->code, "application/x-protobuf",
+    weir_sink_send(request, reply->code,
+                   reply->is_json ? "application/json" : "application/x-protobuf",
                    weir_bytes_of(reply->body, reply->size));
     return is_lost;
 }
@@ -192,7 +193,9 @@ static struct weir_bytes header_of(const h2o_req_t *request, const h2o_token_t *
 static void take_batch(struct loop *loop, h2o_req_t *request)
 {
     struct weir_sink_reply reply;
-    weir_sink_worker_take(loop->worker, header_of(request, H2O_TOKEN_CONTENT_ENCODING),
+    const struct weir_sink_headers headers = {header_of(request, H2O_TOKEN_CONTENT_TYPE),
+                                              header_of(request, H2O_TOKEN_CONTENT_ENCODING)};
+    weir_sink_worker_take(loop->worker, &headers,
                           weir_bytes_of(request->entity.base, request->entity.len), &reply);
     bool is_late = reply.delay_ms > 0 || reply.act == WEIR_SINK_NEVER;
     if (is_late && postpone(loop, request, &reply)) {

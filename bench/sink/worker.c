@@ -3,8 +3,9 @@
  * A batch's way through one thread.
  *
  *   body ─► inflate ─► decode ─► check each point ─► numbers ─► book (the ledger's lock) ─► reply
- *           into the worker's      (accounts full)              decides the fault
- *           own buffer
+ *           into the worker's      (accounts full;              decides the fault
+ *           own buffer             JSON first becomes
+ *                                  protobuf)
  *
  *   I1  between take and end (or detach) `now` holds one reference on a world, or none
  *   I2  numbers and ordinals have room for the same number of points
@@ -15,8 +16,10 @@
  * The buffers stay as large as they once had to be; this is a test's tool.
  */
 #include "sink/worker.h"
+#include "sink/booked.h"
 #include "sink/check.h"
 #include "sink/decode.h"
+#include "sink/otlp_json.h"
 #include "sink/part_check.h"
 #include "weir/clock.h"
 #include "weir/gzip.h"
@@ -44,6 +47,8 @@ struct weir_sink_worker {
     uint8_t *inflated;
     size_t inflated_capacity;
     struct weir_buf scratch;
+    struct weir_buf protobuf; /* what JSON has become */
+    bool is_json;             /* the batch at hand */
     struct weir_sink_taken now;
     const struct weir_traffic *traffic; /* of now's world */
     const struct weir_sink_shape *shape;
@@ -62,6 +67,7 @@ enum weir_status weir_sink_worker_new(struct weir_sink_ledger *ledger, struct we
     worker->ledger = ledger;
     worker->keep = keep;
     worker->scratch = weir_buf_grow_init(SCRATCH_MAX);
+    worker->protobuf = weir_buf_grow_init(INFLATED_MAX);
     enum weir_status status = weir_inflater_new(&worker->inflater);
     if (status == WEIR_OK) {
         status = weir_zstd_inflater_new(&worker->zstd_inflater);
@@ -82,6 +88,7 @@ void weir_sink_worker_free(struct weir_sink_worker *worker)
     weir_inflater_free(worker->inflater);
     weir_zstd_inflater_free(worker->zstd_inflater);
     weir_buf_done(&worker->scratch);
+    weir_buf_done(&worker->protobuf);
     weir_mem_free(worker->inflated);
     weir_mem_free(worker->now.numbers);
     weir_mem_free(worker->now.ordinals);
@@ -176,6 +183,22 @@ static void note_wrong(struct weir_sink_worker *worker, const char *what,
                    (long long)(id.start_ns / (uint64_t)WEIR_NS_PER_MS), point->content.size);
 }
 
+/* Bytes are compared where they are to be those that AWS sends; else what they say. */
+static struct weir_sink_checked check_as_told(struct weir_sink_worker *worker,
+                                              const struct weir_sink_point *point)
+{
+    static const struct weir_sink_shape as_it_came = {.summary = WEIR_SINK_SHAPE_KEEP};
+    if (worker->shape != NULL) {
+        return weir_sink_part_check(worker->traffic, worker->shape, point);
+    }
+    if (!worker->is_json) {
+        return weir_sink_check(worker->traffic, point, &worker->scratch);
+    }
+    struct weir_sink_checked checked = weir_sink_part_check(worker->traffic, &as_it_came, point);
+    checked.number = checked.wrong != NULL ? UINT64_MAX : checked.number / WEIR_BOOKED_PARTS;
+    return checked;
+}
+
 static void check_point(void *argument, const struct weir_sink_point *point)
 {
     struct weir_sink_worker *worker = argument;
@@ -184,13 +207,30 @@ static void check_point(void *argument, const struct weir_sink_point *point)
         worker->out_of_memory = true;
         return;
     }
-    struct weir_sink_checked checked =
-        worker->shape == NULL ? weir_sink_check(worker->traffic, point, &worker->scratch)
-                              : weir_sink_part_check(worker->traffic, worker->shape, point);
+    struct weir_sink_checked checked = check_as_told(worker, point);
     if (checked.wrong != NULL) {
         note_wrong(worker, checked.wrong, point);
     }
     now->numbers[now->batch.points++] = checked.number;
+}
+
+/* The same body as protobuf; NULL, or what is wrong with it. What was inflated stays as it is, for
+ * it may be kept. */
+static const char *from_json(struct weir_sink_worker *worker, struct weir_bytes body,
+                             struct weir_bytes *ret)
+{
+    const char *what = "no memory for JSON";
+    uint8_t *copy = weir_mem_alloc(body.size + 1);
+    if (copy == NULL) {
+        return what;
+    }
+    memcpy(copy, body.size == 0 ? (const uint8_t *)"" : body.data, body.size);
+    worker->protobuf.size = 0;
+    worker->protobuf.failed = false;
+    enum weir_status status = weir_sink_otlp_json(copy, body.size, &worker->protobuf, &what);
+    weir_mem_free(copy);
+    *ret = weir_buf_view(&worker->protobuf);
+    return status == WEIR_OK ? NULL : what;
 }
 
 /* Reads the inflated body; NULL, or what is wrong with it. */
@@ -198,6 +238,10 @@ static const char *read_points(struct weir_sink_worker *worker, struct weir_byte
 {
     struct weir_sink_decoded decoded;
     bool is_full = worker->now.world != NULL;
+    const char *what = worker->is_json ? from_json(worker, inflated, &inflated) : NULL;
+    if (what != NULL) {
+        return what;
+    }
     enum weir_status status =
         weir_sink_decode(inflated, is_full ? check_point : NULL, worker, &decoded);
     if (status != WEIR_OK) {
@@ -237,6 +281,22 @@ static void write_partial(struct weir_sink_reply *reply, uint32_t refused)
     reply->size = out.size;
 }
 
+/* All three as OTLP/JSON. */
+static void write_json(const struct weir_faults_what *what, struct weir_sink_reply *reply)
+{
+    struct weir_buf out = weir_buf_fixed(reply->body, sizeof reply->body);
+    if (what->kind == WEIR_FAULTS_CODE) {
+        weir_buf_printf(&out, "{\"code\":%d,\"message\":\"refused, as told\"}",
+                        reply->code == 400 ? 3 : 14);
+    } else if (what->kind == WEIR_FAULTS_PARTIAL) {
+        weir_buf_printf(&out, "{\"partialSuccess\":{\"rejectedDataPoints\":\"%u\"}}",
+                        what->refused);
+    } else {
+        weir_buf_printf(&out, "{}");
+    }
+    reply->size = out.size;
+}
+
 static void write_reply(const struct weir_faults_what *what, struct weir_sink_reply *reply)
 {
     reply->act = WEIR_SINK_ANSWER;
@@ -256,9 +316,12 @@ static void write_reply(const struct weir_faults_what *what, struct weir_sink_re
     } else if (what->kind == WEIR_FAULTS_STALL) {
         reply->act = WEIR_SINK_NEVER;
     }
+    if (reply->is_json) {
+        write_json(what, reply);
+    }
 }
 
-void weir_sink_worker_take(struct weir_sink_worker *worker, struct weir_bytes encoding,
+void weir_sink_worker_take(struct weir_sink_worker *worker, const struct weir_sink_headers *headers,
                            struct weir_bytes body, struct weir_sink_reply *ret)
 {
     struct weir_sink_view view = weir_sink_ledger_view(worker->ledger);
@@ -267,12 +330,13 @@ void weir_sink_worker_take(struct weir_sink_worker *worker, struct weir_bytes en
     worker->now.world = view.world;
     worker->traffic = view.traffic;
     worker->shape = view.shape;
+    worker->is_json = weir_bytes_starts_with(headers->type, WEIR_BYTES("application/json"));
     worker->example_count = 0;
     worker->out_of_memory = false;
     *batch = (struct weir_sink_batch){.examples = worker->examples};
     bool counts = view.accounts != WEIR_SINK_OFF;
     if (counts || view.measures || worker->keep != NULL) {
-        batch->malformed = inflate(worker, encoding, body, &inflated);
+        batch->malformed = inflate(worker, headers->encoding, body, &inflated);
     }
     if (batch->malformed == NULL && counts) {
         batch->malformed = read_points(worker, inflated);
@@ -285,6 +349,7 @@ void weir_sink_worker_take(struct weir_sink_worker *worker, struct weir_bytes en
         enum weir_status status = weir_sink_keep_write(worker->keep, inflated);
         worker->keep = status == WEIR_OK ? worker->keep : NULL;
     }
+    ret->is_json = worker->is_json;
     write_reply(&what, ret);
 }
 

@@ -26,13 +26,20 @@ struct weir_sink_reply {
     uint32_t code;
     int32_t retry_after_s; /* -1: none */
     uint32_t delay_ms;
-    size_t size; /* of the body: protobuf */
+    bool is_json; /* the body, as the batch's was; else protobuf */
+    size_t size;  /* of the body */
     uint8_t body[WEIR_SINK_REPLY_MAX];
 };
 
-/* Takes a batch; `encoding` is the Content-Encoding header (empty: none). The batch is the worker's
- * until weir_sink_worker_end or _detach, one of which must follow. */
-void weir_sink_worker_take(struct weir_sink_worker *worker, struct weir_bytes encoding,
+/* How a batch came: its headers, empty where there are none. */
+struct weir_sink_headers {
+    struct weir_bytes type; /* application/json: OTLP/JSON; all else: protobuf */
+    struct weir_bytes encoding;
+};
+
+/* Takes a batch. It is the worker's until weir_sink_worker_end or _detach, one of which must
+ * follow. */
+void weir_sink_worker_take(struct weir_sink_worker *worker, const struct weir_sink_headers *headers,
                            struct weir_bytes body, struct weir_sink_reply *ret);
 
 /* The answer is given, or (`is_lost`) nobody was there to have it. */

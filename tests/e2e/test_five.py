@@ -24,8 +24,10 @@ SHAPES = {
     "gauges": {"summary": "gauges"},
     "flat": {"summary": "keep", "dimensions": "flat"},
 }
+MORE = {"logs": {"protocol": "http/json"}, "dynatrace": {"compression": "zstd"},
+        "gauges": {"compression": "none"}}
 HEALTHY, DOWN, SLOW, REFUSING = ("logs", "dynatrace"), "prometheus", "gauges", "flat"
-FAULTS = {DOWN: "100%:reset", SLOW: "100%:delay=200ms",
+FAULTS = {DOWN: "100%:reset", SLOW: "100%:delay=100ms",
           REFUSING: "every=5:400,first=2:429 retry-after=1,over=64KiB:413"}
 REQUESTS, POINTS = 40, 250
 ALL = REQUESTS * POINTS
@@ -60,9 +62,9 @@ class Run(threading.Thread):
 class Five(DurableCase):
     """Five backends that have nothing to do with each other, but for Weir."""
 
-    def sink(self, name):
+    def sink(self, name, faults):
         """A backend that reads one shape, and has its faults."""
-        sink = load.Sink("--shape", words(SHAPES[name]), "--faults", FAULTS.get(name, ""))
+        sink = load.Sink("--shape", words(SHAPES[name]), "--faults", faults)
         self.addCleanup(self.end_sink, sink)
         return sink
 
@@ -82,9 +84,9 @@ class Five(DurableCase):
 
     def start(self):
         """Five sinks, and Weir before them."""
-        sinks = {name: self.sink(name) for name in SHAPES}
+        sinks = {name: self.sink(name, FAULTS.get(name, "")) for name in SHAPES}
         weir = self.durable("", buffer={"interval": "100ms", "max_points": 1000}, destinations=[
-            {"name": name, "endpoint": sinks[name].url} | shape
+            {"name": name, "endpoint": sinks[name].url} | shape | MORE.get(name, {})
             for name, shape in SHAPES.items()])
         return weir, sinks
 
@@ -136,6 +138,28 @@ class Five(DurableCase):
         self.assertGreater(sinks[SLOW].accounts()["faults"]["delay"], 0)
         self.check(verdicts[REFUSING], self.check_refused(weir, sinks[REFUSING]))
         self.assertEqual(weir.stop(), 0)
+
+    def test_what_is_wrong_is_noticed(self):
+        """Parts that are lost, come twice, or are refused; and another shape than was told."""
+        wrongs = {"swallow": "missing", "double": "duplicated", "partial=1": "refused"}
+        sinks = [self.sink("prometheus", "first=1:" + fault) for fault in wrongs]
+        sinks.append(self.sink("gauges", ""))
+        shape = {"buffer": {"max_points": 300}} | SHAPES["prometheus"]
+        weir = self.durable("", buffer={"interval": "50ms"}, destinations=[
+            {"name": f"sink-{number}", "endpoint": sink.url} | shape
+            for number, sink in enumerate(sinks)])
+        code, out, errors = load.load(
+            "--json", "--requests", "4", "--bodies", "4", "--points", str(POINTS), "--settle",
+            "500ms", *(word for sink in sinks for word in ("--sink", sink.url)),
+            f"http://127.0.0.1:{weir.port}/", WEIR_ACCESS_KEY=program.KEY)
+        self.assertEqual(code, 1, out + errors)
+        verdicts = json.loads(out)["verdicts"]
+        for verdict, wrong in zip(verdicts, wrongs.values()):
+            for kind in ("missing", "duplicated", "refused", "wrong", "unpromised"):
+                self.assertEqual(verdict[kind] > 0, kind == wrong, verdict)
+        self.assertEqual(verdicts[2]["refused"], 1, verdicts[2])  # of several parts, one
+        self.assertEqual(verdicts[3]["missing"], 4 * POINTS, verdicts[3])
+        self.assertGreater(verdicts[3]["wrong"], 4 * POINTS, verdicts[3])
 
 
 if __name__ == "__main__":

@@ -181,6 +181,7 @@ class Usage(unittest.TestCase):
     def test_sink(self):
         for arguments, word in ((("--faults", "5:503"), "expected '%'"), (("x",), "'x'"),
                                 (("--threads", "0"), "--threads 0 makes no sense"),
+                                (("--shape", "summary=gauge"), "keep, gauges or"),
                                 (("--accounts", "some"), "--accounts some makes no sense"),
                                 (("--listen", "4318"), "4318: expected ADDR:PORT")):
             with self.subTest(arguments):
