@@ -60,7 +60,7 @@ static inline void *guard_kept_take(size_t size)
     return NULL;
 }
 
-/* Keeps a mapping where there is a place for it; else that, or another in its stead, is unmapped. */
+/* Keeps a mapping where there is a place for it; else another, or that one, is unmapped. */
 static inline void guard_unmap(void *mapping, size_t size)
 {
     struct guard_kept *kept = guard_kept();
