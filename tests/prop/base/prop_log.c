@@ -3,8 +3,8 @@
  * Properties of log lines, over random values made of what forges lines elsewhere: line ends of
  * every kind, quotes, escapes, control characters, what is no UTF-8, and pieces of our own lines.
  *   P1  one event is one line: its only line end is its last byte, in both formats
- *   P2  no byte of a line moves a terminal's cursor, ends a line elsewhere (U+0085, U+2028, U+2029),
- *       or is no UTF-8
+ *   P2  no byte of a line moves a terminal's cursor, ends a line elsewhere (U+0085, U+2028,
+ *       U+2029), or is no UTF-8
  *   P3  the fields of a line are those that were given, in their order: no value makes another one
  */
 #include "support.h"
