@@ -82,7 +82,7 @@ class Balancer:
 
 
 class Haproxy(Balancer):
-    """deploy/haproxy/weir.cfg; `options` go behind each server."""
+    """deploy/haproxy/weir.cfg; `options` go behind each server. `ports` are ports, or addresses."""
     name = "haproxy"
 
     def configure(self, ports, options):
@@ -92,10 +92,14 @@ class Haproxy(Balancer):
         text = replaced(text, r"^    bind :443 .*$", f"    bind 127.0.0.1:{self.port}")
         text = replaced(text, r"^    default-server check inter 1s",
                         f"    default-server {options} check inter 100ms")
-        for n, port in enumerate(ports, 1):
-            text = replaced(text, rf"192\.0\.2\.1{n}:8080", f"127.0.0.1:{port}")
-        if len(ports) == 1:
-            text = replaced(text, r"^    server weir-2 .*$", "")
+        text = replaced(text, r"mod\(3\)", f"mod({len(ports)})")
+        for n in range(1, 4):
+            if n <= len(ports):
+                address = ports[n - 1] if ":" in str(ports[n - 1]) else f"127.0.0.1:{ports[n - 1]}"
+                text = replaced(text, rf"192\.0\.2\.1{n}:8080", address)
+            else:
+                text = replaced(text, rf"^    server weir-{n} .*$", "")
+                text = replaced(text, rf"^    http-request sc-set-gpt0\(0\) {n} .*$", "")
         return self.write("haproxy.cfg", text)
 
     def command(self, path):

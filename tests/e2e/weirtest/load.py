@@ -3,7 +3,9 @@
 import http.client
 import json
 import os
+import signal
 import subprocess
+import tempfile
 import threading
 
 from . import program
@@ -83,3 +85,33 @@ def load(*arguments, **environment):
         [path("weir-load"), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=60, check=False, env=program.environment(**environment))
     return done.returncode, done.stdout, done.stderr
+
+
+class Running:
+    """weir-load beside the test, until `end` interrupts it."""
+
+    def __init__(self, *arguments, **environment):
+        self.files = [tempfile.TemporaryFile("w+") for _ in range(2)]
+        self.process = subprocess.Popen(
+            [path("weir-load"), "--json", "--duration", "10m", *arguments],
+            stdin=subprocess.DEVNULL, stdout=self.files[0], stderr=self.files[1],
+            env=program.environment(**environment))
+
+    def end(self, seconds=60):
+        """It begins nothing new, brings what it began to its end, and asks for the verdict:
+        (exit code, its result or None, standard error). Ends it in any case."""
+        try:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(seconds)
+            out, errors = ([file.seek(0), file.read()][1] for file in self.files)
+        finally:
+            self.kill()
+        return self.process.returncode, json.loads(out) if out else None, errors
+
+    def kill(self):
+        """Ends it at once, if it has not ended, and forgets what it said."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for file in self.files:
+            file.close()
