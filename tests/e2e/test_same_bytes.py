@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One meaning: the same points as JSON, OTLP 0.7 and OTLP 1.0 leave as the same bytes."""
 import json
+import math
 
 from weirtest import case, points
 from weirtest.case import WeirCase
@@ -37,6 +38,17 @@ class SameBytes(WeirCase):
 
     def test_negative_values(self):
         self.assert_same([points.Point(sum=-4, min=-3, max=-1, count=2, namespace="AWS/RDS")])
+
+    def test_what_is_no_number_is_kept_as_it_is(self):
+        """NaN and infinity are values of OTLP; JSON has none, and such a line is quarantined."""
+        odd = [points.Point(metric=f"M{n}", sum=value, min=value, max=value, count=1)
+               for n, value in enumerate((math.nan, math.inf, -math.inf, 5e-324, 1.7e308))]
+        self.assertEqual(self.export("otlp07", odd), self.export("otlp10", odd))
+        receiver = self.receiver()
+        weir = self.weir(receiver)
+        self.deliver(weir, [points.as_json(odd)])
+        self.assert_arrived(receiver, odd[3:])
+        self.assertEqual(weir.metric("weir_records_quarantined_total", reason="json_line"), 3)
 
     def test_percentiles(self):
         self.assert_same([points.Point(max=9, extra={"p50": 4.5, "p99": 8.0, "p99.9": 8.5})])
