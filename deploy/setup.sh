@@ -22,6 +22,7 @@ test_packages=(
     e2fsprogs # a small file system to fill
     systemd # systemd-analyze, which judges deploy/systemd
     haproxy nginx-light slowhttptest # what stands in front of Weir, and what attacks it
+    python3-yaml # reads deploy/kubernetes
     spin # checks the models of what crosses threads
 )
 
