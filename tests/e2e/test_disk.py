@@ -145,6 +145,8 @@ class Directory(DurableCase):
 
     def test_modes(self):
         weir = self.durable(self.receiver())
+        with open(f"/proc/{weir.process.pid}/status", encoding="ascii") as status:
+            self.assertRegex(status.read(), r"\nUmask:\s+0077\n")
         self.deliver(weir, [points.as_json(points.series(3))])
         for folder, _, files in os.walk(os.path.join(self.folder, "spool")):
             self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700, folder)

@@ -4,6 +4,7 @@
 gzip bombs, deep JSON, deep attribute values, names without end. During each a good sender gets a
 200 for every request, and the process stays within its memory."""
 import gzip
+import http.client
 import random
 import socket
 import ssl
@@ -167,6 +168,43 @@ class Strangers(FloodCase):
         series = [name for name, _ in self.gateway.metrics() if name == "weir_requests_total"]
         self.assertLess(len(series), 10)  # by reason, not by what was presented
         self.assert_others_served()
+
+
+class Neighbours(FloodCase):
+    """Who reaches the admin listener, which is for operators."""
+
+    def test_the_admin_listener(self):
+        """More connections and larger requests than it takes: they cost ingest nothing, and end."""
+        weir = self.start()
+        port, held, refused = weir.ports["admin"], [], 0
+        for number in range(200):
+            one = socket.create_connection(("127.0.0.1", port), timeout=10)
+            self.addCleanup(one.close)
+            try:
+                one.sendall(b"GET /metrics HTTP/1.1\r\nx: " + b"y" * (number * 100))
+                one.settimeout(0.01)
+                refused += one.recv(1) == b""
+            except TimeoutError:
+                held.append(one)
+            except OSError:
+                refused += 1
+        self.assertGreater(refused, 100)
+        self.assertLessEqual(len(held), 64)
+        for one in held:
+            one.close()
+        self.assertTrue(weir.wait_metric(lambda: self.alive(weir), 10))
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+            one.sendall(b"POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+            one.sendall(b"z" * 10)
+            self.assertRegex(one.recv(100), rb"^HTTP/1.1 4\d\d |^$")
+        self.assert_others_served()
+
+    def alive(self, weir):
+        """Whether the listener has room again."""
+        try:
+            return weir.admin("/healthz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 class Thieves(FloodCase):

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,29 @@ static void test_table(void **state)
     }
 }
 
+static void test_header_values_have_their_lengths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t most;
+    } headers[] = {{"X-Amz-Firehose-Request-Id", 128}, {"X-Amz-Firehose-Source-Arn", 512}};
+    static char text[2048];
+    static char value[1024];
+    struct weir_session_context context = context_of();
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        for (size_t over = 0; over < 2; over++) {
+            memset(value, 'x', headers[i].most + over);
+            value[headers[i].most + over] = '\0';
+            (void)snprintf(text, sizeof text,
+                           "POST /in HTTP/1.1\r\n" HOST KEY LENGTH "%s: %s\r\n\r\n",
+                           headers[i].name, value);
+            const struct row row = {text, over == 0 ? 0 : 400, over == 0 ? NULL : "bad_header"};
+            check(&context, &row);
+        }
+    }
+}
+
 static void test_views_and_key_name(void **state)
 {
     (void)state;
@@ -180,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_header_values_have_their_lengths),
         cmocka_unit_test(test_views_and_key_name),
         cmocka_unit_test(test_a_known_key_is_named_when_refused_and_an_unknown_one_is_not),
         cmocka_unit_test(test_keyless_lets_in),
