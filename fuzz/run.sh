@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-#   fuzz/run.sh [--fast] [time [entry...]]   each entry (default: all) for this long: 10 (minutes), 30s
+#   fuzz/run.sh [--fast] [time [entry...]]   each entry (default: all) so long: 10 (minutes), 30s
 #
 # Builds the fuzz preset, runs each target from its corpus in the tree, and prints one row a target;
 # FUZZ_JOBS (default: one a core) of them at a time.
@@ -64,7 +64,7 @@ files() {
 
 one() {
     local entry=$1 target=$PWD/build/$preset/fuzz/fuzz_$1 out=$log/$1 options=() result=ok
-    local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry before done_now total
+    local seeds=$PWD/fuzz/corpus/$entry grown=$build/corpus/$entry before done_now total input
     mkdir -p "$grown"
     before=$(files "$grown")
     [ -f "fuzz/dict/$entry.dict" ] && options+=("-dict=fuzz/dict/$entry.dict")
@@ -81,8 +81,9 @@ one() {
     if [ "$result" = FAILED ]; then
         { grep -E 'ERROR|SUMMARY|runtime error|Test unit written' "$out" || true; } |
             head -n 5 | sed 's/^/    /'
-        [ "$preset" = fuzz ] || cmake --build --preset fuzz --target "fuzz_$entry" >>"$log/build" 2>&1
-        echo "    replay: $build/fuzz/fuzz_$entry $(find "$found" -name "$entry-*" -type f | head -n 1)"
+        [ "$preset" = fuzz ] || cmake --build --preset fuzz --target "fuzz_$entry" &>>"$log/build"
+        input=$(find "$found" -name "$entry-*" -type f | head -n 1)
+        echo "    replay: $build/fuzz/fuzz_$entry $input"
     fi
 } >"$log/$1.row"
 
