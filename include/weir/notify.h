@@ -22,7 +22,8 @@ void weir_notify_close(void);
  */
 int64_t weir_notify_watchdog_ns(void);
 
-/* Sends lines as they are ("WATCHDOG=1"); what cannot be sent is forgotten. Any thread. */
+/* Sends lines as they are ("WATCHDOG=1"); what cannot be sent within a second is forgotten. Any
+ * thread. */
 void weir_notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* READY=1, with a line for people. Also the end of a reload. Any thread. */

@@ -16,6 +16,7 @@
 #include "weir/file.h"
 #include "weir/source.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,8 +108,21 @@ static int run_command(int argc, char **argv)
     return unknown_command(name);
 }
 
+/* Whoever starts us may have closed one of the first three descriptors. The next file opened would
+ * get its number, and a line of the log would go into the spool. What takes the number here fails
+ * as a closed one does, to read and to write. */
+static void fill_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)open("/", O_PATH); /* the lowest that is free: this one */
+        }
+    }
+}
+
 int weir_commands_run(int argc, char **argv)
 {
+    fill_standard_files();
     if (argc < 2) {
         (void)fputs(help_text, stderr);
         return WEIR_EXIT_USAGE;

@@ -28,6 +28,7 @@
 #include "weir/file.h"
 #include "weir/keys.h"
 #include "weir/mem.h"
+#include "weir/sandbox.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,6 +134,15 @@ static void check_connections(struct check *check)
         most, limit, fits);
 }
 
+/* Why the system does not let us at a file. */
+static const char *denied(const char *file)
+{
+    return weir_sandbox_reaches(file, false)
+               ? "may not be read by this user"
+               : "the sandbox does not reach it: no file of its folder was named at the start, so "
+                 "this needs a restart";
+}
+
 /* A file's content as the key, without the line breaks at its end. */
 static void read_key_file(struct check *check, struct weir_config_access_key *key,
                           struct weir_config_place place, const char *path)
@@ -141,9 +151,8 @@ static void read_key_file(struct check *check, struct weir_config_access_key *ke
     uint8_t *data;
     size_t size;
     if (stat(key->file, &stat_) != 0) {
-        weir_config_error(
-            check->report, place, path, "%s: %.200s",
-            errno == EACCES ? "may not be read by this user" : "there is no such file", key->file);
+        weir_config_error(check->report, place, path, "%s: %.200s",
+                          errno == EACCES ? denied(key->file) : "there is no such file", key->file);
         return;
     }
     if (!S_ISREG(stat_.st_mode)) {
@@ -157,9 +166,8 @@ static void read_key_file(struct check *check, struct weir_config_access_key *ke
         return;
     }
     if (status != WEIR_OK) {
-        weir_config_error(
-            check->report, place, path, "%s: %.200s",
-            status == WEIR_EDENIED ? "may not be read by this user" : "cannot be read", key->file);
+        weir_config_error(check->report, place, path, "%s: %.200s",
+                          status == WEIR_EDENIED ? denied(key->file) : "cannot be read", key->file);
         return;
     }
     size_t whole = size;

@@ -6,8 +6,9 @@
  *                     the resolver's files in /run     /etc/resolv.conf may point there
  *                     /proc/self, /proc/stat, ...  our own numbers
  *                     cgroup and CPU lists         what the machine allows
- *                     for each file of the configuration its directory, and that of what it points
- *                     to: certificates and tokens are replaced by a rename, or behind a link
+ *                     for each file of the configuration its directory, that of what it points
+ *                     to, and those of links on the way there: certificates and tokens are
+ *                     replaced by a rename, or behind a link
  *   read and write    /dev/null; spool, dead letter, the directories of file destinations
  *
  * Everything else fails with EACCES, for root as well. Nothing is executable anywhere. Sockets that
@@ -18,7 +19,8 @@
  *   I2  the paths of `reached` are those of the rules, without links
  *   I3  one thread at that moment: Landlock confines the thread that asks, and those it starts
  *       later
- *   I4  a rule never is "/": for a file there it is the file
+ *   I4  a rule never is "/": for a file there it is the file. For a link on the way (/var/run) it
+ *       is no directory of the first level either, which holds what is not ours
  *
  * A directory that is moved away is still allowed where it went, and the new one at its place is
  * not: Landlock's rules are on directories, not on names. Hence rules on the directories *of*
@@ -152,6 +154,34 @@ static void allow_beside(struct ruleset *rules, const char *path, uint64_t acces
     allow(rules, directory, access);
 }
 
+/* ... at the directory of each link on the way to the file `path`: what it points to is exchanged
+ * there. I4. */
+static void allow_links(struct ruleset *rules, const char *path, uint64_t access)
+{
+    char way[PATH_MAX];
+    char real[PATH_MAX];
+    char link[1];
+    size_t size = strlen(path);
+    if (size >= sizeof way) {
+        return;
+    }
+    memcpy(way, path, size + 1);
+    for (char *end = strrchr(way, '/'); end != NULL && end != way; end = strrchr(way, '/')) {
+        *end = 0;
+        if (readlink(way, link, sizeof link) < 0) {
+            continue;
+        }
+        const char *name = strrchr(way, '/');
+        size_t above = name == NULL ? 0 : (size_t)(name - way);
+        char parent[PATH_MAX] = ".";
+        memcpy(parent, way, above);
+        parent[above == 0 ? 1 : above] = 0;
+        if (name != way && realpath(parent, real) != NULL && strchr(real + 1, '/') != NULL) {
+            allow(rules, real, access);
+        }
+    }
+}
+
 static void allow_path(struct ruleset *rules, const struct weir_sandbox_path *path)
 {
     char real[PATH_MAX];
@@ -161,6 +191,7 @@ static void allow_path(struct ruleset *rules, const struct weir_sandbox_path *pa
     }
     uint64_t access = path->access == WEIR_SANDBOX_READ_BESIDE ? READ : WRITE;
     allow_beside(rules, path->path, access);
+    allow_links(rules, path->path, access);
     if (realpath(path->path, real) != NULL) {
         allow_beside(rules, real, access);
     }
@@ -259,10 +290,13 @@ bool weir_sandbox_reaches(const char *path, bool writing)
 {
     char real[PATH_MAX];
     char directory[PATH_MAX];
-    if (!confined || (realpath(path, real) != NULL && is_reached(real, writing))) {
+    size_t size = strlen(path);
+    if (!confined) {
         return true;
     }
-    size_t size = strlen(path);
+    if (realpath(path, real) != NULL) {
+        return is_reached(real, writing);
+    }
     if (errno != ENOENT || size >= sizeof directory) {
         return false;
     }

@@ -114,7 +114,9 @@ static enum weir_status file_read(const char *name, struct weir_buf *why, struct
     if (fd == -1) {
         bool denied = errno == EACCES || errno == EPERM;
         return wrong(why, name,
-                     denied            ? "may not be read by this user"
+                     denied
+                         ? "may not be read by this user, or not from within the sandbox (then a "
+                           "restart takes it)"
                      : errno == ENOENT ? "there is no such file"
                                        : "cannot be opened");
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,10 @@ static enum weir_status parse_address(const char *text)
     return WEIR_OK;
 }
 
+/* A supervisor that is behind has a full queue for a moment. Without its READY=1 it would end a
+ * process that is well; without an end to the wait it could hold us up. */
+static const struct timeval patience = {.tv_sec = 1};
+
 /* A whole positive decimal number of the environment, or 0. */
 static int64_t number(const char *name)
 {
@@ -65,10 +70,11 @@ enum weir_status weir_notify_open(void)
         return WEIR_OK;
     }
     WEIR_TRY(parse_address(text));
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return WEIR_EIO;
     }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     notify.fd = fd;
     notify.watchdog_ns = read_watchdog();
     return WEIR_OK;

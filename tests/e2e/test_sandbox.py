@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import tempfile
 import unittest
 
 from weirtest import case, points, program
@@ -119,6 +120,13 @@ class Sandbox(WeirCase):
             self.assertTrue(weir.wait_metric(
                 lambda count=refused: len(weir.events("reload refused")) == count))
             self.assertIn("sandbox does not reach", weir.events("reload refused")[-1]["reason"])
+        outside = tempfile.TemporaryDirectory()
+        self.addCleanup(outside.cleanup)
+        key = {"access_keys": [{"name": "test", "file": os.path.join(outside.name, "key")}]}
+        self.put(os.path.join(outside.name, "key"), "a-key")
+        self.reload(weir, good | {"ingest": good["ingest"] | key})  # the reload itself opens it
+        self.assertTrue(weir.wait_metric(lambda: len(weir.events("reload refused")) == 3))
+        self.assertIn("sandbox does not reach", weir.events("reload refused")[-1]["reason"])
         self.reload(weir, good | {"destinations": [backend | beside]})
         self.assertTrue(weir.wait_metric(
             lambda: weir.metric("weir_config_last_reload_successful") == 1), weir.log_text())

@@ -46,6 +46,30 @@ class Supervisor:
         return False
 
 
+class Descriptors(WeirCase):
+    """What a supervisor leaves open, or does not."""
+
+    def test_closed_ones_are_no_files_of_ours(self):
+        supervisor = Supervisor(os.path.join(self.folder, "notify"))
+        self.addCleanup(supervisor.socket.close)
+        spool = os.path.join(self.folder, "spool")
+        path = program.write_configuration(
+            os.path.join(self.folder, "weir.yaml"), program.configuration(
+                "http://127.0.0.1:9", memory_limit="64MiB", spool={
+                    "durability": "disk", "directory": spool, "limit": "1GiB"}))
+        process = subprocess.Popen(
+            ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', program.binary(), "serve", "-c", path],
+            env=program.environment(NOTIFY_SOCKET=supervisor.address))
+        self.addCleanup(process.kill)
+        self.assertTrue(supervisor.wait("READY=1"), supervisor.heard)
+        process.terminate()
+        self.assertEqual(process.wait(20), 0)
+        for folder, _, names in os.walk(spool):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    self.assertNotIn(b'"event"', file.read(), name)
+
+
 class Notify(WeirCase):
     """The protocol of sd_notify."""
 

@@ -199,6 +199,50 @@ static void test_a_replaced_file_is_read(void **state)
     assert_child(replace, *state);
 }
 
+/* base/v1, base/v2, base/now -> v1; the file is base/now/key. */
+static int exchange(void *argument)
+{
+    const struct folders *folders = argument;
+    char path[256];
+    const char *reason = NULL;
+    (void)snprintf(path, sizeof path, "%s/now/key", folders->base);
+    struct weir_sandbox_path paths[] = {{path, WEIR_SANDBOX_READ_BESIDE},
+                                        {"/var/run/weir-test", WEIR_SANDBOX_READ_BESIDE}};
+    char second[256];
+    (void)snprintf(second, sizeof second, "%s/v2/key", folders->base);
+    enum weir_status status = weir_sandbox_paths(paths, 2, &reason);
+    if (status == WEIR_EUNSUPPORTED) {
+        return CHILD_SKIP;
+    }
+    MUST(status == WEIR_OK);
+    MUST(opens(path, O_RDONLY));
+    MUST(opens(second, O_RDONLY)); /* where the link may point next */
+    MUST(weir_sandbox_reaches(second, false));
+    MUST(!opens("/tmp", O_RDONLY | O_DIRECTORY));
+    MUST(!opens("/var", O_RDONLY | O_DIRECTORY));
+    (void)snprintf(path, sizeof path, "%s/v1/away", folders->base);
+    MUST(!weir_sandbox_reaches(path, false)); /* a link out of what is reached */
+    return CHILD_OK;
+}
+
+static void test_a_link_on_the_way_is_exchanged(void **state)
+{
+    static const char *const names[] = {"v1/away", "now", "v1/key", "v2/key", "v1", "v2"};
+    const struct folders *folders = *state;
+    char paths[6][128];
+    for (size_t i = 0; i < 6; i++) {
+        (void)snprintf(paths[i], sizeof paths[i], "%s/%s", folders->base, names[i]);
+    }
+    assert_int_equal(mkdir(paths[4], 0700) | mkdir(paths[5], 0700), 0);
+    put(paths[2], "1");
+    put(paths[3], "2");
+    assert_int_equal(symlink("v1", paths[1]) | symlink("/root", paths[0]), 0);
+    assert_child(exchange, *state);
+    for (size_t i = 0; i < 6; i++) {
+        (void)(i < 4 ? unlink(paths[i]) : rmdir(paths[i]));
+    }
+}
+
 static void *sit(void *argument)
 {
     char byte;
@@ -235,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_only_what_is_named),
         cmocka_unit_test(test_what_is_out_of_reach_is_known),
         cmocka_unit_test(test_a_replaced_file_is_read),
+        cmocka_unit_test(test_a_link_on_the_way_is_exchanged),
         cmocka_unit_test(test_too_late_beside_threads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

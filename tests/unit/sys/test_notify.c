@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,42 @@ static void test_a_path(void **state)
     weir_notify_send("WATCHDOG=1"); /* the supervisor is gone: forgotten */
 }
 
+/* Reads one message after the other thread has begun to wait. */
+static void *read_late(void *argument)
+{
+    (void)argument;
+    (void)usleep(100000);
+    (void)heard();
+    return NULL;
+}
+
+static void test_a_full_queue_is_waited_for(void **state)
+{
+    char name[64];
+    pthread_t reader;
+    size_t messages = 0;
+    (void)state;
+    (void)snprintf(name, sizeof name, "@weir-test-notify-%d-full", (int)getpid());
+    listen_at(name);
+    assert_int_equal(weir_notify_open(), WEIR_OK);
+    int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, name + 1, strlen(name) - 1);
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    while (sendto(other, "x", 1, 0, (struct sockaddr *)&address, length) == 1) {
+        messages++;
+    }
+    assert_int_equal(close(other), 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_late, NULL), 0);
+    weir_notify_ready("serving");
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    for (size_t i = 1; i < messages; i++) {
+        assert_string_equal(heard(), "x");
+    }
+    assert_string_equal(heard(), "READY=1\nSTATUS=serving");
+    assert_string_equal(heard(), "");
+}
+
 static void test_a_long_line_is_cut(void **state)
 {
     char name[64];
@@ -170,6 +207,7 @@ int main(void)
         cmocka_unit_test_teardown(test_what_is_no_address, end),
         cmocka_unit_test_teardown(test_the_abstract_namespace, end),
         cmocka_unit_test_teardown(test_a_path, end),
+        cmocka_unit_test_teardown(test_a_full_queue_is_waited_for, end),
         cmocka_unit_test_teardown(test_a_long_line_is_cut, end),
         cmocka_unit_test_teardown(test_the_watchdog, end),
     };
