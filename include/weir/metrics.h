@@ -42,6 +42,9 @@ enum weir_family {
     WEIR_M_POINTS_RECEIVED,     /* weir_points_received_total{namespace} */
     WEIR_M_ACCOUNT_POINTS,      /* weir_account_points_total{account,region} */
     WEIR_M_POINTS_UNROUTED,     /* weir_points_unrouted_total{reason} */
+    WEIR_M_TENANT_DENIED,       /* weir_tenant_denied_requests_total{destination,reason} */
+    WEIR_M_TENANTS,             /* weir_tenants{destination,state}, gauge */
+    WEIR_M_TENANT_INFO,         /* weir_tenant_info{tenant,destination,host,key}, gauge 0 or 1 */
     WEIR_M_ATTRIBUTES_DAMAGED,  /* weir_common_attributes_damaged_total */
     WEIR_M_STREAM_LAST_REQUEST, /* weir_stream_last_request_timestamp_seconds{stream}, gauge */
     WEIR_M_NEWEST_POINT,        /* weir_newest_point_timestamp_seconds{namespace}, gauge */

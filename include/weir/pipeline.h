@@ -29,7 +29,8 @@ struct weir_worker; /* a thread's share of the pipeline: its inflater */
  *
  *   200  ok, repeated
  *   400  damaged, over_limit
- *   503  memory_intake, memory_queued, spool_full, spool_failed; delivered: not_delivered, stopping
+ *   503  memory_intake, memory_queued, spool_full, spool_failed, tenant_starting;
+ *        delivered: not_delivered, stopping
  */
 struct weir_answer {
     int code;
@@ -61,6 +62,7 @@ struct weir_submission {
     struct weir_origin *origin; /* of all its runs; in the arena */
     struct weir_route_choice choice;
     struct weir_reservation reservation;
+    uint64_t denied; /* templates none of whose tenants may have what they want of it */
     struct weir_spool_job job;
     _Atomic uint32_t events; /* of the job, not looked at yet */
     uint32_t seen;           /* those that were */

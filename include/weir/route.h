@@ -5,6 +5,7 @@
 #include "weir/credit.h"
 #include "weir/namespace.h"
 #include "weir/point.h"
+#include "weir/tenant.h"
 #include "weir/wake.h"
 
 /*
@@ -69,6 +70,24 @@ struct weir_route_destination {
     const struct weir_route_attribute *attributes;
     uint32_t attribute_count;
     bool is_disk_only; /* it may be wanted, and is never live: nobody takes from its row yet */
+    /* A template of tenants: the same with is_disk_only, for what its tenants are denied. */
+    const struct weir_tenant_options *tenants;
+    /* One of its tenants: with the template's filters, and the same `tenants`. NULL: who it is will
+     * be known when the first of its records is read back. */
+    bool is_tenant;
+    uint32_t template_slot;
+    const struct weir_tenant *tenant;
+};
+
+/* A request has named a tenant that is in no slot. STARTING: it will be; the request is to come
+ * again. LIMIT: there is no slot for it. Called by whoever chooses; must not block. */
+enum weir_tenant_claim { WEIR_CLAIM_STARTING, WEIR_CLAIM_LIMIT };
+
+struct weir_tenant_claimer {
+    /* `has_slot`: it has one, in which nobody knew yet who it is; never LIMIT. */
+    enum weir_tenant_claim (*claim)(void *argument, uint32_t template_slot,
+                                    const struct weir_tenant *tenant, bool has_slot);
+    void *argument;
 };
 
 /*
@@ -98,7 +117,8 @@ struct weir_router_options {
     uint32_t ring_slots;        /* power of two; requests a ring can hold */
     struct weir_credit *queued; /* what arenas are charged to while in rings and batches */
     struct weir_namespaces *namespaces;
-    struct weir_regions *regions; /* for copies of sparse arenas */
+    struct weir_regions *regions;       /* for copies of sparse arenas */
+    struct weir_tenant_claimer claimer; /* where there are templates */
 };
 
 struct weir_router;
@@ -160,6 +180,16 @@ struct weir_route_request {
     uint64_t targets;             /* destinations it may go to, or WEIR_TARGETS_ALL */
     struct weir_bytes source_arn; /* the delivery stream's */
     struct weir_bytes attributes; /* as the header has them: weir/attributes.h */
+    struct weir_bytes key_name;   /* of the access key that it came with */
+};
+
+/* Why a template's data is not for any of its tenants; in the request's arena. */
+struct weir_route_denial {
+    const struct weir_route_denial *next;
+    uint32_t slot;             /* the template's */
+    const char *template_name; /* the set's: as long as the choice */
+    const char *reason;        /* "tenant_forbidden", "tenant_limit" */
+    struct weir_tenant_mistake mistake;
 };
 
 /* What a request goes by from here to its end. Zeroed, it is none. */
@@ -168,6 +198,8 @@ struct weir_route_choice {
     uint64_t targets;             /* destinations that take this stream with these attributes */
     enum weir_unrouted unrouted;  /* where that is none */
     bool is_damaged;              /* the attributes are none, and were taken for absent */
+    bool is_starting;             /* a tenant that it names is on its way: to be refused for now */
+    const struct weir_route_denial *denials; /* for each template that stays among the targets */
 };
 
 /* Which destinations a request as a whole may go to: streams and attributes are asked once for all
@@ -179,7 +211,25 @@ WEIR_MUST_USE enum weir_status weir_router_choose(struct weir_router *router,
                                                   const struct weir_route_request *request,
                                                   struct weir_route_choice *ret);
 
-/* The same for what was chosen before: those of `targets` that are in the present set, with nothing
+/* What a record that was read back for a slot is, where tenants are concerned: it may GO, as of any
+ * destination; it has to WAIT, until its tenant's slot knows who that is (which was claimed); or it
+ * is DENIED: nobody may have it. */
+enum weir_route_recall { WEIR_RECALL_GO, WEIR_RECALL_WAIT, WEIR_RECALL_DENIED };
+
+struct weir_route_recalled {
+    enum weir_route_recall what;
+    struct weir_route_denial denial; /* DENIED */
+};
+
+/* Asks that of the one slot that the choice was held for. The attributes are copied into the arena.
+ * WEIR_EFULL: it has no room. Any thread. */
+WEIR_MUST_USE enum weir_status weir_router_recall(struct weir_router *router,
+                                                  const struct weir_route_choice *choice,
+                                                  struct weir_arena *arena,
+                                                  const struct weir_route_request *request,
+                                                  struct weir_route_recalled *ret);
+
+/* A choice of what was chosen before: those of `targets` that are in the present set, with nothing
  * asked. To be released. Any RCU-registered thread. */
 void weir_router_hold(struct weir_router *router, uint64_t targets, struct weir_route_choice *ret);
 

@@ -147,6 +147,10 @@ WEIR_MUST_USE enum weir_status
 weir_spool_destination_open(struct weir_spool *spool,
                             const struct weir_spool_destination *destination, uint32_t *ret_slot);
 
+/* The name of an OPEN or GONE slot below 62, copied to `ret` (65 bytes). False: it is FREE. Any
+ * thread. */
+bool weir_spool_destination_name(struct weir_spool *spool, uint32_t slot, char *ret);
+
 /* An OPEN (or GONE) slot is GONE: what waits for it, and what becomes KEPT later, goes to the dead
  * letter. Jobs that were decided before may still come with its bit. Any thread. */
 void weir_spool_destination_remove(struct weir_spool *spool, uint32_t slot);

@@ -72,6 +72,11 @@ WEIR_MUST_USE enum weir_status weir_tenant_make(const struct weir_tenant_options
                                                 struct weir_bytes key_name, struct weir_tenant *ret,
                                                 struct weir_tenant_mistake *mistake);
 
+/* Whether the template, perhaps another than it was made by, would allow this tenant still.
+ * *ret_listed_whole as in struct weir_tenant. */
+bool weir_tenant_allowed(const struct weir_tenant_options *options,
+                         const struct weir_tenant *tenant, bool *ret_listed_whole);
+
 /* Whether `name` looks as if it were that of a tenant of the template with this name. */
 bool weir_tenant_is_name(const char *template_name, const char *name);
 

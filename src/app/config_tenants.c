@@ -7,8 +7,8 @@
  *   headers   Api-Token ${file:/run/secrets/tenants/${key:name}}
  *   tenants   {hosts: [...]}    without it none of these may be written
  *
- * A template and each of its tenants have a slot, 62 in all with the other destinations, so `max` of
- * all templates is bounded together.
+ * A template and each of its tenants have a slot, 62 in all with the other destinations, so `max`
+ * of all templates is bounded together.
  *
  * What would give one tenant's secret to another, or reach past the connect guard, is refused:
  * OAuth2 and bearer files (one token for all), a proxy (which looks names up itself).
@@ -347,7 +347,6 @@ void weir_config_check_tenants(struct weir_config *config, struct weir_config_re
     const struct weir_config_tenants *tenants = &all[index].tenants;
     check_names(&check);
     if (tenants->hosts != NULL) {
-        tell(&check, "tenants", "are not in this version yet");
         check_exclusions(&check);
         check_template(&check);
         check_slots(&check);

@@ -133,9 +133,12 @@ static const char *signal_name(int signal_)
 static int64_t until_next_work(struct weir_service *service)
 {
     int64_t reload_ns = weir_reload_step(service);
-    int64_t watch_ns = weir_service_watch_tls(service);
-    bool sooner = watch_ns >= 0 && (reload_ns < 0 || watch_ns < reload_ns);
-    return sooner ? watch_ns : reload_ns;
+    const int64_t others[] = {weir_service_watch_tls(service), weir_tenants_step(service)};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        bool sooner = others[i] >= 0 && (reload_ns < 0 || others[i] < reload_ns);
+        reload_ns = sooner ? others[i] : reload_ns;
+    }
+    return reload_ns;
 }
 
 /* Until SIGTERM or SIGINT; which of them it was, SIGINT where no grace is to be spent. */

@@ -3,6 +3,7 @@
 #define WEIR_APP_LIFECYCLE_INTERNAL_H
 
 #include "reload.h"
+#include "tenants.h"
 #include "weir/admin.h"
 #include "weir/config.h"
 #include "weir/credit.h"
@@ -33,6 +34,7 @@ struct weir_service {
     const struct weir_config *live;   /* the newest: what a reload takes. The main thread; others
                                          under reload.look */
     struct weir_reload reload;
+    struct weir_tenants tenants;
     bool replaying; /* set before weir_service_build: no keys, no listeners, a spool of its own */
     struct weir_config_shares shares;
     _Atomic int phase;         /* enum weir_phase; relaxed: a health check a moment late is one */
@@ -148,6 +150,9 @@ void weir_service_gauges(void *service);
 
 /* /status. */
 void weir_service_status(void *service, struct weir_buf *out);
+
+/* What a slot is called; NULL: it is nobody's. Whoever holds reload.look. */
+const char *weir_service_slot_name(const struct weir_service *service, uint32_t slot);
 
 /* The word of the configuration: disk, delivered, memory. */
 const char *weir_service_durability(const struct weir_service *service);

@@ -95,6 +95,9 @@ static enum weir_status open_added(struct attempt *attempt, uint32_t index)
     uint32_t number;
     WEIR_TRY(weir_spool_destination_open(service->spool, &named, &number));
     enum weir_slot_phase phase = service->reload.slots[number].phase;
+    if (weir_tenants_has(service, number)) { /* of a template that has just been taken out */
+        return WEIR_EEXIST;
+    }
     WEIR_ASSERT(phase == WEIR_SLOT_FREE || phase == WEIR_SLOT_GONE);
     enum weir_status status = weir_slot_open(service, number, attempt->fresh, index);
     if (status != WEIR_OK) {
@@ -117,6 +120,10 @@ static const char *open_words(enum weir_status status)
     case WEIR_EDENIED:
         return "its file may not be opened (the sandbox lets a process write only beside the files "
                "of destinations that it was started with)";
+    case WEIR_EUNSUPPORTED:
+        return "a destination does not become a template of tenants, nor a template a destination "
+               "(give it another name)";
+    case WEIR_EEXIST: return "its name is still a tenant's (wait until that has gone)";
     default: return weir_status_text(status);
     }
 }
@@ -131,8 +138,11 @@ static bool place_all(struct attempt *attempt)
     for (; status == WEIR_OK && i < attempt->fresh->config->destinations.count; i++) {
         uint32_t number = slot_of(reload, all[i].name);
         if (number != WEIR_NOT_WANTED && reload->slots[number].phase != WEIR_SLOT_GONE) {
+            const struct weir_config_destination *before =
+                weir_slot_destination(&reload->slots[number]);
+            bool same = (before->tenant == NULL) == (all[i].tenant == NULL);
             attempt->wanted[number] = i;
-            status = try_file(&all[i]);
+            status = same ? try_file(&all[i]) : WEIR_EUNSUPPORTED;
         } else {
             status = open_added(attempt, i);
         }
@@ -201,7 +211,7 @@ static void publish_slots(struct attempt *attempt)
             (void)!weir_spool_destination_open(service->spool, &named, &number);
             WEIR_ASSERT(number == i);
         }
-        if (slot->phase == WEIR_SLOT_ON) {
+        if (slot->phase == WEIR_SLOT_ON && weir_slot_destination(slot)->tenant == NULL) {
             weir_exporter_resize(service->exporter, i, part);
         }
     }
@@ -226,6 +236,7 @@ static void publish(struct attempt *attempt)
     reload->live->holds++;
     before->holds--;
     publish_slots(attempt);
+    weir_tenants_reloaded(attempt->service);
     weir_keyring_publish(service->keyring, attempt->keys);
     attempt->keys = NULL;
     weir_log_configure((enum weir_log_level)config->log.level,
@@ -264,7 +275,8 @@ static void free_strangers(struct weir_service *service)
     struct weir_spool_stat stat = {0};
     weir_spool_look(service->spool, &stat);
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
-        if ((stat.gone >> i & 1) != 0 && service->reload.slots[i].phase == WEIR_SLOT_FREE) {
+        if ((stat.gone >> i & 1) != 0 && service->reload.slots[i].phase == WEIR_SLOT_FREE &&
+            !weir_tenants_has(service, i)) {
             (void)!weir_spool_destination_free(service->spool, i);
         }
     }

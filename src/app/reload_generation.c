@@ -101,7 +101,9 @@ void weir_reload_first_slots(struct weir_service *service)
     const struct weir_config_destination *all = destinations(reload->live);
     for (uint32_t i = 0; i < service->config->destinations.count; i++) {
         struct weir_slot *slot = &reload->slots[i];
-        weir_service_fill_destination(&service->destinations[i], &all[i]);
+        if (all[i].tenant == NULL) { /* a template's slot has no exporter */
+            weir_service_fill_destination(&service->destinations[i], &all[i]);
+        }
         weir_slot_put(service, i, WEIR_SLOT_ON, reload->live, i);
         slot->is_wanted = true;
         slot->wanted = i;
@@ -133,10 +135,12 @@ enum weir_status weir_reload_make_set(struct weir_service *service,
             weir_service_fill_route(&rows[i], &all[wanted[i]]);
             rows[i].share = shares.destination;
             rows[i].wake = weir_exporter_wake(service->exporter, i);
-            rows[i].is_disk_only = service->reload.slots[i].phase == WEIR_SLOT_FLUSHING;
+            rows[i].is_disk_only = service->reload.slots[i].phase == WEIR_SLOT_FLUSHING ||
+                                   all[wanted[i]].tenant != NULL;
             record->slots |= UINT64_C(1) << i;
         }
     }
+    record->slots |= weir_tenants_put_rows(service, generation->config, wanted, rows);
     *ret = (struct weir_route_set){
         .destinations = rows, .slots = record->slots, .released = on_released, .argument = record};
     return WEIR_OK;
@@ -190,6 +194,7 @@ void weir_reload_collect(struct weir_service *service)
 void weir_reload_done(struct weir_service *service)
 {
     struct weir_reload *reload = &service->reload;
+    weir_tenants_done(service);
     collect_records(reload); /* the router is gone, and has released all of them */
     WEIR_ASSERT(reload->records == NULL);
     while (reload->generations != NULL) {

@@ -36,6 +36,17 @@ WEIR_MUST_USE enum weir_status weir_slot_open(struct weir_service *service, uint
  * `slots`. */
 void weir_slots_deliver(struct weir_service *service, uint64_t slots);
 
+/* A slot's exporter is now for this name: what the one before had delivered is added up. */
+void weir_slot_note_name(struct weir_reload *reload, uint32_t number, const char *name,
+                         uint64_t delivered);
+
+/* A set of the router with all that is wanted now, tenants among them, and what the custody may
+ * bring. False: no memory, and nothing has changed. */
+bool weir_slots_route(struct weir_service *service);
+
+/* Whether no request goes by a set with this slot any more. */
+bool weir_slots_left(const struct weir_reload *reload, uint32_t number);
+
 /* Frees generations and records that nothing points into any more. */
 void weir_reload_collect(struct weir_service *service);
 

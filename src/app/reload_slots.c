@@ -102,8 +102,8 @@ static void put_phase(struct weir_service *service, uint32_t number, enum weir_s
 
 /* The exporter counts for a name as long as its slot is nobody else's: what was delivered to the
  * one before is added up here. */
-static void note_name(struct weir_reload *reload, uint32_t number, const char *name,
-                      uint64_t delivered)
+void weir_slot_note_name(struct weir_reload *reload, uint32_t number, const char *name,
+                         uint64_t delivered)
 {
     struct weir_slot *slot = &reload->slots[number];
     if (strcmp(slot->last_name, name) != 0) {
@@ -120,6 +120,10 @@ enum weir_status weir_slot_open(struct weir_service *service, uint32_t number,
     struct weir_destination_options *options = &service->destinations[number];
     struct weir_destination_options before = *options;
     WEIR_ASSERT(weir_exporter_state(service->exporter, number) == WEIR_EXPORT_SLOT_FREE);
+    if (destination_of(generation, index)->tenant != NULL) { /* its tenants send, it does not */
+        weir_slot_put(service, number, WEIR_SLOT_ON, generation, index);
+        return WEIR_OK;
+    }
     (void)pthread_mutex_lock(&service->reload.look);
     weir_service_fill_destination(options, destination_of(generation, index));
     options->export_bytes = service->shares.export_bytes / generation->config->destinations.count;
@@ -132,7 +136,7 @@ enum weir_status weir_slot_open(struct weir_service *service, uint32_t number,
         (void)pthread_mutex_unlock(&service->reload.look);
         return status;
     }
-    note_name(&service->reload, number, options->name, delivered);
+    weir_slot_note_name(&service->reload, number, options->name, delivered);
     weir_slot_put(service, number, WEIR_SLOT_ON, generation, index);
     return WEIR_OK;
 }
@@ -142,13 +146,14 @@ void weir_slots_deliver(struct weir_service *service, uint64_t slots)
     uint64_t mask = 0;
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
         bool is_on = service->reload.slots[i].phase == WEIR_SLOT_ON;
-        mask |= (uint64_t)is_on << i & slots;
+        mask |= (uint64_t)is_on << i;
     }
-    weir_custody_deliver(service->custody, mask);
+    mask |= weir_tenants_deliverable(service);
+    weir_custody_deliver(service->custody, mask & slots);
 }
 
 /* Whether no request goes by a set with this slot any more. */
-static bool is_left(const struct weir_reload *reload, uint32_t number)
+bool weir_slots_left(const struct weir_reload *reload, uint32_t number)
 {
     for (const struct weir_route_record *it = reload->records; it != NULL; it = it->next) {
         /* acquire: pairs with the release in on_released */
@@ -206,8 +211,7 @@ static void step_on(struct weir_service *service, uint32_t number)
     }
 }
 
-/* A set in which it is no longer disk-only; where there is no memory for one it is tried again. */
-static void route_again(struct weir_service *service, uint32_t number)
+bool weir_slots_route(struct weir_service *service)
 {
     uint32_t wanted[WEIR_DESTINATIONS_MAX];
     struct weir_route_destination rows[WEIR_DESTINATIONS_MAX];
@@ -217,13 +221,21 @@ static void route_again(struct weir_service *service, uint32_t number)
         wanted[i] = slot->is_wanted ? slot->wanted : WEIR_NOT_WANTED;
     }
     if (weir_reload_make_set(service, service->reload.live, wanted, rows, &set) != WEIR_OK) {
-        return;
+        return false;
     }
-    if (weir_router_configure(service->router, &set) == WEIR_OK) {
-        weir_reload_keep_set(service, &set);
-        weir_slots_deliver(service, UINT64_MAX);
-    } else {
+    if (weir_router_configure(service->router, &set) != WEIR_OK) {
         weir_reload_drop_set(&set);
+        return false;
+    }
+    weir_reload_keep_set(service, &set);
+    weir_slots_deliver(service, UINT64_MAX);
+    return true;
+}
+
+/* A set in which it is no longer disk-only. */
+static void route_again(struct weir_service *service, uint32_t number)
+{
+    if (!weir_slots_route(service)) {
         weir_log(WEIR_LOG_WARN, "destination stays disk-only",
                  WEIR_LOG_STR("destination", service->destinations[number].name),
                  WEIR_LOG_STR("reason", "out of memory; the next reload tries again"));
@@ -283,7 +295,7 @@ static int64_t step_slot(struct weir_service *service, uint32_t number)
         }
         break;
     case WEIR_SLOT_LEAVING:
-        if (is_left(&service->reload, number)) {
+        if (weir_slots_left(&service->reload, number)) {
             int64_t deadline_ns = weir_clock_mono_ns() + service->live->drain.deadline_ns;
             put_phase(service, number, WEIR_SLOT_FLUSHING);
             weir_exporter_close(service->exporter, number, WEIR_CLOSE_FLUSH, deadline_ns);

@@ -21,6 +21,7 @@
  * Main thread.
  */
 #include "lifecycle_internal.h"
+#include "reload_internal.h"
 #include "weir/clock.h"
 #include "weir/log.h"
 #include "weir/machine.h"
@@ -131,6 +132,7 @@ void weir_service_fill_route(struct weir_route_destination *row,
         .streams = {destination->streams.include, destination->streams.exclude},
         .attributes = destination->attributes,
         .attribute_count = attribute_count(destination->attributes),
+        .tenants = destination->tenant,
     };
 }
 
@@ -146,6 +148,7 @@ static enum weir_status build_router(struct weir_service *service)
         .queued = &service->queued,
         .namespaces = service->namespaces,
         .regions = service->regions,
+        .claimer = {weir_tenants_claim, service},
     };
     WEIR_TRY(weir_reload_make_set(service, service->reload.live, wanted, routes, &options.set));
     enum weir_status status = weir_router_new(&options, &service->router);
@@ -305,6 +308,7 @@ enum weir_status weir_service_build(struct weir_service *service)
     WEIR_TRY(weir_service_open_disk(service)); /* these have logged what failed */
     WEIR_TRY(weir_service_confine_files(service));
     WEIR_TRY(weir_service_build_disk(service));
+    weir_tenants_find(service);
     BUILD("exporter", build_exporter(service));
     BUILD("router", build_router(service));
     BUILD("spool threads", weir_service_build_custody(service));
@@ -314,6 +318,7 @@ enum weir_status weir_service_build(struct weir_service *service)
     }
     BUILD("exporter threads", weir_exporter_start(service->exporter, service->router));
     service->exporting = true;
+    weir_slots_deliver(service, UINT64_MAX);
     BUILD("backlog", weir_service_build_backlog(service));
     if (service->replaying) {
         return WEIR_OK;

@@ -88,8 +88,8 @@ static void spool_gauges(const struct weir_service *service)
     set_plain(WEIR_M_SPOOL_SET_ASIDE, service->segments_set_aside);
     set_plain(WEIR_M_DEDUPE_ENTRIES, stat.ids);
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
-        if (service->reload.slots[i].phase != WEIR_SLOT_FREE) {
-            const char *name = service->destinations[i].name;
+        const char *name = weir_service_slot_name(service, i);
+        if (name != NULL) {
             set_labelled(WEIR_M_SPOOL_BACKLOG, name, (double)stat.backlog_records[i]);
             set_labelled(WEIR_M_SPOOL_BACKLOG_BYTES, name, (double)stat.backlog_bytes[i]);
         }
@@ -128,6 +128,7 @@ void weir_service_gauges(void *service)
     ring_gauges(self);
     spool_gauges(self);
     weir_reload_gauges(self);
+    weir_tenants_gauges(self);
     (void)pthread_mutex_unlock(&self->reload.look);
     process_gauges();
     tls_gauges(self);

@@ -218,6 +218,9 @@ static void put_destination(const struct weir_service *service, uint32_t index,
         weir_buf_put(out, WEIR_BYTES(", \"url\": "));
         weir_buf_put_json_string(out, weir_bytes_of(options->url, strcspn(options->url, "?")), 0);
     }
+    if (weir_tenants_has(service, index)) {
+        weir_buf_printf(out, ", \"key\": \"%s\"", service->tenants.slots[index].tenant.key_name);
+    }
     weir_buf_printf(out, ", \"state\": \"%s\"", state_text(status.state));
     const char *phase = phase_text(service->reload.slots[index].phase);
     if (phase != NULL) {
@@ -250,7 +253,7 @@ static void put_destinations(struct weir_service *service, const struct weir_spo
     weir_buf_put(out, WEIR_BYTES("  \"destinations\": [\n"));
     (void)pthread_mutex_lock(&service->reload.look);
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
-        if (service->reload.slots[i].phase != WEIR_SLOT_FREE) {
+        if (weir_service_slot_name(service, i) != NULL && service->destinations[i].name != NULL) {
             weir_buf_put(out, weir_bytes_str(comma));
             put_destination(service, i, spool, out);
             comma = ",\n";
@@ -258,6 +261,9 @@ static void put_destinations(struct weir_service *service, const struct weir_spo
     }
     (void)pthread_mutex_unlock(&service->reload.look);
     weir_buf_put(out, WEIR_BYTES("\n  ],\n"));
+    (void)pthread_mutex_lock(&service->reload.look);
+    weir_tenants_put_status(service, out);
+    (void)pthread_mutex_unlock(&service->reload.look);
 }
 
 static void put_namespaces(const struct weir_service *service, struct weir_buf *out)

@@ -12,8 +12,8 @@
 CURLcode weir_transport_peer_set(CURL *easy, const struct weir_transport_target *target);
 
 /* Has no connection made to a link-local address, and none used that is there already, unless the
- * target allows it; where it is `public_only`, to none that is not public; *met is set when one is refused, and outlives the request. A name with another
- * address besides gets that one. */
+ * target allows it; where it is `public_only`, to none that is not public. *met is set when one is
+ * refused, and outlives the request. A name with another address besides gets that one. */
 CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_target *target,
                                    bool *met);
 
@@ -21,7 +21,7 @@ CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_targe
  * is in IPv6 (fd00:ec2::254), or one of these in IPv6's mapping of IPv4. Other families: no. */
 bool weir_transport_peer_is_link_local(const struct sockaddr *address, size_t size);
 
-/* Whether an address is one of the internet's: none of this machine's, of a private network, shared,
+/* Whether an address is one of the internet's: none of this machine, of a private network, shared,
  * link-local or multicast. Other families: no. */
 bool weir_transport_peer_is_public(const struct sockaddr *address, size_t size);
 

@@ -48,6 +48,11 @@ static const struct weir_family_buckets counts = {11,
         .name = (name_), .help = (help_), .labels = {(first_), (second_)}, .kind = (kind_),        \
         .label_count = 2, .cap = (cap_)                                                            \
     }
+#define THREE(kind_, name_, first_, second_, third_, cap_, help_)                                  \
+    {                                                                                              \
+        .name = (name_), .help = (help_), .labels = {(first_), (second_), (third_)},               \
+        .kind = (kind_), .label_count = 3, .cap = (cap_)                                           \
+    }
 #define HISTOGRAM(name_, buckets_, help_)                                                          \
     {                                                                                              \
         .name = (name_), .help = (help_), .buckets = (buckets_), .kind = WEIR_FAMILY_HISTOGRAM     \
@@ -115,6 +120,16 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
         ONE(COUNTER, "weir_points_unrouted_total", "reason", CAP_CLOSED,
             "Data points in accepted requests that no destination wants, by the filter that the "
             "last one fell out at."),
+    [WEIR_M_TENANT_DENIED] =
+        TWO(COUNTER, "weir_tenant_denied_requests_total", "destination", "reason", CAP_CLOSED,
+            "Accepted requests that name a tenant which is not allowed, or one too many, by "
+            "template; they go to the dead letter."),
+    [WEIR_M_TENANTS] = TWO(GAUGE, "weir_tenants", "destination", "state", CAP_CLOSED,
+                           "Tenants of a template, by state."),
+    [WEIR_M_TENANT_INFO] =
+        THREE(GAUGE, "weir_tenant_info", "destination", "host", "key", CAP_CONFIGURED,
+              "1 for each tenant that is there, 0 when it has gone: its host, and the name of its "
+              "access key."),
     [WEIR_M_ATTRIBUTES_DAMAGED] =
         PLAIN(COUNTER, "weir_common_attributes_damaged_total",
               "Accepted requests whose common attributes could not be read and were taken for "

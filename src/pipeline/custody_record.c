@@ -15,6 +15,8 @@
  *   nothing wanted any more                settle SETTLED
  *   letters durable                        settle SETTLED
  *   published                              settled by the exporters, point by point
+ *   of a tenant that may not be any more   its records become letters; then as letters
+ *   of a tenant that is not known yet      settle KEPT     WEIR_CUSTODY_LATER
  *   does not decode, though it once did    the whole body becomes a letter; then as letters
  *
  * Invariants
@@ -38,6 +40,7 @@
 #include "weir/log.h"
 #include "weir/metrics.h"
 #include "weir/panic.h"
+#include <stdio.h>
 
 /* A record in hand. */
 struct hand {
@@ -47,8 +50,11 @@ struct hand {
     struct weir_credit *payer; /* of `memory` */
     struct weir_frame_record record;
     struct weir_bytes body;
-    const char *message; /* of whole-record letters */
-    bool points_said;    /* by one of its letters */
+    const char *message; /* of whole-record letters, as the two that follow */
+    const char *reason;
+    const char *name; /* of the destination */
+    struct weir_route_recalled recalled;
+    bool points_said; /* by one of its letters */
 };
 
 static enum weir_custody_outcome settle(const struct hand *hand, enum weir_settlement settlement,
@@ -214,8 +220,8 @@ static bool is_lack_of_memory(enum weir_status status)
     return status != WEIR_OK && status != WEIR_EMALFORMED && status != WEIR_ELIMIT;
 }
 
-static enum weir_custody_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
-                                              bool *ret_full)
+static enum weir_custody_outcome decode_and_publish(struct hand *hand, struct weir_arena *arena,
+                                                    bool *ret_full)
 {
     struct weir_runs runs;
     uint32_t total = 0;
@@ -246,7 +252,7 @@ static void put_letter(void *self, const struct weir_letter *letter)
 {
     struct hand *hand = self;
     struct weir_letter mine = *letter;
-    mine.destination = hand->place->name;
+    mine.destination = hand->name;
     mine.ending_wall_ns = weir_clock_wall_ns();
     mine.points = hand->points_said || hand->place->destination == WEIR_SPOOL_LETTER
                       ? 0
@@ -261,7 +267,7 @@ static void put_record(void *argument, const struct weir_body_piece *piece)
     const struct weir_quarantine_source source = source_of(hand);
     struct weir_letter letter;
     if (piece->whole.size > 0) {
-        weir_quarantine_letter(&source, hand->place->reason, hand->message, &letter);
+        weir_quarantine_letter(&source, hand->reason, hand->message, &letter);
         letter.payload = piece->whole;
         put_letter(hand, &letter);
     }
@@ -321,6 +327,59 @@ static enum weir_custody_outcome letter_from(struct hand *hand, struct weir_aren
         weir_mail_finish(&hand->custody->mail); /* of a part; not settled by it */
     (void)put;
     return *ret_full ? WEIR_CUSTODY_LATER : letter_body(hand);
+}
+
+/* -- tenants -------------------------------------------------------------------------------- */
+
+/* What it was owed to is a template, or a slot whose tenant is not known: see weir_router_recall.
+ * The denial's strings are the set's, and it may go with the choice: they are copied. */
+static enum weir_status recall(struct hand *hand, struct weir_arena *arena, char *ret_name)
+{
+    struct weir_router *router = hand->custody->options.router;
+    const struct weir_route_request request = {.attributes = hand->record.attributes,
+                                               .key_name = hand->record.key_name};
+    struct weir_route_choice choice;
+    weir_router_hold(router, UINT64_C(1) << hand->place->destination, &choice);
+    enum weir_status status = weir_router_recall(router, &choice, arena, &request, &hand->recalled);
+    if (status == WEIR_OK && hand->recalled.what == WEIR_RECALL_DENIED) {
+        (void)snprintf(ret_name, WEIR_TENANT_NAME_SIZE, "%s", hand->recalled.denial.template_name);
+    }
+    weir_router_release(router, &choice);
+    return status;
+}
+
+static enum weir_custody_outcome letter_denied(struct hand *hand, struct weir_arena *arena,
+                                               const char *template_name, bool *ret_full)
+{
+    if (hand->custody->options.letterbox == NULL) {
+        *ret_full = false;
+        return settle(hand, WEIR_KEPT, WEIR_CUSTODY_FAILED); /* its denial was counted and logged */
+    }
+    hand->name = template_name;
+    hand->reason = hand->recalled.denial.reason;
+    hand->message = hand->recalled.denial.mistake.words;
+    enum weir_custody_outcome outcome = letter_from(hand, arena, ret_full);
+    hand->name = hand->place->name;
+    return outcome;
+}
+
+static enum weir_custody_outcome deliver_from(struct hand *hand, struct weir_arena *arena,
+                                              bool *ret_full)
+{
+    char template_name[WEIR_TENANT_NAME_SIZE];
+    hand->recalled.what = WEIR_RECALL_GO;
+    if (hand->place->destination < WEIR_BACKLOG_GONE &&
+        recall(hand, arena, template_name) != WEIR_OK) {
+        *ret_full = true;
+        return WEIR_CUSTODY_LATER;
+    }
+    switch (hand->recalled.what) {
+    case WEIR_RECALL_GO: return decode_and_publish(hand, arena, ret_full);
+    case WEIR_RECALL_DENIED: return letter_denied(hand, arena, template_name, ret_full);
+    case WEIR_RECALL_WAIT: break;
+    }
+    *ret_full = false;
+    return settle(hand, WEIR_KEPT, WEIR_CUSTODY_LATER);
 }
 
 /* -- the record ----------------------------------------------------------------------------- */
@@ -401,7 +460,11 @@ static bool do_without_letterbox(const struct hand *hand, enum weir_custody_outc
 enum weir_custody_outcome weir_custody_take(struct weir_custody *custody,
                                             const struct weir_backlog_place *place)
 {
-    struct hand hand = {.custody = custody, .place = place, .message = ""};
+    struct hand hand = {.custody = custody,
+                        .place = place,
+                        .message = "",
+                        .reason = place->reason,
+                        .name = place->name};
     enum weir_custody_outcome outcome;
     if (do_without_letterbox(&hand, &outcome)) {
         return outcome;

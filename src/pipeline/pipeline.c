@@ -10,6 +10,7 @@
  * Edges and who takes them:
  *   received  ─► decoded    decode_body   all or nothing: a damaged body changes nothing
  *   decoded   ─► chosen     choose        where its stream and attributes let it go
+ *   chosen    ─► refused    a tenant that it names is not there yet: 503 tenant_starting
  *   chosen    ─► reserved   reserve       with durability: disk a destination without room is owed
  *                                         the request and not live; else 503 and nothing is held
  *   reserved  ─► committing commit_it     the spool's lane; commit_to_memory where there is none
@@ -44,6 +45,7 @@
 #include "weir/pipeline.h"
 
 #include "account.h"
+#include "denied.h"
 #include "quarantine.h"
 #include "weir/clock.h"
 #include "weir/frame.h"
@@ -262,6 +264,7 @@ static void publish(struct weir_submission *submission)
     struct weir_worker *worker = submission->worker;
     submission->origin->ticket = submission->job.ticket;
     keep_quarantined(submission);
+    weir_denied_keep(submission, submission->worker->inflater, options_of(submission));
     weir_intake_release(&submission->intake);
     weir_account_request(worker->pipeline->account, &worker->cache, submission,
                          weir_clock_wall_ns());
@@ -420,7 +423,8 @@ static enum weir_status choose(struct weir_submission *submission)
     }
     const struct weir_route_request request = {.targets = submission->targets,
                                                .source_arn = submission->source_arn,
-                                               .attributes = submission->common_attributes};
+                                               .attributes = submission->common_attributes,
+                                               .key_name = submission->key_name};
     return weir_router_choose(options_of(submission)->router, submission->arena, &request,
                               &submission->choice);
 }
@@ -432,6 +436,7 @@ static bool reserve(struct weir_submission *submission)
     struct weir_reservation *held = &submission->reservation;
     weir_router_reserve(options->router, submission->arena, &submission->result.runs,
                         &submission->choice, held);
+    weir_denied_part(submission, options->durability == WEIR_DURABILITY_DISK);
     if (held->live == held->wanted || options->durability == WEIR_DURABILITY_DISK) {
         return true;
     }
@@ -468,7 +473,9 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
         refuse(submission, 503, "memory_intake", "no memory for this request now, try again");
         return;
     }
-    if (reserve(submission)) {
+    if (submission->choice.is_starting) {
+        refuse(submission, 503, "tenant_starting", "the way to this endpoint is made, try again");
+    } else if (reserve(submission)) {
         commit_it(submission);
     }
 }

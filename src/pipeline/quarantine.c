@@ -187,28 +187,90 @@ static void on_letter_done(struct weir_letter *letter, enum weir_status status)
     weir_arena_unref(letter->user, 0); /* the letter may be gone with it */
 }
 
-void weir_quarantine_post(const struct weir_quarantine_source *source,
-                          struct weir_letterbox *letterbox)
+/* An arena for letters; false, and logged: there is no memory. */
+static bool open_outbox(const struct weir_quarantine_source *source, const char *request_id,
+                        struct outbox *ret)
 {
-    struct outbox outbox = {.last = &outbox.first};
-    char request_id[128];
-    copy_text(request_id, sizeof(request_id), source->request_id);
-    if (weir_arena_new(source->regions, source->budget, 0, &outbox.arena) != WEIR_OK) {
+    *ret = (struct outbox){.arena = NULL};
+    ret->last = &ret->first;
+    if (weir_arena_new(source->regions, source->budget, 0, &ret->arena) != WEIR_OK) {
         log_lost("no memory", request_id);
-        return;
+        return false;
     }
-    enum weir_status status = weir_quarantine_pieces(
-        source, outbox.arena, (struct weir_quarantine_sink){make_letter, &outbox});
-    if (status != WEIR_OK || outbox.full) {
+    return true;
+}
+
+/* Sends what was made on its way. */
+static void post_all(struct outbox *outbox, enum weir_status status, const char *request_id,
+                     struct weir_letterbox *letterbox)
+{
+    if (status != WEIR_OK || outbox->full) {
         log_lost(status == WEIR_OK ? "no memory" : weir_status_text(status), request_id);
     }
     struct weir_letter *next;
-    for (struct weir_letter *letter = outbox.first; letter != NULL; letter = next) {
+    for (struct weir_letter *letter = outbox->first; letter != NULL; letter = next) {
         next = letter->next;
         letter->done = on_letter_done;
-        letter->user = outbox.arena;
-        weir_arena_ref(outbox.arena, 0);
+        letter->user = outbox->arena;
+        weir_arena_ref(outbox->arena, 0);
         weir_letterbox_put(letterbox, letter);
     }
-    weir_arena_unref(outbox.arena, 0);
+    weir_arena_unref(outbox->arena, 0);
+}
+
+void weir_quarantine_post(const struct weir_quarantine_source *source,
+                          struct weir_letterbox *letterbox)
+{
+    struct outbox outbox;
+    char request_id[128];
+    copy_text(request_id, sizeof(request_id), source->request_id);
+    if (open_outbox(source, request_id, &outbox)) {
+        enum weir_status status = weir_quarantine_pieces(
+            source, outbox.arena, (struct weir_quarantine_sink){make_letter, &outbox});
+        post_all(&outbox, status, request_id, letterbox);
+    }
+}
+
+/* Letters of whole records, being made. */
+struct wholes {
+    const struct weir_quarantine_source *source;
+    const struct weir_quarantine_whole *whole;
+    const char *destination; /* in the outbox's arena */
+    struct outbox *outbox;
+};
+
+static void on_record(void *argument, const struct weir_body_piece *piece)
+{
+    const struct wholes *wholes = argument;
+    struct weir_letter letter;
+    if (piece->whole.size > 0) {
+        weir_quarantine_letter(wholes->source, wholes->whole->reason, wholes->whole->message,
+                               &letter);
+        letter.destination = wholes->destination;
+        letter.points = wholes->outbox->first == NULL ? wholes->whole->points : 0;
+        letter.payload = piece->whole;
+        make_letter(wholes->outbox, &letter);
+    }
+}
+
+void weir_quarantine_post_whole(const struct weir_quarantine_source *source,
+                                const struct weir_quarantine_whole *whole,
+                                struct weir_letterbox *letterbox)
+{
+    struct outbox outbox;
+    char request_id[128];
+    copy_text(request_id, sizeof(request_id), source->request_id);
+    if (!open_outbox(source, request_id, &outbox)) {
+        return;
+    }
+    enum weir_status status = WEIR_EFULL;
+    char *name = weir_arena_alloc(outbox.arena, whole->destination.size + 1, 1);
+    if (name != NULL) {
+        copy_text(name, whole->destination.size + 1, whole->destination);
+        struct wholes wholes = {source, whole, name, &outbox};
+        const struct weir_body_visitor visitor = {on_record, &wholes};
+        status = weir_body_records(source->inflater, outbox.arena, source->body, &source->options,
+                                   &visitor);
+    }
+    post_all(&outbox, status, request_id, letterbox);
 }

@@ -41,4 +41,16 @@ WEIR_MUST_USE enum weir_status weir_quarantine_pieces(const struct weir_quaranti
 void weir_quarantine_post(const struct weir_quarantine_source *source,
                           struct weir_letterbox *letterbox);
 
+/* Whole records that a destination may not have. */
+struct weir_quarantine_whole {
+    struct weir_bytes destination;
+    const char *reason, *message; /* literals, and words that are copied */
+    uint32_t points;
+};
+
+/* Posts each record of the body as a letter, as weir_quarantine_post does what is quarantined. */
+void weir_quarantine_post_whole(const struct weir_quarantine_source *source,
+                                const struct weir_quarantine_whole *whole,
+                                struct weir_letterbox *letterbox);
+
 #endif

@@ -2,7 +2,7 @@
 /*
  * Who gets what: see weir/route.h and docs/routing.md.
  *
- *   once a request    stream ─► attributes ─────────────► weir_route_choice.targets
+ *   once a request    stream ─► attributes ─► tenants ──► weir_route_choice.targets
  *   once a namespace  namespace ─► plan->takers[id]    ┐
  *   once a resource   account, region                  ├► run->takers
  *                     targets                          ┘
@@ -81,9 +81,8 @@ static uint64_t narrow_by_wishes(const struct weir_route_plan *plan,
     return rows;
 }
 
-/* From a copy, since reading undoes escapes in place and the header goes to the spool as it is. */
-static enum weir_status read_attributes(struct weir_arena *arena, struct weir_bytes text,
-                                        struct weir_attributes *ret, bool *ret_damaged)
+enum weir_status weir_route_read_attributes(struct weir_arena *arena, struct weir_bytes text,
+                                            struct weir_attributes *ret, bool *ret_damaged)
 {
     if (text.size == 0) {
         return WEIR_OK;
@@ -98,21 +97,25 @@ static enum weir_status read_attributes(struct weir_arena *arena, struct weir_by
 }
 
 /* Narrows the choice's targets by what is known of the request as a whole. */
-static enum weir_status ask(struct weir_arena *arena, const struct weir_route_request *request,
+static enum weir_status ask(struct weir_router *router, struct weir_arena *arena,
+                            const struct weir_route_request *request,
                             struct weir_route_choice *choice)
 {
     const struct weir_route_plan *plan = choice->plan;
+    choice->targets &= ~plan->tenants; /* until one is named */
     if ((choice->targets & plan->filtered[WEIR_ROUTE_STREAM]) != 0) {
         struct weir_bytes name = stream_name(request->source_arn);
         choice->targets = narrow(plan, WEIR_ROUTE_STREAM, name, choice->targets);
         choice->unrouted = choice->targets == 0 ? WEIR_UNROUTED_STREAM : WEIR_ROUTED;
     }
-    if ((choice->targets & plan->wishing) != 0) {
+    if ((choice->targets & (plan->wishing | plan->templates)) != 0) {
         struct weir_attributes attributes;
         attributes.count = 0;
-        WEIR_TRY(read_attributes(arena, request->attributes, &attributes, &choice->is_damaged));
+        WEIR_TRY(weir_route_read_attributes(arena, request->attributes, &attributes,
+                                            &choice->is_damaged));
         choice->targets = narrow_by_wishes(plan, &attributes, choice->targets);
         choice->unrouted = choice->targets == 0 ? WEIR_UNROUTED_ATTRIBUTE : WEIR_ROUTED;
+        WEIR_TRY(weir_route_resolve(router, arena, &attributes, request->key_name, choice));
     }
     return WEIR_OK;
 }
@@ -123,7 +126,7 @@ enum weir_status weir_router_choose(struct weir_router *router, struct weir_aren
 {
     struct weir_route_choice choice;
     weir_router_hold(router, request->targets, &choice);
-    enum weir_status status = ask(arena, request, &choice);
+    enum weir_status status = ask(router, arena, request, &choice);
     if (status != WEIR_OK) {
         weir_router_release(router, &choice);
         return status;

@@ -76,6 +76,8 @@ static enum weir_status make_row(struct weir_route_plan *plan, uint32_t slot,
     }
     plan->wishing |= options->attribute_count > 0 ? bit : 0;
     plan->open |= options->is_disk_only ? 0 : bit;
+    plan->tenants |= options->is_tenant ? bit : 0;
+    plan->templates |= options->tenants != NULL && !options->is_tenant ? bit : 0;
     return make_wishes(row);
 }
 

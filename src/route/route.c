@@ -81,6 +81,7 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     router->credit = options->queued;
     router->namespaces = options->namespaces;
     router->regions = options->regions;
+    router->claimer = options->claimer;
     enum weir_status status = make_rows(router);
     if (status == WEIR_OK) {
         status = weir_router_configure(router, &options->set);

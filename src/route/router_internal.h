@@ -37,6 +37,8 @@ struct weir_route_plan {
     uint64_t leaving;                      /* slots not open here that others may still be using */
     uint64_t filtered[WEIR_ROUTE_FILTERS]; /* of those that have such a filter */
     uint64_t wishing;                      /* of those that ask for attributes */
+    uint64_t templates;                    /* of tenants */
+    uint64_t tenants;                      /* slots of tenants, of which a request names its own */
     /* The slots that take a namespace, and WEIR_ROUTE_KNOWN once that is worked out; by namespace
      * id. NULL where nobody asks for namespaces. */
     _Atomic uint64_t *takers;
@@ -71,6 +73,7 @@ struct weir_router {
     const struct weir_credit *credit; /* the same, to be looked at */
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;
+    struct weir_tenant_claimer claimer;
     _Atomic uint32_t plan_count;                   /* those not freed */
     _Atomic uint32_t plans[WEIR_DESTINATIONS_MAX]; /* of them: those that a slot is in */
     _Atomic uint64_t points[WEIR_NAMESPACE_IDS];   /* in all rings of a namespace */
@@ -89,6 +92,20 @@ static inline uint32_t weir_route_next(uint64_t *mask)
     *mask &= *mask - 1;
     return slot;
 }
+
+/* Reads a request's attributes from a copy: reading undoes escapes in place, and the header goes to
+ * the spool as it is. WEIR_EFULL: the arena has no room. */
+WEIR_MUST_USE enum weir_status weir_route_read_attributes(struct weir_arena *arena,
+                                                          struct weir_bytes text,
+                                                          struct weir_attributes *ret,
+                                                          bool *ret_damaged);
+
+/* Puts tenants in the place of their templates among the choice's targets. WEIR_EFULL. */
+WEIR_MUST_USE enum weir_status weir_route_resolve(struct weir_router *router,
+                                                  struct weir_arena *arena,
+                                                  const struct weir_attributes *attributes,
+                                                  struct weir_bytes key_name,
+                                                  struct weir_route_choice *choice);
 
 /* Sets the takers of each run, whose namespace_id is set, among the targets. */
 void weir_route_decide(const struct weir_route_plan *plan, const struct weir_runs *runs,

@@ -314,6 +314,21 @@ enum weir_status weir_tenant_make(const struct weir_tenant_options *options,
     return WEIR_OK;
 }
 
+bool weir_tenant_allowed(const struct weir_tenant_options *options,
+                         const struct weir_tenant *tenant, bool *ret_listed_whole)
+{
+    struct weir_tenant_url url;
+    struct weir_tenant_mistake mistake;
+    struct weir_tenant judged;
+    *ret_listed_whole = false;
+    if (weir_tenant_url_parse(weir_bytes_str(tenant->url), &url) != NULL ||
+        !is_allowed(options, &url, tenant->is_insecure ? 0 : 1, &judged, &mistake)) {
+        return false;
+    }
+    *ret_listed_whole = judged.is_listed_whole;
+    return true;
+}
+
 bool weir_tenant_is_name(const char *template_name, const char *name)
 {
     size_t size = strlen(template_name);

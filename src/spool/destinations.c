@@ -64,6 +64,15 @@ enum weir_status weir_spool_destination_open(struct weir_spool *spool,
     return status;
 }
 
+bool weir_spool_destination_name(struct weir_spool *spool, uint32_t slot, char *ret)
+{
+    spool_lock(&spool->slots_lock);
+    bool is_there = spool->ledger != NULL ? weir_ledger_slot_name(spool->ledger, slot, ret)
+                                          : weir_slots_name(&spool->slots, slot, ret);
+    spool_unlock(&spool->slots_lock);
+    return is_there;
+}
+
 void weir_spool_destination_remove(struct weir_spool *spool, uint32_t slot)
 {
     spool_lock(&spool->slots_lock);

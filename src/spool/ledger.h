@@ -60,6 +60,7 @@ void weir_ledger_tick(struct weir_ledger *ledger, int64_t wall_ns);
 WEIR_MUST_USE enum weir_status
 weir_ledger_slot_open(struct weir_ledger *ledger, const struct weir_spool_destination *destination,
                       uint32_t *ret_slot);
+bool weir_ledger_slot_name(struct weir_ledger *ledger, uint32_t slot, char *ret);
 void weir_ledger_slot_remove(struct weir_ledger *ledger, uint32_t slot);
 WEIR_MUST_USE enum weir_status weir_ledger_slot_free(struct weir_ledger *ledger, uint32_t slot);
 

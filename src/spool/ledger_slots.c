@@ -67,6 +67,14 @@ enum weir_status weir_ledger_slot_open(struct weir_ledger *ledger,
     return status;
 }
 
+bool weir_ledger_slot_name(struct weir_ledger *ledger, uint32_t slot, char *ret)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    bool is_there = weir_slots_name(&ledger->slots, slot, ret);
+    pthread_mutex_unlock(&ledger->mutex);
+    return is_there;
+}
+
 void weir_ledger_slot_remove(struct weir_ledger *ledger, uint32_t slot)
 {
     pthread_mutex_lock(&ledger->mutex);

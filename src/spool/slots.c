@@ -50,6 +50,15 @@ bool weir_slots_find(const struct weir_slots *slots, struct weir_bytes name, uin
     return true;
 }
 
+bool weir_slots_name(const struct weir_slots *slots, uint32_t slot, char *ret)
+{
+    bool is_there = slot < WEIR_SLOTS_NAMED && ((slots->open | slots->gone) & bit(slot)) != 0;
+    if (is_there) {
+        memcpy(ret, slots->names[slot], WEIR_SLOTS_NAME);
+    }
+    return is_there;
+}
+
 /* A FREE slot for a name that stands nowhere; its former name goes. False: none. */
 static bool take(struct weir_slots *slots, const char *name, uint32_t *ret_slot)
 {

@@ -50,6 +50,9 @@ WEIR_MUST_USE enum weir_status weir_slots_open(struct weir_slots *slots,
 /* A name of a roster: its slot, or one that is GONE from now on; 62 where none is left. */
 uint32_t weir_slots_found(struct weir_slots *slots, const char *name);
 
+/* Copies the name of a slot below 62 that is not FREE; false: it is. */
+bool weir_slots_name(const struct weir_slots *slots, uint32_t slot, char *ret);
+
 /* OPEN or GONE, then GONE; GONE, then FREE. */
 void weir_slots_remove(struct weir_slots *slots, uint32_t slot);
 void weir_slots_free(struct weir_slots *slots, uint32_t slot);
