@@ -28,8 +28,8 @@ MORE = {"logs": {"protocol": "http/json"}, "dynatrace": {"compression": "zstd"},
         "gauges": {"compression": "none"}}
 HEALTHY, DOWN, SLOW, REFUSING = ("logs", "dynatrace"), "prometheus", "gauges", "flat"
 FAULTS = {DOWN: "100%:reset", SLOW: "100%:delay=100ms",
-          REFUSING: "every=5:400,first=2:429 retry-after=1,over=64KiB:413"}
-REQUESTS, POINTS = 40, 250
+          REFUSING: "every=5:400,first=2:429 retry-after=1,over=24KiB:413"}
+REQUESTS, POINTS = 30, 200
 ALL = REQUESTS * POINTS
 
 
@@ -47,7 +47,7 @@ class Run(threading.Thread):
         self.arguments = ["--json", "--mode", "rate", "--rate", "20", "--requests", str(REQUESTS),
                           "--bodies", str(REQUESTS), "--points", str(POINTS),
                           "--points-per-record", "70", "--format", "mixed", "--series", "3000",
-                          "--resources", "3", "--settle", "2s", "--allow-refused"]
+                          "--resources", "3", "--settle", "2500ms", "--allow-refused"]
         for sink in sinks:
             self.arguments += ["--sink", sink.url]
         self.arguments.append(f"http://127.0.0.1:{weir.port}/")
