@@ -52,6 +52,7 @@
 #include "weir/rcu.h"
 #include "weir/sandbox.h"
 #include "weir/spool.h"
+#include "weir/startup.h"
 #include "weir/thread.h"
 #include "weir/transport.h"
 #include <errno.h>
@@ -276,6 +277,7 @@ static enum weir_status open_doors(struct weir_service *service)
     atomic_store_explicit(&service->phase, WEIR_PHASE_READY, memory_order_relaxed);
     log_ready(service);
     weir_notify_ready("serving");
+    weir_startup_forget();
     return WEIR_OK;
 }
 

@@ -19,7 +19,8 @@
  * be in force before it.
  */
 __attribute__((visibility("default"))) const char *malloc_conf =
-    "background_thread:false,dirty_decay_ms:200,muzzy_decay_ms:0,narenas:4";
+    "background_thread:false,max_background_threads:1,dirty_decay_ms:200,muzzy_decay_ms:0,"
+    "narenas:4";
 #endif
 
 void weir_mem_background(void)

@@ -38,8 +38,11 @@ class Load(WeirCase):
         return code, json.loads(out), errors
 
     def check_exact(self, result, requests, points):
-        """A result that says: all was accepted, and each point arrived exactly once."""
+        """A result that says: all was accepted, and each point arrived exactly once. On a machine
+        that is busy an open loop may not get to send everything in its time."""
         verdict = result["verdicts"][0]
+        self.assertLess(result["unsent"], requests, result)
+        requests -= result["unsent"]
         self.assertEqual(result["accepted"]["requests"], requests, result)
         self.assertEqual(result["accepted"]["points"], requests * points, result)
         self.assertTrue(verdict["exactly_once"], result)
