@@ -101,7 +101,7 @@ SPDX = re.compile(r"^(/\*|//|#) SPDX-License-Identifier: Apache-2\.0( \*/)?$")
 FUZZED = ("http_head", "http_framing", "proxy_header", "gzip", "zstd", "envelope", "base64", "json",
           "json_number", "cwjson", "otlp", "otlp_plain", "config", "attributes", "tenant",
           "otlp_response", "grpc_status", "oauth_response", "frame", "frame_segment", "notes",
-          "letter", "source", "server")
+          "recover", "letter", "source", "server")
 
 
 class Rooms:
