@@ -38,19 +38,16 @@
  * forget until the peer closes, within bounds.
  *
  * Who reads: a plain connection is read here, once a turn, and libh2o only says when. By itself it
- * would read until a short read, into a buffer that it doubles and copies from 8 KiB to whatever
- * the peer sends. So a user that knows where the bytes belong can have them put there
- * (weir_conn_read), and nothing is read that nobody has room for. Over TLS libh2o reads, since it
- * must decrypt.
+ * would read until a short read, into a buffer that it doubles and copies. So a user that knows
+ * where bytes belong can have them put there (weir_conn_read), and none is read that nobody has
+ * room for. Over TLS libh2o reads, since it must decrypt.
  *
  * When the peer is slow: reading that is stopped lets the kernel's buffer fill (at most 512 KiB,
- * set by the listener, since over TLS libh2o reads until a short read without a limit). A peer
- * that stops reading has TCP_USER_TIMEOUT (30 s) before the kernel ends the connection. While
- * neither a read nor a write is under way, a peer that goes away is not noticed before the next of
- * either: libh2o then waits for nothing.
+ * set by the listener, since over TLS libh2o reads on without a limit). A peer that stops reading
+ * has TCP_USER_TIMEOUT (30 s) before the kernel ends the connection. While neither a read nor a
+ * write is under way, a peer that goes away is not noticed.
  *
- * Not done here: deadlines for heads and bodies (the session's, by the loop's tick) and TLS, which
- * the socket itself does once hands are shaken (handshake.c).
+ * Not done here: deadlines for heads and bodies (the session's), TLS (handshake.c, then libh2o).
  */
 #include "net_internal.h"
 #include "weir/mem.h"
@@ -153,8 +150,7 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
     conn->loop = loop;
     conn->sock = sock;
     conn->state = STATE_OPEN;
-    /* Best effort: a connection without it only dies later. TCP_NODELAY is set by
-     * libh2o's accept. */
+    /* Best effort: without it one only dies later. libh2o's accept sets TCP_NODELAY. */
     unsigned int stuck_ms = PEER_STUCK_MS_MAX;
     (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck_ms,
                      sizeof stuck_ms);
@@ -274,14 +270,14 @@ static bool is_plain(const struct weir_conn *conn)
     return conn->sock->ssl == NULL;
 }
 
-static void end_of_input(struct weir_conn *conn)
+/* `fresh`: with input that the user has not heard of. */
+static void end_of_input(struct weir_conn *conn, bool fresh)
 {
-    bool has_input = conn->sock->bytes_read > 0 && conn->events != NULL;
     conn->input_ended = true;
     h2o_socket_read_stop(conn->sock); /* the end stays readable: without this the loop would spin */
     if (conn->state == STATE_LINGERING) {
         settle(conn);
-    } else if (conn->state == STATE_OPEN && has_input) {
+    } else if (conn->state == STATE_OPEN && fresh && conn->events != NULL) {
         conn->state = STATE_ENDING;
         link_in(conn);
         conn->events->on_input(conn->user);
@@ -316,7 +312,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
         ERR_clear_error(); /* OpenSSL keeps one list for all connections of a thread */
     }
     if (err != NULL || got == 0 || is_told_goodbye(conn)) {
-        end_of_input(conn);
+        end_of_input(conn, sock->bytes_read > 0);
     } else if (conn->state == STATE_LINGERING) {
         swallow(conn);
     } else if (got > 0 && conn->events != NULL) {
@@ -358,7 +354,7 @@ static void on_write(h2o_socket_t *sock, const char *err)
     }
 }
 
-void weir_conn_announce(struct weir_conn *conn, SSL *ssl,
+void weir_conn_announce(struct weir_conn *conn, SSL *ssl, bool ended,
                         const struct weir_listener_options *options)
 {
     struct weir_loop *loop = conn->loop;
@@ -367,8 +363,13 @@ void weir_conn_announce(struct weir_conn *conn, SSL *ssl,
     options->accepted(options->argument, conn);
     bool lives = loop->announced == conn && conn->state == STATE_OPEN;
     loop->announced = NULL;
-    if (lives && conn->sock->input->size > 0 && conn->events != NULL &&
-        h2o_socket_is_reading(conn->sock)) {
+    if (!lives || conn->events == NULL || !h2o_socket_is_reading(conn->sock)) {
+        return;
+    }
+    bool fresh = conn->sock->input->size > 0;
+    if (ended) {
+        end_of_input(conn, fresh);
+    } else if (fresh) {
         conn->events->on_input(conn->user);
     }
 }
@@ -445,8 +446,7 @@ void weir_conn_write(struct weir_conn *conn, struct weir_bytes bytes)
     WEIR_ASSERT(!h2o_socket_is_writing(conn->sock));
     uint8_t *kept = keep_write(conn, bytes.size);
     if (kept == NULL) {
-        /* Both directions shut: the socket is ready at once, so the failure is told
-         * from the loop. */
+        /* Both directions shut: ready at once, so the failure is told from the loop. */
         (void)shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
         h2o_socket_notify_write(conn->sock, on_write_impossible);
         return;

@@ -189,6 +189,13 @@ static void fail(struct weir_handshake *self, const char *err)
     give_up(self);
 }
 
+/* Whether nothing more can come behind what came together with the handshake: a goodbye, or damage,
+ * after which OpenSSL is as before a handshake. libh2o keeps both to itself here. */
+static bool ended(const SSL *ssl)
+{
+    return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 || SSL_in_init(ssl) == 1;
+}
+
 static void on_shaken(h2o_socket_t *sock, const char *err)
 {
     struct weir_handshake *self = sock->data;
@@ -208,7 +215,7 @@ static void on_shaken(h2o_socket_t *sock, const char *err)
     sock->data = conn;
     unlink_from(self);
     weir_mem_free(self);
-    weir_conn_announce(conn, ssl, &options);
+    weir_conn_announce(conn, ssl, ended(ssl), &options);
 }
 
 /* Makes room for one more (I2). */
@@ -284,11 +291,16 @@ void weir_tls_goodbye(SSL *ssl, int fd)
         return;
     }
     char *data = NULL;
-    SSL_set0_wbio(ssl, memory); /* the session's own from here on */
+    BIO *own = SSL_get_wbio(ssl);
+    WEIR_ASSERT(BIO_up_ref(own) == 1);
+    SSL_set0_wbio(ssl, memory);
     if (SSL_shutdown(ssl) >= 0) {
         long size = BIO_get_mem_data(memory, &data);
         (void)send(fd, data, size > 0 ? (size_t)size : 0, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
+    /* Back to libh2o's, which ends a connection that wants to write from here on: the memory would
+     * take the answers to a storm of KeyUpdates, at a cost that grows with each. */
+    SSL_set0_wbio(ssl, own);
     SSL_set_quiet_shutdown(ssl, 1); /* it is said */
     ERR_clear_error();
 }

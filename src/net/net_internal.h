@@ -98,8 +98,9 @@ void weir_conn_set_source(struct weir_conn *conn, const struct weir_netaddr *sou
 bool weir_conn_admit(struct weir_conn *conn, const struct weir_listener_options *options);
 
 /* Gives a connection that has shaken hands to its owner; `ssl` is its session. What came together
- * with the handshake's end is told to the user before this returns. */
-void weir_conn_announce(struct weir_conn *conn, SSL *ssl,
+ * with the handshake's end is told to the user before this returns; `ended`: so is that nothing
+ * more will come. */
+void weir_conn_announce(struct weir_conn *conn, SSL *ssl, bool ended,
                         const struct weir_listener_options *options);
 
 /* Shakes hands on a connection that nobody owns yet, then announces it, or closes it. */

@@ -65,16 +65,22 @@ static void turn_away(struct weir_preface *preface, enum weir_listener_event eve
     weir_conn_close(conn, 0);
 }
 
+/* Nobody is told. */
+static void drop(struct weir_preface *preface)
+{
+    struct weir_conn *conn = preface->conn;
+    end(preface);
+    weir_conn_close(conn, 0);
+}
+
 /* The peer is gone, or the socket has failed. */
 static void give_up(struct weir_preface *preface)
 {
     if (preface->header.size > 0) {
         turn_away(preface, WEIR_LISTENER_BAD_HEADER);
-        return;
+    } else {
+        drop(preface);
     }
-    struct weir_conn *conn = preface->conn;
-    end(preface);
-    weir_conn_close(conn, 0);
 }
 
 static void go_on(struct weir_preface *preface)
@@ -158,7 +164,9 @@ void weir_preface_expire(struct weir_loop *loop, int64_t now_ns)
     struct weir_preface *next;
     for (struct weir_preface *at = loop->prefaces; at != NULL; at = next) {
         next = at->next;
-        if (at->until_ns <= now_ns) {
+        if (now_ns == INT64_MAX) { /* the loop ends: that is no fault of the peer's */
+            drop(at);
+        } else if (at->until_ns <= now_ns) {
             turn_away(at, WEIR_LISTENER_LATE_HEADER);
         }
     }

@@ -12,6 +12,7 @@ struct seen {
     const char *sent;
     size_t pieces; /* bytes a write; 0: whole */
     bool shut;     /* the peer ends after it */
+    bool stays;    /* the peer is still there, and in time, when the loop ends */
     bool refuses;  /* the door admits nobody */
     uint32_t accepted;
     uint32_t left;
@@ -26,6 +27,7 @@ struct scene {
     struct stage stage;
     struct seen seen;
     struct weir_conn *conn;
+    int fd; /* of a peer that stays */
 };
 
 static void on_input(void *user)
@@ -97,6 +99,10 @@ static void play(struct stage *stage)
         (void)shutdown(fd, SHUT_WR);
     }
     uint8_t byte;
+    if (seen->stays) {
+        scene->fd = fd;
+        return;
+    }
     seen->ended_by_us = recv(fd, &byte, 1, 0) <= 0;
     (void)close(fd);
 }
@@ -108,7 +114,8 @@ static struct seen run(struct seen seen)
     assert_int_equal(weir_netaddr_network("127.0.0.0/8", &loopback), WEIR_OK);
     const struct weir_listener_door door = {.balancers = &loopback,
                                             .balancer_count = 1,
-                                            .header_timeout_ns = 300 * WEIR_NS_PER_MS,
+                                            .header_timeout_ns =
+                                                (seen.stays ? 60000 : 300) * WEIR_NS_PER_MS,
                                             .admits = admits,
                                             .left = left,
                                             .tell = tell};
@@ -124,6 +131,9 @@ static struct seen run(struct seen seen)
         WEIR_OK);
     stage_run(stage, play, NULL);
     stage_close(stage);
+    if (seen.stays) {
+        (void)close(scene.fd);
+    }
     return scene.seen;
 }
 
@@ -186,6 +196,14 @@ static void who_only_looks_whether_we_listen_is_not_told_of(void **state)
     check_told(&seen, NOTHING);
 }
 
+static void whoever_waits_when_the_loop_ends_is_not_told_of(void **state)
+{
+    (void)state;
+    struct seen seen = run((struct seen){.sent = "PROXY TCP4 192.0.2.1 ", .stays = true});
+    assert_int_equal(seen.told[WEIR_LISTENER_BAD_HEADER], 0);
+    assert_int_equal(seen.told[WEIR_LISTENER_LATE_HEADER], 0);
+}
+
 static void whom_the_door_refuses_is_closed(void **state)
 {
     (void)state;
@@ -203,6 +221,7 @@ int main(void)
         cmocka_unit_test(bad_and_unfinished_ones_are_closed),
         cmocka_unit_test(late_ones_are_closed),
         cmocka_unit_test(who_only_looks_whether_we_listen_is_not_told_of),
+        cmocka_unit_test(whoever_waits_when_the_loop_ends_is_not_told_of),
         cmocka_unit_test(whom_the_door_refuses_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
