@@ -361,6 +361,7 @@ static void turn(struct weir_load_worker *worker)
     int64_t now_ns = weir_clock_mono_ns();
     if (!worker->stopping && (now_ns >= run->end_ns || weir_load_interrupts() > 0)) {
         worker->stopping = true;
+        worker->stopped_ns = now_ns;
     }
     look_after_waiting(worker, now_ns);
     feed(worker, now_ns);
@@ -381,7 +382,7 @@ static void turn(struct weir_load_worker *worker)
 /* Slots whose time came but that were never sent count with the wait that they had. */
 static void count_unsent(struct weir_load_worker *worker)
 {
-    int64_t now_ns = weir_clock_mono_ns();
+    int64_t now_ns = worker->stopping ? worker->stopped_ns : weir_clock_mono_ns();
     int64_t end_ns = now_ns < worker->run->end_ns ? now_ns : worker->run->end_ns;
     if (worker->run->options->mode != WEIR_LOAD_RATE) {
         return;

@@ -41,6 +41,7 @@ struct weir_load_worker {
     struct weir_load_results results;
     struct weir_load_promises promises;
     bool stopping;
+    int64_t stopped_ns; /* when that began: no slot after it was to be sent */
     bool failed;
     _Atomic uint64_t shown_requests; /* for the progress line; relaxed */
     _Atomic uint64_t shown_points;

@@ -148,6 +148,20 @@ class NotExactlyOnce(Load):
         self.assertEqual(result["verdicts"][0]["expected"], 0, result)
         self.assertGreater(sum(len(files) for _, _, files in os.walk(folder)), 0)
 
+    def test_interrupted_while_requests_wait_for_another_attempt(self):
+        """What it would have sent while it waited for them was never to be sent."""
+        weir = self.weir(self.sink().url)
+        running = load.Running(
+            "--mode", "rate", "--rate", "100", "--points", "10", "--bodies", "900",
+            "--retry-window", "3s", f"http://127.0.0.1:{weir.port}/", WEIR_ACCESS_KEY="another")
+        self.addCleanup(running.kill)
+        self.assertTrue(weir.wait_metric(
+            lambda: weir.metric("weir_requests_total", code="401") > 10))
+        code, result, errors = running.end()
+        self.assertEqual(code, 1, errors)
+        self.assertEqual(result["given_up"], result["requests"])
+        self.assertLess(result["unsent"], 100, "a second's, of the three that it waited")
+
 
 @unittest.skipUnless(BOTH, "WEIR_LOAD_BIN and WEIR_SINK_BIN name no programs")
 class Usage(unittest.TestCase):
