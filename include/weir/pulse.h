@@ -22,6 +22,10 @@ void weir_pulse_beat(void);
 /* The calling thread now waits for something that may take for ever, until its next beat. */
 void weir_pulse_rest(void);
 
+/* The calling thread has done a step of what it is at: a beat, if it is watched and does not rest.
+ * For what may take long in many places, as each call to a disk: one that is slow is not stuck. */
+void weir_pulse_move(void);
+
 /* The calling thread is no longer watched. Threads of weir/thread.h call it as their last act. */
 void weir_pulse_end(void);
 

@@ -21,8 +21,10 @@
  *       that comes late by half the limit starts all over
  *
  * Without a watchdog the limit is LIMIT_NS, and only the log says it. A thread that waits for a
- * disk which hangs counts as stuck: to a sender it is. What stands in the way of this thread itself
- * (no processor for a minute) is a reason for the supervisor to act too.
+ * disk which hangs counts as stuck: to a sender it is. One whose disk is slow does not: each call
+ * that comes back is a sign of life (weir_pulse_move), or a slow disk would end a whole fleet. What
+ * stands in the way of this thread itself (no processor for a minute) is a reason for the
+ * supervisor to act too.
  *
  * Deliberately not done: ending the process ourselves. That is the supervisor's, who was asked for.
  */

@@ -23,6 +23,7 @@
  */
 #include "weir/disk.h"
 #include "weir/mem.h"
+#include "weir/pulse.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +167,7 @@ static ssize_t file_pread(void *self, int file, void *data, size_t size, uint64_
         return -EINVAL;
     }
     ssize_t got = pread(file, data, size, (off_t)offset);
+    weir_pulse_move();
     return got < 0 ? -errno : got;
 }
 
@@ -177,19 +179,24 @@ static ssize_t file_pwritev(void *self, int file, const struct iovec *parts, int
         return -EINVAL;
     }
     ssize_t written = pwritev(file, parts, count, (off_t)offset);
+    weir_pulse_move();
     return written < 0 ? -errno : written;
 }
 
 static int file_sync(void *self, int file)
 {
     (void)self;
-    return result_of(fdatasync(file));
+    int result = result_of(fdatasync(file));
+    weir_pulse_move();
+    return result;
 }
 
 static int file_allocate(void *self, int file, uint64_t size)
 {
     (void)self;
-    return size > INT64_MAX ? -EFBIG : -posix_fallocate(file, 0, (off_t)size);
+    int failed = size > INT64_MAX ? EFBIG : posix_fallocate(file, 0, (off_t)size);
+    weir_pulse_move();
+    return -failed;
 }
 
 static int file_truncate(void *self, int file, uint64_t size)
@@ -250,6 +257,7 @@ static int names_sync(void *self, const char *name)
         return folder;
     }
     int result = result_of(fsync(folder));
+    weir_pulse_move();
     close(folder);
     return result;
 }

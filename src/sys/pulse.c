@@ -86,6 +86,14 @@ void weir_pulse_rest(void)
     }
 }
 
+void weir_pulse_move(void)
+{
+    /* relaxed: only this thread writes it */
+    if (own != NULL && (atomic_load_explicit(&own->count, memory_order_relaxed) & 1) == 0) {
+        weir_pulse_beat();
+    }
+}
+
 void weir_pulse_end(void)
 {
     if (own != NULL) {

@@ -91,6 +91,23 @@ static void test_a_pause_of_all_is_forgiven(void **state)
     assert_int_equal(weir_pulse_look(&watch, 5001, name), 1);
 }
 
+static void test_a_step_is_a_beat_of_who_works(void **state)
+{
+    (void)state;
+    weir_pulse_move(); /* not watched: nor is it by this */
+    (void)weir_pulse_look(&watch, 0, name);
+    assert_int_equal(weir_pulse_look(&watch, 1000, name), 0);
+    weir_pulse_beat();
+    (void)weir_pulse_look(&watch, 1000, name);
+    weir_pulse_move();
+    assert_int_equal(weir_pulse_look(&watch, 2000, name), 0);
+    assert_int_equal(weir_pulse_look(&watch, 2500, name), 500);
+    weir_pulse_rest();
+    weir_pulse_move(); /* still rests */
+    (void)weir_pulse_look(&watch, 3000, name);
+    assert_int_equal(weir_pulse_look(&watch, 9000, name), 0);
+}
+
 static sem_t go;
 static sem_t there;
 
@@ -141,6 +158,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silence_grows, begin, end),
         cmocka_unit_test_setup_teardown(test_a_beat_ends_it, begin, end),
         cmocka_unit_test_setup_teardown(test_who_rests_is_alive, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_step_is_a_beat_of_who_works, begin, end),
         cmocka_unit_test_setup_teardown(test_who_has_ended_is_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(test_a_pause_of_all_is_forgiven, begin, end),
         cmocka_unit_test_setup_teardown(test_the_silent_one_is_named_and_its_end_noticed, begin,
