@@ -263,17 +263,10 @@ class Thieves(FloodCase):
     def test_deep_attribute_values(self):
         """Lists and maps inside one another, in each place that holds attributes."""
         self.start()
-        nested = {}
-        for number in (5, 6):  # array_value, kvlist_value
-            value = wire.message(1, "x")
-            for _ in range(DEEP):
-                value = wire.message(number, wire.message(
-                    1, value if number == 5 else wire.message(1, "k") + wire.message(2, value)))
-                if len(value) > 700_000:
-                    break
-            nested[number] = wire.message(1, "deep") + wire.message(2, value)
+        lists, maps = [(5, b""), (1, b"")], [(6, b""), (1, b""), (2, wire.message(1, "k"))]
         requests = []
-        for pair in nested.values():
+        for levels in (lists, maps):
+            pair = wire.message(1, "deep") + wire.message(2, self.inside(levels))
             point = points.point10(points.Point()) + wire.message(7, pair)
             metric = wire.message(2, wire.message(1, "m") + wire.message(
                 11, wire.message(1, point)))
@@ -287,6 +280,16 @@ class Thieves(FloodCase):
         self.assertEqual(self.counted(
             "weir_records_quarantined_total", 48, reason="otlp_message"), 48)
         self.assert_others_served()
+
+    def inside(self, levels):
+        """An AnyValue in another, DEEP times: each level is these (field, bytes before it)."""
+        parts = [wire.message(1, "x")]
+        size = len(parts[0])
+        for _ in range(DEEP):
+            for number, before in reversed(levels):
+                parts.append(before + wire.varint(number << 3 | 2) + wire.varint(size))
+                size += len(parts[-1])
+        return b"".join(reversed(parts))
 
     def test_names_without_end(self):
         """Random streams, accounts, regions and namespaces: series are capped, and what is over is

@@ -22,14 +22,16 @@
 
 #include <cmocka.h>
 
-enum { EVENTS = 120, LINES = 10, FIELDS = 4, VALUE_MAX = 400, LINE_MAX_BYTES = 4096 };
+enum { EVENTS = 120, LINES = 10, FIELDS = 4, VALUE_MAX = 400, LINE_MAX_BYTES = 4096, MILD = 2 };
 
 static const char *const names[FIELDS] = {"reason", "peer", "request_id", "message"};
 
 /* A value in which anything may stand. */
 static struct weir_bytes random_value(struct weir_rand *rand, uint8_t *memory)
 {
-    static const char *const pieces[] = {"\n",
+    static const char *const pieces[] = {" ",
+                                         "word",
+                                         "\n",
                                          "\r",
                                          "\r\n",
                                          "\t",
@@ -51,20 +53,20 @@ static struct weir_bytes random_value(struct weir_rand *rand, uint8_t *memory)
                                          "\xf4\x90\x80\x80",
                                          "\xf0\x9f\x98\x80",
                                          "caf\xc3\xa9",
-                                         " ",
                                          "=",
                                          "\"}\n{\"event\":\"x\"",
                                          " level=error event=x",
-                                         "word",
                                          "\\u000a"};
-    size_t wanted = (size_t)weir_rand_below(rand, VALUE_MAX);
+    bool is_mild = weir_rand_below(rand, 4) == 0; /* words alone are written without quotes */
+    size_t kinds = is_mild ? MILD : sizeof pieces / sizeof *pieces;
+    size_t wanted = (size_t)weir_rand_below(rand, is_mild ? 64 : VALUE_MAX);
     size_t size = 0;
     while (size + 32 < wanted) {
-        if (weir_rand_below(rand, 3) == 0) {
+        if (!is_mild && weir_rand_below(rand, 3) == 0) {
             memory[size++] = (uint8_t)weir_rand_below(rand, 256);
             continue;
         }
-        const char *piece = pieces[weir_rand_below(rand, sizeof pieces / sizeof *pieces)];
+        const char *piece = pieces[weir_rand_below(rand, kinds)];
         memcpy(memory + size, piece, strlen(piece));
         size += strlen(piece);
     }
