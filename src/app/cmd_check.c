@@ -155,7 +155,10 @@ static int connect_all(const struct weir_config *config)
         return weir_commands_failed("check", "out of memory");
     }
     for (uint32_t i = 0; i < config->destinations.count; i++) {
-        if (destinations[i].type == WEIR_DESTINATION_OTLP_HTTP) {
+        if (destinations[i].tenant != NULL) {
+            (void)fprintf(stderr, "%s: a template: its tenants come with requests\n",
+                          destinations[i].name);
+        } else if (destinations[i].type == WEIR_DESTINATION_OTLP_HTTP) {
             good = connect_one(&transport, &destinations[i]) && good;
         }
     }

@@ -225,12 +225,28 @@ static void hurry(struct weir_config *config)
     }
 }
 
+/* Whether there is one that is no template. */
+static bool has_destination(const struct weir_config *config)
+{
+    const struct weir_config_destination *all = config->destinations.items;
+    uint32_t i = 0;
+    while (i < config->destinations.count && all[i].tenant != NULL) {
+        i++;
+    }
+    return i < config->destinations.count;
+}
+
 static int run_with_config(struct run *run, const char *path)
 {
     struct weir_config_report report;
     struct weir_config *config = NULL;
     if (weir_config_load(path, &report, &config) != WEIR_OK) {
         return weir_commands_tell_report("replay", &report);
+    }
+    if (!has_destination(config)) {
+        weir_config_free(config);
+        return weir_commands_failed("replay", "a replay goes to no tenant (write a configuration "
+                                              "with the tenant's address as a destination)");
     }
     run->config = config;
     hurry(config);

@@ -118,6 +118,13 @@ static void on_released(void *argument)
     atomic_store_explicit(&record->is_released, true, memory_order_release);
 }
 
+/* What a replay brings says of no tenant whose it is. */
+static bool takes_part(const struct weir_service *service,
+                       const struct weir_config_destination *destination)
+{
+    return !service->replaying || destination->tenant == NULL;
+}
+
 enum weir_status weir_reload_make_set(struct weir_service *service,
                                       struct weir_generation *generation, const uint32_t *wanted,
                                       struct weir_route_destination *rows,
@@ -131,7 +138,7 @@ enum weir_status weir_reload_make_set(struct weir_service *service,
     }
     record->generation = generation;
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
-        if (wanted[i] != WEIR_NOT_WANTED) {
+        if (wanted[i] != WEIR_NOT_WANTED && takes_part(service, &all[wanted[i]])) {
             weir_service_fill_route(&rows[i], &all[wanted[i]]);
             rows[i].share = shares.destination;
             rows[i].wake = weir_exporter_wake(service->exporter, i);

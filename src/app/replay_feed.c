@@ -89,7 +89,7 @@ static uint64_t targets_of(const struct weir_config *config, struct weir_bytes n
         return WEIR_TARGETS_ALL;
     }
     for (uint32_t i = 0; i < config->destinations.count; i++) {
-        if (weir_bytes_eq(name, weir_bytes_str(all[i].name))) {
+        if (all[i].tenant == NULL && weir_bytes_eq(name, weir_bytes_str(all[i].name))) {
             return UINT64_C(1) << i;
         }
     }

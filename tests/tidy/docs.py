@@ -15,7 +15,7 @@ import os
 import re
 import sys
 
-FAMILY = re.compile(r"(PLAIN|ONE|TWO|HISTOGRAM|HISTOGRAM_BY)\(\s*(?:COUNTER,|GAUGE,|TOTAL,)?"
+FAMILY = re.compile(r"(PLAIN|ONE|TWO|THREE|HISTOGRAM|HISTOGRAM_BY)\(\s*(?:COUNTER,|GAUGE,|TOTAL,)?"
                     r'\s*"([a-z_]+)"((?:,\s*"[a-z_]+")*)')
 ROW = re.compile(r"^\| (`[^|]*`) \| ([^|]*)\|", re.M)
 REASONS = (
@@ -35,7 +35,7 @@ REASONS = (
 
 def families(source):
     """{name: labels} of the program's own list; a literal may go on in the next line."""
-    return {name: re.findall(r"[a-z_]+", labels) if kind in ("ONE", "TWO", "HISTOGRAM_BY") else []
+    return {name: re.findall(r"[a-z_]+", labels) if kind not in ("PLAIN", "HISTOGRAM") else []
             for kind, name, labels in FAMILY.findall(source)}
 
 
