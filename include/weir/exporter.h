@@ -122,7 +122,8 @@ struct weir_destination_status {
 };
 
 /* Makes the exporter and the doorbells; weir_exporter_wake gives a destination's, for the router.
- * WEIR_ENOMEM, WEIR_EIO; a file destination that cannot be opened: WEIR_EDENIED, WEIR_EIO. */
+ * WEIR_ENOMEM, WEIR_EIO; a file destination that cannot be opened: WEIR_EDENIED, WEIR_ECLOSED (a
+ * pipe that nobody reads), WEIR_EIO. */
 WEIR_MUST_USE enum weir_status weir_exporter_new(const struct weir_exporter_options *options,
                                                  struct weir_exporter **ret);
 struct weir_wake *weir_exporter_wake(struct weir_exporter *exporter, uint32_t slot);
@@ -147,8 +148,9 @@ void weir_exporter_drain(struct weir_exporter *exporter, int64_t deadline_ns,
 
 /* Opens a destination in a FREE slot: it sends what the slot's rings have and get. The caller's
  * thread makes all it needs. WEIR_ENOMEM, WEIR_EINVAL (its shape); a file that cannot be opened:
- * WEIR_EDENIED, WEIR_EIO; the slot is then still free. A name that the slot had last goes on with
- * its counts. One control thread at a time calls this and the next, none once a drain was begun. */
+ * WEIR_EDENIED, WEIR_ECLOSED, WEIR_EIO; the slot is then still free. A name that the slot had last
+ * goes on with its counts. One control thread at a time calls this and the next, none once a drain
+ * was begun. */
 WEIR_MUST_USE enum weir_status weir_exporter_open(struct weir_exporter *exporter, uint32_t slot,
                                                   const struct weir_destination_options *options);
 

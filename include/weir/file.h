@@ -17,7 +17,8 @@ WEIR_MUST_USE enum weir_status weir_file_read(const char *path, size_t size_max,
                                               size_t *ret_size);
 
 /* Opens for appending, made with mode 0600 if absent; symbolic links at the end are refused.
- * WEIR_EDENIED, WEIR_EIO. */
+ * WEIR_EDENIED; WEIR_ECLOSED: a pipe that nobody reads, or a socket; WEIR_EIO. Never waits for a
+ * pipe's reader; writing to one does. */
 WEIR_MUST_USE enum weir_status weir_file_append_open(const char *path, int *ret_fd);
 
 /* Writes all of `bytes`. WEIR_EIO: an unknown part was written (errno says why). */

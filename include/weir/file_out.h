@@ -19,7 +19,7 @@ struct weir_file_out {
     struct weir_bytes left;
 };
 
-/* Opens `path` for appending; NULL is standard output. WEIR_EDENIED, WEIR_EIO. */
+/* Opens `path` for appending; NULL is standard output. Fails as weir_file_append_open. */
 WEIR_MUST_USE enum weir_status weir_file_out_open(struct weir_file_out *out, const char *path);
 void weir_file_out_close(struct weir_file_out *out);
 

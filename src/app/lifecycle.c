@@ -5,7 +5,8 @@
  *   STARTING ─► READY      serve, when weir_service_build is done and the sandbox is closed
  *   READY ─► READY         wait_for_stop: SIGHUP; weir_reload_now, then its steps
  *   READY ─► GRACE         wait_for_stop: SIGTERM or SIGINT. Readiness is off from here on, and
- *                          each connection ends with its next answer
+ *                          each connection ends with its next answer. What a reload has begun goes
+ *                          on: a destination between two exporters has none until it does
  *   GRACE ─► DRAINING      spend_grace: the time is over, or a second order; at once after SIGINT,
  *                          for no balancer sends that, and when the spool has failed
  *   DRAINING ─► stopped    weir_service_drain: ingest answers what it has, the lane commits what it
@@ -174,7 +175,8 @@ static void spend_grace(struct weir_service *service, struct weir_watch_order *o
     int64_t end_ns = weir_clock_mono_ns() + service->live->drain.grace_ns;
     int64_t left_ns = service->live->drain.grace_ns;
     while (left_ns > 0) {
-        int signal_ = next_signal(left_ns);
+        int64_t work_ns = until_next_work(service); /* what a reload has begun goes on */
+        int signal_ = next_signal(work_ns >= 0 && work_ns < left_ns ? work_ns : left_ns);
         int64_t now_ns = weir_clock_mono_ns();
         if (signal_ == SIGHUP) {
             weir_reload_tell_refused(service, "the process is stopping");

@@ -39,6 +39,7 @@
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* A reload under way. */
 struct attempt {
@@ -116,7 +117,10 @@ static enum weir_status open_added(struct attempt *attempt, uint32_t index)
 static const char *open_words(enum weir_status status)
 {
     switch ((int)status) {
-    case WEIR_EFULL: return "no slot is free: those that were removed have not ended yet";
+    case WEIR_EFULL:
+        return "no slot is free: what one reload removes, and what was removed and has not ended "
+               "yet, keeps its slot, so remove first, and add with a later reload";
+    case WEIR_ECLOSED: return "its path is a pipe that nobody reads, or a socket";
     case WEIR_EDENIED:
         return "its file may not be opened (the sandbox lets a process write only beside the files "
                "of destinations that it was started with)";
@@ -350,16 +354,31 @@ static bool load(struct attempt *attempt, const char *path, struct weir_config_r
     return true;
 }
 
+/* Why the configuration cannot be read again; NULL: it can be tried. A pipe, as a shell's <(...),
+ * would be waited for until somebody writes, and nobody will. */
+static const char *source_obstacle(const char *source)
+{
+    struct stat about;
+    if (source == NULL) {
+        return "there is no file to read again: it was started without one";
+    }
+    if (strcmp(source, "standard input") == 0) {
+        return "standard input cannot be read again: start with a file";
+    }
+    return stat(source, &about) == 0 && S_ISFIFO(about.st_mode)
+               ? "a pipe cannot be read again: start with a file"
+               : NULL;
+}
+
 void weir_reload_now(struct weir_service *service)
 {
     const char *source = service->config->source;
     struct weir_config_report report;
     struct weir_config *config = NULL;
     struct attempt attempt = {.service = service};
-    if (source == NULL || strcmp(source, "standard input") == 0) {
-        weir_reload_tell_refused(
-            service, source == NULL ? "there is no file to read again: it was started without one"
-                                    : "standard input cannot be read again: start with a file");
+    const char *obstacle = source_obstacle(source);
+    if (obstacle != NULL) {
+        weir_reload_tell_refused(service, obstacle);
         return;
     }
     bool is_good = load(&attempt, source, &report, &config);

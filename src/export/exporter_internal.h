@@ -144,6 +144,7 @@ struct weir_export_destination {
     char *name;                        /* of what it has or had last; the control thread's to change
                                           while FREE */
     struct weir_credit credit;
+    bool is_torn;        /* what it wrote last ended in the middle of a line; as the name */
     _Atomic size_t part; /* of the exporter's memory: credit.limit, until it is resized */
     struct weir_export_published published;
     struct weir_export_series series; /* of that name; the owner's */

@@ -118,7 +118,9 @@ static enum weir_status make(struct weir_export_destination *destination,
         return weir_auth_init(destination);
     }
     const char *path = options->type == WEIR_DESTINATION_FILE ? options->path : NULL;
-    return weir_file_out_open(&destination->out, path);
+    WEIR_TRY(weir_file_out_open(&destination->out, path));
+    destination->out.is_torn = destination->is_torn;
+    return WEIR_OK;
 }
 
 void weir_slot_unmake(struct weir_export_destination *destination)
@@ -130,6 +132,9 @@ void weir_slot_unmake(struct weir_export_destination *destination)
         weir_batcher_free(destination->gathering[i].batcher);
     }
     weir_shape_free(destination->shape);
+    if (destination->out.fd >= 0) {
+        destination->is_torn = destination->out.is_torn || destination->out.left.size > 0;
+    }
     weir_file_out_close(&destination->out);
     weir_auth_done(destination);
     weir_mem_free(destination->headers);

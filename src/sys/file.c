@@ -102,9 +102,17 @@ enum weir_status weir_file_read(const char *path, size_t size_max, uint8_t **ret
 
 enum weir_status weir_file_append_open(const char *path, int *ret_fd)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* O_NONBLOCK for the opening alone: a pipe without a reader would keep us here for ever */
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(path, flags | O_NONBLOCK, 0600);
     if (fd < 0) {
-        return errno == EACCES || errno == EPERM || errno == ELOOP ? WEIR_EDENIED : WEIR_EIO;
+        return errno == EACCES || errno == EPERM || errno == ELOOP ? WEIR_EDENIED
+               : errno == ENXIO                                    ? WEIR_ECLOSED
+                                                                   : WEIR_EIO;
+    }
+    if (fcntl(fd, F_SETFL, O_APPEND) != 0) {
+        weir_file_close(fd);
+        return WEIR_EIO;
     }
     *ret_fd = fd;
     return WEIR_OK;

@@ -234,6 +234,45 @@ class File(ReloadCase):
                 "weir_export_points_total", destination=name, outcome="delivered") == 20))
         self.assertEqual(self.letters(), [])
 
+    def test_a_pipe_is_not_waited_for(self):
+        receiver = self.receiver()
+        weir = self.begin(receiver, sandbox="off")
+        backend = self.config["destinations"][0]
+        path = os.path.join(self.folder, "pipe")
+        os.mkfifo(path)
+        self.write(destinations=[backend, {"name": "pipe", "type": "file", "path": path}])
+        self.assertIn("a pipe that nobody reads", self.refused(weir))
+        os.unlink(os.path.join(self.folder, "weir.yaml"))
+        os.mkfifo(os.path.join(self.folder, "weir.yaml"))
+        self.assertIn("a pipe cannot be read again", self.refused(weir))
+        self.assertEqual(weir.stop(20), 0)
+
+    def test_more_names_than_slots(self):
+        receiver = self.receiver()
+        weir = self.begin(receiver, memory_limit="256MiB")
+        self.hup(weir, destinations=[{"name": f"old{i}", "endpoint": receiver.url}
+                                     for i in range(40)])
+        self.write(destinations=[{"name": f"new{i}", "endpoint": receiver.url}
+                                 for i in range(40)])
+        self.assertIn("remove first, and add with a later reload", self.refused(weir))
+        self.wait_settled(weir, [f"old{i}" for i in range(40)])
+
+    def test_what_has_begun_goes_on_in_the_grace(self):
+        slow, other = self.receiver(lambda batch: Answer(delay=1)), self.receiver()
+        self.config = program.configuration(slow.url, drain={"grace": "60s", "deadline": "20s"})
+        weir = self.weir(slow, **self.config)
+        first, second = points.series(5), points.series(5, 100)
+        self.deliver(weir, [points.as_json(first)])
+        self.assertTrue(weir.wait_metric(lambda: slow.active > 0))
+        self.hup(weir, destinations=[{"name": "backend", "endpoint": other.url}])
+        weir.signal()
+        self.assertTrue(weir.wait_metric(lambda: self.status(weir)["state"] == "draining"))
+        self.deliver(weir, [points.as_json(second)])
+        self.assert_each_once(other, second)
+        weir.process.send_signal(signal.SIGINT)
+        self.assertEqual(weir.stop(20), 0)
+        self.assert_each_once(slow, first)
+
     def test_what_needs_a_restart_is_named(self):
         receiver = self.receiver()
         weir = self.begin(receiver, sandbox="off")  # files where none was written at the start
@@ -390,6 +429,38 @@ class Destinations(ReloadCase):
         more = points.series(10, 5000)
         self.deliver(weir, [points.as_json(more)])
         self.assert_each_once(second, sent + more)
+
+    def test_a_line_is_not_continued_by_the_next_exporter(self):
+        receiver = self.receiver()
+        path = os.path.join(self.folder, "pipe")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        pipe = {"name": "pipe", "type": "file", "path": path}
+        weir = self.begin(receiver, sandbox="off", drain={"deadline": "500ms"},
+                          destinations=[{"name": "backend", "endpoint": ""}, pipe])
+        backend = self.config["destinations"][0]
+        sent = points.series(1000)  # more than a pipe holds
+        self.deliver(weir, [points.as_json(sent)])
+        self.assertTrue(weir.wait_metric(
+            lambda: self.status(weir)["destinations"][1]["in_flight"] == 1))
+        self.hup(weir, destinations=[backend])
+        self.wait_settled(weir, ["backend"])
+        self.hup(weir, destinations=[backend, pipe])
+        more = points.series(3, 5000)
+        self.deliver(weir, [points.as_json(more)])
+        text = b""
+
+        def read_more():
+            nonlocal text
+            try:
+                text += os.read(reader, 1 << 20)
+            except BlockingIOError:
+                return False
+            return text.endswith(b"\n") and text.count(b"\n") > 1
+        self.assertTrue(weir.wait_metric(read_more))
+        last = json.loads(text.splitlines()[-1])
+        self.assertIn("resourceMetrics", last)
 
     def test_removed_and_wanted_again(self):
         receiver, second = self.receiver(), self.receiver()

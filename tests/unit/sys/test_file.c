@@ -159,6 +159,23 @@ static void test_failing_writes_are_told(void **state)
     assert_int_equal(weir_file_append_open("/nowhere/at/all", &fd), WEIR_EIO);
 }
 
+/* Whoever opened it would not hear of a stop while it waits. */
+static void test_a_pipe_without_a_reader_is_not_waited_for(void **state)
+{
+    (void)state;
+    int fd = -5;
+    unlink(path_of("pipe"));
+    assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
+    assert_int_equal(weir_file_append_open(path_of("pipe"), &fd), WEIR_ECLOSED);
+    assert_int_equal(fd, -5);
+    int reader = open(path_of("pipe"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    assert_int_equal(weir_file_append_open(path_of("pipe"), &fd), WEIR_OK);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0); /* writing waits, as ever */
+    weir_file_close(fd);
+    weir_file_close(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_a_dash_is_standard_input),
         cmocka_unit_test(test_appending_appends_and_is_private),
         cmocka_unit_test(test_a_symbolic_link_is_refused),
+        cmocka_unit_test(test_a_pipe_without_a_reader_is_not_waited_for),
         cmocka_unit_test(test_failing_writes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
