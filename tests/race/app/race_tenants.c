@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that name four tenants, while there are slots for two: claims, sets that come and go, and
- * the memory of who a tenant is, which another gets as soon as the router says that a slot is idle.
+/* Requests that name four tenants, while there are slots for two: claims, sets that come and go,
+ * and the memory of who a tenant is, which another gets as soon as the router says a slot is idle.
  * Whoever still looked at it then would see what is written over it. */
 #include "../../../src/app/tenant_claims.h"
 #include "weir/rand.h"

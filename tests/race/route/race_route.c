@@ -146,9 +146,12 @@ static void open_shared(struct shared *shared)
         struct weir_bytes name = i < 2 ? weir_bytes_str(NAMES[i]) : weir_bytes_str(text);
         assert_int_equal(weir_namespaces_id(shared->namespaces, name), i);
     }
-    const struct weir_router_options options = {weir_route_set_of(destinations, DESTINATIONS),
-                                                SLOTS, &shared->fixture.queued, shared->namespaces,
-                                                shared->fixture.regions};
+    const struct weir_router_options options = {.set =
+                                                    weir_route_set_of(destinations, DESTINATIONS),
+                                                .ring_slots = SLOTS,
+                                                .queued = &shared->fixture.queued,
+                                                .namespaces = shared->namespaces,
+                                                .regions = shared->fixture.regions};
     assert_int_equal(weir_router_new(&options, &shared->router), WEIR_OK);
     atomic_init(&shared->producing, PRODUCERS);
 }
