@@ -91,9 +91,9 @@ WEIR_MUST_USE enum weir_status weir_listener_open(struct weir_loop *loop, const 
                                                   struct weir_listener **ret);
 
 /* Takes in a connection that others have accepted or made, as if a listener with these options had
- * accepted it: a socket that a service manager hands over, or one end of a socketpair. `accepted` may
- * be called before this returns. `fd` (a connected stream socket; it stops blocking) is the loop's
- * from here on, also on failure, which closes it: WEIR_EFULL (connections_max are open),
+ * accepted it: a socket that a service manager hands over, or one end of a socketpair. `accepted`
+ * may be called before this returns. `fd` (a connected stream socket; it stops blocking) is the
+ * loop's from here on, also on failure, which closes it: WEIR_EFULL (connections_max are open),
  * WEIR_ENOMEM. On the loop's thread. */
 WEIR_MUST_USE enum weir_status weir_listener_take(struct weir_loop *loop, int fd,
                                                   const struct weir_listener_options *options);

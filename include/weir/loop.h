@@ -25,14 +25,14 @@ WEIR_MUST_USE enum weir_status weir_loop_new(struct weir_loop **ret);
 void weir_loop_run(struct weir_loop *loop, void (*on_tick)(void *argument, int64_t now_ns),
                    void *argument);
 
-/* One turn by hand, in place of weir_loop_run: does what is ready now and never waits. Whether there
- * was anything; false: all is quiet until somebody else acts. On the loop's own thread, outside
- * weir_loop_run. For tests and fuzzers, whose other end is the same thread. */
+/* One turn by hand, in place of weir_loop_run: does what is ready now and never waits. Whether
+ * there was anything; false: all is quiet until somebody else acts. On the loop's own thread,
+ * outside weir_loop_run. For tests and fuzzers, whose other end is the same thread. */
 bool weir_loop_turn(struct weir_loop *loop);
 
 /* Does now what a tick at the time `now_ns` (at least weir_loop_now_ns) would: ends of connections
- * are told, and what was due by then is over. Timers by hand, from a task or another callback of the
- * loop (asserted); `on_tick` is not called. */
+ * are told, and what was due by then is over. Timers by hand, from a task or another callback of
+ * the loop (asserted); `on_tick` is not called. */
 void weir_loop_tick(struct weir_loop *loop, int64_t now_ns);
 
 /* Makes weir_loop_run return soon: at once, or when the connections that linger are done, at most a
