@@ -82,17 +82,33 @@ static bool ask(int fd, const char *path, char answer[ANSWER_SIZE])
     return strncmp(answer, "HTTP/1.1 ", 9) == 0;
 }
 
+/* In words, with what to do. */
+static const char *why_not(int error)
+{
+    switch (error) {
+    case EINVAL: return "not a number and a port, as 127.0.0.1:9464 and [::1]:9464 are";
+    case ECONNREFUSED:
+        return "nobody listens there; is weir running, and is this one of its admin.listen? "
+               "(another: "
+               "weir health ADDRESS)";
+    default: return strerrordesc_np(error);
+    }
+}
+
 static int look(const char *address, const char *path)
 {
     char answer[ANSWER_SIZE] = "";
     int fd = dial(address);
     if (fd < 0) {
-        return weir_commands_failed("health", "%.80s: %s", address, strerrordesc_np(errno));
+        return weir_commands_failed("health", "%.80s: %s", address, why_not(errno));
     }
     bool answered = ask(fd, path, answer);
     (void)close(fd);
     if (!answered) {
-        return weir_commands_failed("health", "%.80s: no answer in %ds", address, TIMEOUT_S);
+        return weir_commands_failed("health",
+                                    "%.80s: no answer in %ds, or none in plain HTTP; "
+                                    "is it one of admin.listen?",
+                                    address, TIMEOUT_S);
     }
     const char *body = strstr(answer, "\r\n\r\n");
     (void)printf("%s", body == NULL ? "" : body + 4);

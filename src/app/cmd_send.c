@@ -130,8 +130,10 @@ static void tell(const char *path, const struct weir_transport_reply *reply, siz
     char memory[512];
     int64_t ms = reply->duration_ns / WEIR_NS_PER_MS;
     if (reply->failure != WEIR_TRANSPORT_ANSWERED) {
-        (void)printf("%s: no answer after %" PRId64 " ms: %s\n", path, ms,
-                     reply->message == NULL ? "" : reply->message);
+        const char *message = reply->message == NULL ? "" : reply->message;
+        bool is_trust = strstr(message, "certificate problem") != NULL;
+        (void)printf("%s: no answer after %" PRId64 " ms: %s%s\n", path, ms, message,
+                     is_trust ? " (--ca-file names the authorities to trust)" : "");
     } else {
         const char *message = error_message(reply->body, memory, sizeof memory);
         (void)printf("%s: %d in %" PRId64 " ms, %zu bytes%s%s\n", path, reply->status, ms, size,
