@@ -178,6 +178,24 @@ static struct weir_bytes join_data(struct weir_collect *collect, struct weir_byt
     return weir_bytes_of(joined, size);
 }
 
+/* Whether each member of a metric's data field is a message by itself. Joined, a field that runs
+ * over its own member's end would go on in the next one's, which no other reader accepts. */
+static bool parts_are_messages(struct weir_bytes metric, uint32_t number)
+{
+    struct weir_cursor cursor = weir_cursor_of(metric);
+    struct weir_pb_field field;
+    while (weir_pb_next(&cursor, &field)) {
+        struct weir_cursor inside = weir_cursor_of(field.bytes);
+        struct weir_pb_field part;
+        while (field.number == number && weir_pb_next(&inside, &part)) {
+        }
+        if (inside.failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A data member that comes twice is one message in two parts: joined, as protobuf merges it. */
 bool weir_otlp_plain_metric(struct weir_otlp_walk *walk, struct weir_bytes metric)
 {
@@ -206,6 +224,9 @@ bool weir_otlp_plain_metric(struct weir_otlp_walk *walk, struct weir_bytes metri
         size += field.bytes.size;
     }
     if (data.size < size) {
+        if (!parts_are_messages(metric, (uint32_t)kind->data)) {
+            return refuse(walk, WEIR_QUARANTINE_OTLP_MESSAGE);
+        }
         data = join_data(walk->collect, metric, (uint32_t)kind->data, size);
     }
     return kind == NULL || walk_data(walk, kind, head, data);

@@ -168,6 +168,22 @@ static void test_parts_of_two_kinds_are_refused(void **state)
     fixture_close(&outcome.fixture);
 }
 
+/* The first part's last field ends in the second part. */
+static void test_parts_that_are_messages_only_together_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t first[] = {0x0a, 0x02, 0x5a, 0x00, 0x2a, 0x02}; /* 2 bytes are missing */
+    struct outcome outcome;
+    struct weir_buf metric;
+    open_metric(&metric);
+    weir_pbw_bytes(&metric, SUMMARY, weir_bytes_of(first, sizeof first));
+    weir_pbw_bytes(&metric, SUMMARY, WEIR_BYTES("ab"));
+    decode(&outcome, &metric);
+    assert_int_equal(outcome.status, WEIR_EMALFORMED);
+    assert_int_equal(outcome.runs.points, 0);
+    fixture_close(&outcome.fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_parts_with_gaps_between),
         cmocka_unit_test(test_one_part_between_empty_ones),
         cmocka_unit_test(test_parts_of_two_kinds_are_refused),
+        cmocka_unit_test(test_parts_that_are_messages_only_together_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
