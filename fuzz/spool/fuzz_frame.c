@@ -6,6 +6,9 @@
 #include "weir/crc32c.h"
 #include "weir/frame.h"
 
+/* Small, since a payload's checksums are made for each input that is read. */
+enum { SEGMENT_BYTES = 256 << 10 };
+
 static void mend(struct guard *input, size_t size)
 {
     const uint8_t salt[8] = {0};
@@ -19,7 +22,7 @@ static void mend(struct guard *input, size_t size)
 static void check(const struct weir_frame_segment *segment, const struct weir_frame_record *record,
                   struct weir_bytes input, size_t size)
 {
-    static uint8_t payload[4 << 20];
+    static uint8_t payload[SEGMENT_BYTES];
     static uint8_t again[WEIR_FRAME_HEADER_MAX];
     size_t end = WEIR_FRAME_HEADER_MIN + record->checksums.size;
     WEIR_ASSERT(record->payload_size <= sizeof payload);
@@ -37,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    struct weir_frame_segment segment = {.version = 1 + (data[0] & 1U), .size = 4 << 20};
+    struct weir_frame_segment segment = {.version = 1 + (data[0] & 1U), .size = SEGMENT_BYTES};
     struct weir_frame_record record;
     struct guard input = guard_copy(weir_bytes_of(data + 1, size - 1));
     size_t header_size = input.size & ~(size_t)7;

@@ -28,7 +28,7 @@ static struct weir_ledger *make_ledger(void)
     struct weir_ledger_segment *segment = NULL;
     WEIR_ASSERT(weir_ledger_new(&options, &ledger) == WEIR_OK);
     WEIR_ASSERT(weir_ledger_segment_new(ledger, &header, &segment) == WEIR_OK);
-    for (uint64_t lsn = 1; lsn <= 100; lsn++) {
+    for (uint64_t lsn = 1; lsn <= 24; lsn++) {
         struct weir_ledger_record record = {.lsn = lsn, .extent = 64, .owed = 1};
         WEIR_ASSERT(weir_ledger_scan(ledger, segment, &record) == WEIR_OK);
     }
