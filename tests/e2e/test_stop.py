@@ -38,6 +38,15 @@ class Stop(WeirCase):
         self.assertEqual(weir.stop(20), 0)
         self.assert_arrived(receiver, sent, 0)
 
+    def test_signals_that_mean_nothing_end_nothing(self):
+        receiver = self.receiver()
+        weir = self.weir(receiver)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+            weir.process.send_signal(number)
+        sent = points.series(5)
+        self.deliver(weir, [points.as_json(sent)])
+        self.assert_arrived(receiver, sent)
+
     def test_waits_for_a_retry(self):
         receiver = self.receiver(lambda b: Answer(503) if b.number <= 3 else None)
         weir = self.weir(receiver, buffer={"interval": "60s"})
