@@ -91,7 +91,7 @@ static void prepare_process(const struct weir_config *config)
     int blocked = pthread_sigmask(SIG_BLOCK, &set, NULL);
     WEIR_ASSERT(blocked == 0);
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGUSR1, SIG_IGN); /* "open the logs anew" elsewhere; here an end without a drain */
+    (void)signal(SIGUSR1, SIG_IGN); /* "open the logs anew", elsewhere; here the end */
     (void)signal(SIGUSR2, SIG_IGN);
     (void)umask(077);
     weir_sandbox_harden(config->core_dumps != 0);
