@@ -3,7 +3,8 @@
  * The file system that is left to the process, by Landlock.
  *
  *   read              /usr /lib /lib64 /etc        libraries (NSS modules too), resolver, CA
- *                     the resolver's files in /run     /etc/resolv.conf may point there
+ *                     the resolver's files in /run     /etc/resolv.conf may point there, now or
+ *                                                      later; and where it points now
  *                     /proc/self, /proc/stat, ...  our own numbers
  *                     cgroup and CPU lists         what the machine allows
  *                     for each file of the configuration its directory, that of what it points
@@ -79,6 +80,10 @@ static const char *const always_read[] = {"/usr",
                                           "/dev/urandom",
                                           "/dev/random",
                                           "/dev/zero"};
+
+/* What may be a link to anywhere (/run/connman, /mnt/wsl): where it leads is read as well. */
+static const char *const always_followed[] = {"/etc/resolv.conf", "/etc/hosts",
+                                              "/etc/nsswitch.conf"};
 
 /* A rule's path, without links; lives as long as the process. */
 struct reached {
@@ -197,6 +202,22 @@ static void allow_path(struct ruleset *rules, const struct weir_sandbox_path *pa
     }
 }
 
+/* Where `path` leads: the directory there, for it may be replaced; the file alone where that is one
+ * of the first level. */
+static void allow_target(struct ruleset *rules, const char *path)
+{
+    char real[PATH_MAX];
+    if (realpath(path, real) == NULL) {
+        return;
+    }
+    const char *end = strrchr(real, '/');
+    if (end == real || memchr(real + 1, '/', (size_t)(end - real) - 1) == NULL) {
+        allow(rules, real, READ);
+    } else {
+        allow_beside(rules, real, READ);
+    }
+}
+
 static bool has_one_thread(void)
 {
     DIR *folder = opendir("/proc/self/task");
@@ -253,6 +274,9 @@ enum weir_status weir_sandbox_paths(const struct weir_sandbox_path *paths, size_
     WEIR_TRY(create(&rules, ret_reason));
     for (size_t i = 0; i < sizeof always_read / sizeof *always_read; i++) {
         allow(&rules, always_read[i], READ);
+    }
+    for (size_t i = 0; i < sizeof always_followed / sizeof *always_followed; i++) {
+        allow_target(&rules, always_followed[i]);
     }
     allow(&rules, "/dev/null", WRITE_FILE);
     for (size_t i = 0; i < count; i++) {

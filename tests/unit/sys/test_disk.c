@@ -2,6 +2,7 @@
 #include "support.h"
 #include "weir/disk.h"
 #include "weir/mem.h"
+#include "weir/pulse.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -302,6 +303,34 @@ static void test_names(void **state)
     folder_free(fixture);
 }
 
+static void test_each_call_that_comes_back_is_a_sign_of_life(void **state)
+{
+    struct fixture *fixture = folder_make();
+    const struct weir_disk_ops *ops = fixture->disk.ops;
+    static struct weir_pulse_watch watch;
+    char name[16];
+    uint8_t byte = 1;
+    struct iovec part = {&byte, 1};
+    int file = open_file(fixture, "slow", WEIR_DISK_CREATE);
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        weir_pulse_beat();
+        (void)weir_pulse_look(&watch, 0, name);
+        assert_int_equal(weir_pulse_look(&watch, 1000, name), 1000);
+        switch (i) {
+        case 0: assert_int_equal(ops->pwritev(fixture->disk.self, file, &part, 1, 0), 1); break;
+        case 1: assert_int_equal(ops->sync(fixture->disk.self, file), 0); break;
+        case 2: assert_int_equal(ops->allocate(fixture->disk.self, file, 4096), 0); break;
+        case 3: assert_int_equal(ops->sync_directory(fixture->disk.self, ""), 0); break;
+        default: assert_int_equal(ops->pread(fixture->disk.self, file, &byte, 1, 0), 1); break;
+        }
+        assert_int_equal(weir_pulse_look(&watch, 2000, name), 0);
+    }
+    weir_pulse_end();
+    assert_int_equal(ops->close(fixture->disk.self, file), 0);
+    folder_free(fixture);
+}
+
 static void test_names_that_leave_the_directory_are_refused(void **state)
 {
     (void)state;
@@ -408,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_errors_become_statuses),
         cmocka_unit_test(test_files_of_each_mode),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_each_call_that_comes_back_is_a_sign_of_life),
         cmocka_unit_test(test_names_that_leave_the_directory_are_refused),
         cmocka_unit_test(test_symbolic_links_are_not_followed),
         cmocka_unit_test(test_opening_the_directory),
