@@ -21,8 +21,9 @@
  *   I5  who has sent nothing costs a descriptor and a struct: the SSL is made with the first byte
  *
  * After it, libh2o ends a connection on which OpenSSL wants to write while it reads: on a
- * renegotiation, on a KeyUpdate that asks for another. That is as well: each would cost us more
- * than the peer.
+ * renegotiation, on a KeyUpdate that asks for another while the one before waits for its answer,
+ * which goes out ahead of what we write next. That is as well: each would cost us more than the
+ * peer.
  *
  * Two things that libh2o keeps to itself are learned through OpenSSL: the SSL object, from a
  * callback when it is made (on_born), and the alert of a failed handshake, which libh2o forgets to

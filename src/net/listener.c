@@ -13,6 +13,7 @@
  *                        |                                               --> [TLS] --> accepted
  *                        +-- connections_max reached, no descriptors, no memory: paused until the
  *                            next tick
+ *   weir_listener_take           others have accepted or made it: straight to adopt
  *
  * Invariants
  *   I1  A paused listener is not polled: a queue that cannot be accepted from stays readable, and

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 
 /*
- * What the three modules of this room share: the loop's insides, since it keeps the lists that its
- * tick walks. Nothing of libh2o leaves this room.
+ * What the modules of this room share: the loop's insides, since it keeps the lists that its tick
+ * walks. Nothing of libh2o leaves this room.
  */
 struct weir_loop {
     h2o_evloop_t *evloop;

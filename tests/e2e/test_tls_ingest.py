@@ -256,7 +256,10 @@ class Crooked(TlsIngest):
         self.s_client(weir, "-tls1_2", [health, b"R\n", health])
         output = self.s_client(weir, "-tls1_3", [health, b"k\n", health])
         self.assertEqual(output.count(b'{"status"'), 2, output)  # one that asks for nothing is fine
-        self.s_client(weir, "-tls1_3", [health, b"K\n", health])
+        output = self.s_client(weir, "-tls1_3", [health, b"K\n", health, b"K\n", health])
+        self.assertEqual(output.count(b'{"status"'), 3, output)  # answered ahead of what follows
+        output = self.s_client(weir, "-tls1_3", [health, b"K\n", b"K\n", health])
+        self.assertEqual(output.count(b'{"status"'), 1, output)  # the second finds one unanswered
         for version in (V12, V13):
             self.assert_served(weir, version=version)
 
