@@ -17,13 +17,13 @@ struct weir_judgement {
     struct weir_bytes request_id; /* views into the head */
     struct weir_bytes source_arn;
     struct weir_bytes common_attributes;
-    const char *key_name;   /* the keys'; NULL without keys, and for a key that is nobody's */
+    const char *key_name; /* the keys'; NULL without keys, and for a key that is nobody's */
     struct weir_bytes forwarded_for; /* whom a balancer names; anybody can: for the log alone */
-    struct weir_bytes path; /* without its query, which may hold what no log should */
+    struct weir_bytes path;          /* without its query, which may hold what no log should */
 };
 
-#define WEIR_REQUEST_ID_MAX 128
-#define WEIR_SOURCE_ARN_MAX 512
+#define WEIR_REQUEST_ID_MAX    128
+#define WEIR_SOURCE_ARN_MAX    512
 #define WEIR_FORWARDED_FOR_MAX 64
 
 /* Judges by `keys` (NULL: no lock), which the judgement's key_name belongs to. */

@@ -224,9 +224,9 @@ static void judge(struct weir_session *session, const struct weir_http_head *hea
         session->submission.source_arn =
             copy_into(session->source_arn, sizeof(session->source_arn), judgement.source_arn);
     }
-    session->forwarded_size = copy_into(session->forwarded_for, sizeof(session->forwarded_for),
-                                        judgement.forwarded_for)
-                                  .size;
+    session->forwarded_size =
+        copy_into(session->forwarded_for, sizeof(session->forwarded_for), judgement.forwarded_for)
+            .size;
     if (judgement.health || judgement.code != 0) {
         session->linger = head->framing != WEIR_HTTP_NO_BODY; /* it will not be read */
     }
