@@ -156,10 +156,20 @@ static bool may_have_row(const struct weir_tenants *tenants, uint32_t number,
     return count < template_->tenants.max;
 }
 
+/* A tenant's part of its template's share of queued bytes; the largest request has to fit, or it
+ * would be disk-only for ever. */
+static size_t share_of(const struct weir_config *config,
+                       const struct weir_config_destination *template_)
+{
+    size_t whole = weir_config_shares(config).destination;
+    size_t part = whole / template_->tenants.max;
+    size_t least = config->ingest.body_limit < whole ? config->ingest.body_limit : whole;
+    return part > least ? part : least;
+}
+
 uint64_t weir_tenants_put_rows(struct weir_service *service, const struct weir_config *config,
                                const uint32_t *wanted, struct weir_route_destination *rows)
 {
-    size_t share = weir_config_shares(config).destination;
     uint64_t slots = 0;
     for (uint32_t i = 0; i < WEIR_DESTINATIONS_MAX; i++) {
         struct weir_tenant_slot *slot = &service->tenants.slots[i];
@@ -178,7 +188,7 @@ uint64_t weir_tenants_put_rows(struct weir_service *service, const struct weir_c
             slot->is_known && weir_tenant_allowed(template_->tenant, &slot->tenant, &is_whole);
         weir_service_fill_route(&rows[i], template_);
         rows[i].name = slot->name;
-        rows[i].share = share / template_->tenants.max;
+        rows[i].share = share_of(config, template_);
         rows[i].wake = weir_exporter_wake(service->exporter, i);
         rows[i].is_tenant = true;
         rows[i].template_slot = slot->template_slot;

@@ -114,8 +114,10 @@ static uint32_t find_name(struct weir_service *service, const char *name)
 static void adopt(struct weir_service *service, uint32_t number, const struct weir_tenant *tenant)
 {
     struct weir_tenant_slot *slot = slot_at(service, number);
+    (void)pthread_mutex_lock(&service->reload.look);
     slot->tenant = *tenant;
     slot->is_known = true;
+    (void)pthread_mutex_unlock(&service->reload.look);
     slot->active_ns = weir_clock_mono_ns();
     weir_tenants_open(service, number);
     service->tenants.is_stale = true;
@@ -284,7 +286,9 @@ static void step_flushing(struct weir_service *service, uint32_t number)
     bool is_owed = stat.backlog_records[number] > 0 &&
                    weir_tenants_template(service, slot->template_slot, NULL) != NULL;
     if (is_owed) {
+        (void)pthread_mutex_lock(&service->reload.look);
         slot->is_known = false;
+        (void)pthread_mutex_unlock(&service->reload.look);
         slot->must_leave = false;
         slot->is_busy = true;
         weir_tenants_put(service, number, WEIR_TENANT_RETURNING);
