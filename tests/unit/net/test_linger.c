@@ -141,13 +141,13 @@ static void stop_then_read(struct stage *stage)
 static void a_stop_waits_for_what_lingers(void **state)
 {
     (void)state;
-    uint8_t *large = pattern(TORRENT_BYTES);
+    uint8_t *large = pattern(LARGE_BYTES);
     struct test test = test_of((struct plan){.on_input = ACT_ANSWER_AND_LINGER,
                                              .linger_ms = 20000,
-                                             .answer = weir_bytes_of(large, TORRENT_BYTES)},
+                                             .answer = weir_bytes_of(large, LARGE_BYTES)},
                                1);
     run(&test, stop_then_read);
-    assert_int_equal(test.received_size, TORRENT_BYTES);
+    assert_int_equal(test.received_size, LARGE_BYTES);
     weir_mem_free(large);
     finish(&test);
 }
