@@ -102,9 +102,9 @@ static void check_body_limit(struct check *check)
     ingest->body_limit = fits;
 }
 
-/* What a connection takes: its session, libh2o's socket and smallest buffer (6.5 KiB found); with TLS
- * OpenSSL's state as well (21 KiB found, 52 KB with a record under way). They are paid for by the
- * thirty-second of memory_limit that weir_config_shares leaves out. */
+/* What a connection takes: its session, libh2o's socket and smallest buffer (6.5 KiB found); with
+ * TLS OpenSSL's state as well (21 KiB found, 52 KB with a record under way). They are paid for by
+ * the thirty-second of memory_limit that weir_config_shares leaves out. */
 #define CONNECTION_BYTES     ((size_t)8 << 10)
 #define TLS_CONNECTION_BYTES ((size_t)48 << 10)
 

@@ -236,7 +236,7 @@ class Agreement(TlsIngest):
         for context, session in zip(contexts, sessions):
             client = self.connect(weir, context=context, session=session)
             self.assertTrue(client.socket.session_reused)
-        self.assertEqual(self.outcomes(weir, "resumed"), 2)
+        self.assertTrue(weir.wait_metric(lambda: self.outcomes(weir, "resumed") == 2))
         weir, _ = self.start(tls={"session_tickets": "0s"})
         for context in contexts:
             client = self.connect(weir, context=context)
