@@ -9,7 +9,7 @@
 #
 # A failure does not keep the later steps from running. Ends with a table, and a last line
 # `N passed, N failed, N skipped`; exits 1 when anything failed. Logs stay in build/logs.
-# FUZZ_SECONDS (2): how long each fuzz target runs.
+# FUZZ_SECONDS (1): how long each fuzz target runs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -77,7 +77,7 @@ step_dev() {
 # any thread: the sanitizer has one of its own.
 step_tsan() {
     build tsan && suite tsan "unit, property, race, some e2e" -L '^(unit|prop|race|e2e-quick)$' \
-        -E '^(unit|prop)\.(codec|http|decode|window)\.|^unit\.app\.test_config|flipped_bit|sandbox_paths'
+        -E '^(unit|prop)\.(codec|http|decode|window)\.|app\.test_config|flipped_bit|sandbox_paths'
 }
 
 step_release() {
@@ -92,13 +92,13 @@ step_fuzz() {
     build fuzz --target "${sources[@]%.c}" || return
     suite fuzz "corpus replay" -L '^fuzz$'
     begun=$SECONDS
-    fuzz/run.sh "${FUZZ_SECONDS:-2}s" 2>&1 | tee "$logs/fuzz-run.log"
+    fuzz/run.sh "${FUZZ_SECONDS:-1}s" 2>&1 | tee "$logs/fuzz-run.log"
     good=$(grep -cE ' ok( |$)' "$logs/fuzz-run.log")
     bad=$(grep -c ' FAILED' "$logs/fuzz-run.log")
     if [ "$((good + bad))" -eq 0 ]; then
         bad=1
     fi
-    row fuzz "targets, ${FUZZ_SECONDS:-2} s each" "$good" "$bad" 0 $((SECONDS - begun))
+    row fuzz "targets, ${FUZZ_SECONDS:-1} s each" "$good" "$bad" 0 $((SECONDS - begun))
 }
 
 step_arm64() {

@@ -18,7 +18,7 @@ cd "$work"
 # Prints the number of errors that the search found, and fails where it was cut short.
 errors() {
     spin -a "$@" "$model" >spin.log 2>&1 || { cat spin.log >&2 && return 1; }
-    gcc -O1 -w -DSAFETY -DCOLLAPSE -DNOFAIR -DVECTORSZ=2048 -o pan pan.c
+    gcc "$optimise" -w -DSAFETY -DCOLLAPSE -DNOFAIR -DVECTORSZ=2048 -o pan pan.c
     ./pan -m100000 >pan.log
     if grep -qE 'max search depth too small|out of memory|Search not completed' pan.log &&
         ! grep -qE 'errors: [1-9]' pan.log; then
@@ -28,6 +28,7 @@ errors() {
     grep -oE 'errors: [0-9]+' pan.log | grep -oE '[0-9]+'
 }
 
+optimise=-O1
 found=$(errors)
 states=$(grep -oE '[0-9.e+]+ states, stored' pan.log)
 if [ "$found" -ne 0 ]; then
@@ -38,7 +39,7 @@ if [ "$found" -ne 0 ]; then
 fi
 echo "$1: holds ($states)"
 
-failed=0
+failed=0 optimise=-O0 # faults are found soon
 for mutant in $(sed -nE '/^ \*\/$/q; s/^ \*   ([0-9]+)  .*/\1/p' "$model"); do
     if [ "$(errors "-DMUTANT=$mutant")" -eq 0 ]; then
         echo "$1: mutant $mutant was not found"
