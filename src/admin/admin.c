@@ -28,6 +28,7 @@
  * network.
  */
 #include "weir/admin.h"
+#include "admin_buffers.h"
 #include "admin_listen.h"
 #include "weir/bytes.h"
 #include "weir/expo.h"
@@ -41,6 +42,7 @@
 #include <h2o.h>
 #include <h2o/http1.h>
 #include <netinet/tcp.h>
+#include <semaphore.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,6 +71,7 @@ struct weir_admin {
     uint16_t ports[ADDRESSES_MAX];
     int bell_fd;  /* the stopper writes to it, and closes it when the thread is gone */
     int heard_fd; /* the same bell, for libh2o, which closes what it is given */
+    sem_t opened; /* posted once, by the thread, when it has its loop */
 
     /* The admin thread's own. */
     h2o_globalconf_t config;
@@ -343,23 +346,6 @@ static void open_loop(struct weir_admin *admin)
     admin->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Gives back the input buffers that libh2o keeps for this thread: all are taken out, then returned
- * to a list that keeps none. */
-static void drop_kept_buffers(void)
-{
-    enum { KEPT_MAX = 16 };
-    h2o_mem_recycle_t *kept = &h2o_socket_buffer_prototype.allocator;
-    void *buffers[KEPT_MAX];
-    size_t count = 0;
-    while (kept->cnt > 0 && count < KEPT_MAX) {
-        buffers[count++] = h2o_mem_alloc_recycle(kept, 1);
-    }
-    kept->max = 0;
-    while (count > 0) {
-        h2o_mem_free_recycle(kept, buffers[--count]);
-    }
-}
-
 /* Ends what is open: a connection whose socket is shut reads its end and is closed by libh2o
  * itself, which frees all it holds. Not h2o_context_request_shutdown: it arms a timer of HTTP/2
  * that h2o_context_dispose then finds and asserts on. */
@@ -387,7 +373,7 @@ static void close_loop(struct weir_admin *admin)
         h2o_evloop_destroy(loop);
         h2o_config_dispose(&admin->config);
     }
-    drop_kept_buffers();
+    weir_admin_drop_buffers();
 }
 
 static void run(void *argument)
@@ -398,6 +384,8 @@ static void run(void *argument)
     enum weir_status status = weir_metrics_thread_start();
     WEIR_ASSERT(status == WEIR_OK);
     open_loop(admin);
+    int posted = sem_post(&admin->opened);
+    WEIR_ASSERT(posted == 0);
     while (!admin->stopping) {
         /* -1 is a signal's interruption: the next turn goes on */
         (void)h2o_evloop_run(admin->context.loop, INT32_MAX);
@@ -431,6 +419,7 @@ static void abandon(struct weir_admin *admin)
     if (admin->heard_fd >= 0) {
         (void)close(admin->heard_fd);
     }
+    (void)sem_destroy(&admin->opened);
     weir_mem_free(admin);
 }
 
@@ -444,7 +433,11 @@ static enum weir_status start_thread(struct weir_admin *admin)
     if (admin->heard_fd < 0) {
         return WEIR_EIO;
     }
-    return weir_thread_start(WEIR_ROLE_ADMIN, "weir-admin", run, admin, &admin->thread);
+    WEIR_TRY(weir_thread_start(WEIR_ROLE_ADMIN, "weir-admin", run, admin, &admin->thread));
+    while (sem_wait(&admin->opened) != 0) { /* libh2o aborts where it gets no descriptor later on */
+        WEIR_ASSERT(errno == EINTR);
+    }
+    return WEIR_OK;
 }
 
 enum weir_status weir_admin_start(const struct weir_admin_options *options, struct weir_admin **ret,
@@ -458,6 +451,8 @@ enum weir_status weir_admin_start(const struct weir_admin_options *options, stru
     admin->options = *options;
     admin->bell_fd = -1;
     admin->heard_fd = -1;
+    int made = sem_init(&admin->opened, 0, 0);
+    WEIR_ASSERT(made == 0); /* with a value of 0 it cannot fail */
     enum weir_status status = WEIR_OK;
     const char *const *address = options->addresses;
     while (*address != NULL && status == WEIR_OK) {
@@ -494,5 +489,6 @@ void weir_admin_stop(struct weir_admin *admin)
         weir_thread_join(admin->thread);
         (void)close(admin->bell_fd);
     }
+    (void)sem_destroy(&admin->opened);
     weir_mem_free(admin);
 }

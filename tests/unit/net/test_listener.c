@@ -80,12 +80,16 @@ static void a_probe_tells_the_port(void **state)
     size_t count = has_ipv6() ? 5 : 3;
     for (size_t i = 0; i < count; i++) {
         uint16_t port = 0;
-        assert_int_equal(weir_listener_probe(good[i], &port), WEIR_OK);
-        assert_true(port != 0);
-        char again[32];
-        (void)snprintf(again, sizeof again, "127.0.0.1:%u", port);
         uint16_t same = 0;
-        assert_int_equal(weir_listener_probe(again, &same), WEIR_OK);
+        enum weir_status status = WEIR_EEXIST;
+        for (int tries = 0; tries < 20 && status == WEIR_EEXIST; tries++) {
+            char again[32];
+            assert_int_equal(weir_listener_probe(good[i], &port), WEIR_OK);
+            assert_true(port != 0);
+            (void)snprintf(again, sizeof again, "127.0.0.1:%u", port);
+            status = weir_listener_probe(again, &same); /* EEXIST: another program was quicker */
+        }
+        assert_int_equal(status, WEIR_OK);
         assert_int_equal(same, port);
     }
 }
