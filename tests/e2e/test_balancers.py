@@ -115,8 +115,22 @@ class Behind(WeirCase):
         other = body.replace(b"large", b"2arge")
         self.assert_reply(self.post(front, other, chunk=MIB), 200, "2arge")
         # Refused before the body, and the refusal arrives: also where much is on its way.
-        answer = self.post(front, body[:8 * MIB], key="wrong", request_id="w")
-        self.assert_reply(answer, 401, "w")
+        self.assert_reply(self.refused_early(front, body[:8 * MIB]), 401, "w")
+
+    def refused_early(self, front, body):
+        """The answer to a wrong key. Whoever is still sending may find that the balancer has closed
+        the connection, before the answer was read: then once more."""
+        for _ in range(10):
+            with Firehose(front.port, key="wrong") as client:
+                try:
+                    client.send(client.request(body, request_id="w"))
+                except ConnectionError:
+                    pass
+                try:
+                    return client.response()
+                except ConnectionError:
+                    continue
+        return self.fail("the refusal never arrived")
 
     def test_heads_and_answers(self):
         front = self.start()
@@ -231,8 +245,9 @@ class Nginx(Behind):
     balancer = balancers.Nginx
 
     def assert_while_one_stopped(self, statuses):
-        """While it drains, a Weir answers 503 (which is Firehose's to send again); nothing else."""
-        self.assertLessEqual(set(statuses), {200, 503})
+        """While it drains, a Weir answers 503, and where it closes a connection that nginx has just
+        written to, nginx says 502: both are Firehose's to send again; nothing else."""
+        self.assertLessEqual(set(statuses), {200, 502, 503})
         self.assertEqual(statuses[-1], 200)
 
 
