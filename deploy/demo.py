@@ -227,7 +227,7 @@ def show_next(binary):
     print(f"""\
      Without any configuration: no key needed on loopback, points to standard output
        {binary} serve
-     For real traffic (docs/configuration.md): an access key, your backend, TLS (ingest.tls, or in front)
+     For real traffic (docs/configuration.md): a key, a backend, and TLS (ingest.tls, or in front)
        cat > weir.yaml <<'YAML'
        ingest:
          listen: ["0.0.0.0:8080"]
