@@ -18,6 +18,7 @@
  * Constant data; any thread.
  */
 #include "config_internal.h"
+#include "config_schema_words.h"
 #include "weir/attributes.h"
 #include "weir/clock.h"
 #include "weir/frame.h"
@@ -25,19 +26,7 @@
 #include "weir/route.h"
 #include "weir/zstd.h"
 
-#define KIB ((int64_t)1 << 10)
-#define MIB ((int64_t)1 << 20)
-#define GIB ((int64_t)1 << 30)
-#define MS  WEIR_NS_PER_MS
-#define S   WEIR_NS_PER_S
-#define DAY (86400 * WEIR_NS_PER_S)
-
-#define END                                                                                        \
-    {                                                                                              \
-        .name = NULL                                                                               \
-    }
-#define AT(struct_, member_) .offset = offsetof(struct weir_config_##struct_, member_)
-#define ROOT(member_)        .offset = offsetof(struct weir_config, member_)
+#define ROOT(member_) .offset = offsetof(struct weir_config, member_)
 
 static const char *const durabilities[] = {"disk", "delivered", "memory", NULL};
 static const char *const when_full[] = {"reject", "evict", NULL};

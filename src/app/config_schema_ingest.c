@@ -2,22 +2,10 @@
 /* The keys of `ingest`: where it listens, who may come in, and how long they may take. The other
  * tables, and what a table is, stand in config_schema.c. */
 #include "config_internal.h"
+#include "config_schema_words.h"
 #include "weir/clock.h"
 #include "weir/keys.h"
 #include "weir/tls.h"
-
-#define KIB ((int64_t)1 << 10)
-#define MIB ((int64_t)1 << 20)
-#define GIB ((int64_t)1 << 30)
-#define MS  WEIR_NS_PER_MS
-#define S   WEIR_NS_PER_S
-#define DAY (86400 * WEIR_NS_PER_S)
-
-#define END                                                                                        \
-    {                                                                                              \
-        .name = NULL                                                                               \
-    }
-#define AT(struct_, member_) .offset = offsetof(struct weir_config_##struct_, member_)
 
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 

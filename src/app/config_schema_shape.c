@@ -2,12 +2,7 @@
 /* The keys of mappings inside a destination that say how its points are shaped; those of the
  * destination itself stand in config_schema.c. */
 #include "config_internal.h"
-
-#define AT(struct_, member_) .offset = offsetof(struct weir_config_##struct_, member_)
-#define END                                                                                        \
-    {                                                                                              \
-        .name = NULL                                                                               \
-    }
+#include "config_schema_words.h"
 
 /* Of a scope. */
 static bool has_name(const void *mapping)
