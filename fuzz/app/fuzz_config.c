@@ -2,11 +2,19 @@
 /* The configuration. Oracle: what is accepted prints to a text that reads back and prints the same;
  * what is refused has a message with a place. Files that the text names are not looked at. */
 #include "weir/config.h"
+#include "weir/machine.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <ctype.h>
 
 static struct weir_config_report report;
+
+/* In place of the real one, which reads the cgroup's files: half of the time, and another answer on
+ * another machine. */
+size_t weir_machine_memory(void)
+{
+    return (size_t)1 << 30;
+}
 
 static bool has_place(const struct weir_config_message *message)
 {
