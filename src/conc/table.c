@@ -143,7 +143,7 @@ static enum weir_status find(const struct weir_table *table, uint64_t hash, stru
 enum weir_status weir_table_find(const struct weir_table *table, struct weir_bytes name,
                                  uint32_t *ret_index)
 {
-    return find(table, weir_hash(name), name, ret_index);
+    return find(table, weir_hash_quick(name), name, ret_index);
 }
 
 /* Under the mutex, with a name that is not there yet. */
@@ -182,7 +182,7 @@ enum weir_status weir_table_intern(struct weir_table *table, struct weir_bytes n
     if (name.size > NAME_SIZE_MAX) {
         return WEIR_ELIMIT;
     }
-    uint64_t hash = weir_hash(name);
+    uint64_t hash = weir_hash_quick(name);
     if (find(table, hash, name, ret_index) == WEIR_OK) {
         return WEIR_OK;
     }

@@ -13,8 +13,9 @@
  *       than now
  *
  * Counters are the worker's own (weir/metrics.h); what workers share is newest_ns. Series of
- * namespaces are remembered for each worker, those of accounts and streams looked up for each run:
- * a request has few. Nothing here fails: a label too many is counted as "other".
+ * namespaces are remembered for each worker, those of accounts for as long as one request is
+ * counted, whose resources stay where they are: a request has few of them and may have thousands of
+ * runs. Nothing here fails: a label too many is counted as "other".
  *
  * A worker's thread. It does not say where points go (route) or what became of them (export).
  */
@@ -48,7 +49,7 @@ void weir_account_free(struct weir_account *account)
 
 void weir_account_cache_init(struct weir_account_cache *cache)
 {
-    *cache = (struct weir_account_cache){.points_series = {0}};
+    *cache = (struct weir_account_cache){.points_series = {0}, .newest_series = {0}};
 }
 
 static struct weir_bytes namespace_label(const struct weir_run *run)
@@ -74,26 +75,57 @@ static bool raise_newest(_Atomic int64_t *place, int64_t newest_ns)
     return false;
 }
 
+/* The series of `family` for a namespace, out of the worker's memory. */
+static uint32_t series_of(uint32_t *remembered, enum weir_family family, const struct weir_run *run)
+{
+    if (*remembered == 0) {
+        struct weir_bytes label = namespace_label(run);
+        *remembered = weir_metrics_series(family, &label) + 1;
+    }
+    return *remembered - 1;
+}
+
+/* Series of the resources that one request has, where a place is not another resource's. */
+enum { OWNERS = 64 };
+struct owners {
+    const struct weir_resource *resources[OWNERS];
+    uint32_t series[OWNERS];
+};
+
+static uint32_t owner_series(struct owners *owners, const struct weir_resource *resource)
+{
+    size_t at = ((uintptr_t)resource / _Alignof(struct weir_resource)) * 0x9e3779b1u / 65536;
+    at %= OWNERS;
+    if (owners->resources[at] != resource) {
+        const struct weir_bytes owner[] = {
+            resource->account.size == 0 ? WEIR_BYTES("none") : resource->account,
+            resource->region.size == 0 ? WEIR_BYTES("none") : resource->region};
+        owners->series[at] = weir_metrics_series(WEIR_M_ACCOUNT_POINTS, owner);
+        owners->resources[at] = resource;
+    }
+    return owners->series[at];
+}
+
 static void count_run(struct weir_account *account, struct weir_account_cache *cache,
                       const struct weir_run *run, int64_t now_wall_ns)
 {
-    struct weir_bytes label = namespace_label(run);
-    uint32_t *series = &cache->points_series[run->namespace_id];
-    if (*series == 0) {
-        *series = weir_metrics_series(WEIR_M_POINTS_RECEIVED, &label) + 1;
-    }
-    weir_metrics_add(*series - 1, run->count);
-
-    const struct weir_resource *resource = run->resource;
-    const struct weir_bytes owner[] = {
-        resource->account.size == 0 ? WEIR_BYTES("none") : resource->account,
-        resource->region.size == 0 ? WEIR_BYTES("none") : resource->region};
-    weir_metrics_add(weir_metrics_series(WEIR_M_ACCOUNT_POINTS, owner), run->count);
-
+    uint32_t id = run->namespace_id;
+    weir_metrics_add(series_of(&cache->points_series[id], WEIR_M_POINTS_RECEIVED, run), run->count);
     int64_t newest_ns = run->newest_ns < now_wall_ns ? run->newest_ns : now_wall_ns;
-    if (raise_newest(&account->newest_ns[run->namespace_id], newest_ns)) {
-        weir_metrics_set(weir_metrics_series(WEIR_M_NEWEST_POINT, &label),
+    if (raise_newest(&account->newest_ns[id], newest_ns)) {
+        weir_metrics_set(series_of(&cache->newest_series[id], WEIR_M_NEWEST_POINT, run),
                          (double)newest_ns / (double)WEIR_NS_PER_S);
+    }
+}
+
+static void count_runs(struct weir_account *account, struct weir_account_cache *cache,
+                       const struct weir_runs *runs, int64_t now_wall_ns)
+{
+    struct owners owners = {.resources = {NULL}};
+    for (uint32_t i = 0; i < runs->count; i++) {
+        const struct weir_run *run = &runs->runs[i];
+        count_run(account, cache, run, now_wall_ns);
+        weir_metrics_add(owner_series(&owners, run->resource), run->count);
     }
 }
 
@@ -163,10 +195,7 @@ static void count_mismatch(const struct weir_submission *submission)
 void weir_account_request(struct weir_account *account, struct weir_account_cache *cache,
                           const struct weir_submission *submission, int64_t now_wall_ns)
 {
-    const struct weir_runs *runs = &submission->result.runs;
-    for (uint32_t i = 0; i < runs->count; i++) {
-        count_run(account, cache, &runs->runs[i], now_wall_ns);
-    }
+    count_runs(account, cache, &submission->result.runs, now_wall_ns);
     count_unrouted(submission);
     count_tally(submission->result.tally, submission);
     count_mismatch(submission);

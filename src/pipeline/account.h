@@ -16,6 +16,7 @@ struct weir_account;
  * known yet. */
 struct weir_account_cache {
     uint32_t points_series[WEIR_NAMESPACE_IDS];
+    uint32_t newest_series[WEIR_NAMESPACE_IDS];
 };
 
 WEIR_MUST_USE enum weir_status weir_account_new(struct weir_account **ret);
