@@ -35,10 +35,8 @@ struct weir_cwpoint {
     struct weir_bytes metric_name;
     bool without_name; /* 0.7 only: the label was not there, so the attribute is not */
     bool without_metric_name;
-    bool has_slack; /* `names` is there, and behind it and each dimension's key and value
-                     * WEIR_CWPOINT_SLACK bytes may be read: they are copied in steps of that */
-    struct weir_bytes
-        names; /* the two attributes written before (weir_cwpoint_names_in), or empty */
+    bool has_slack; /* behind both names and each dimension's key and value WEIR_CWPOINT_SLACK bytes
+                     * may be read: they are copied in steps of that */
     uint64_t start_ns;
     uint64_t time_ns;
     uint64_t count;
@@ -69,15 +67,20 @@ struct weir_bytes weir_cwpoint_summary_in(struct weir_cwpoint_room room,
 struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir_cwpoint *point,
                                      double value);
 
-/* The attributes Namespace and MetricName as a point of the metric has them: for the next point of
- * the same metric to be copied from. Needs 80 bytes more than the two strings are long. */
-struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
-                                        const struct weir_cwpoint *point);
-
 /* A Metric's name and unit. `statistic`, unless empty, is appended to the name after a dot. */
 struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
                                               const struct weir_cwpoint *point,
                                               struct weir_bytes statistic, struct weir_bytes unit);
+
+/* The namespace, `size` bytes long, in a head that weir_cwpoint_metric_head_in has written. */
+static inline struct weir_bytes weir_cwpoint_head_name(struct weir_bytes head, size_t size)
+{
+    const uint8_t *at = head.data + 1;
+    while (*at >= 0x80) {
+        at++; /* the length of the metric's name */
+    }
+    return weir_bytes_of(at + 1 + sizeof("amazonaws.com/") - 1, size);
+}
 
 /* What the ARN of a metric stream is made of, and the resource's other attributes. */
 struct weir_cwpoint_resource {

@@ -2,29 +2,37 @@
 /*
  * A record of CloudWatch JSON: split into lines, each line's values written as OTLP 1.0.
  *
- *   line ─► struct weir_cwjson_line ─► Summary point ─► collector
+ *   line ─► struct weir_cwjson_line ─► Summary point, its metric's head ─► waiting ─► collector
  *                                   └► a Gauge for each statistic that a Summary has no place for,
  *                                      right behind it
  *
  * A line is given to the quick reader, which knows what AWS writes; what that does not take is read
  * by the plain one. The plain one alone says that a line is no metric.
  *
- * Building a resource's or a metric's head for every line would cost more than the point itself, so
- * both are remembered, for as long as the request lives:
+ * Where requests have thousands of metrics in any order, it is the way into memory that costs.
+ * Therefore
+ *
+ *   - Summaries wait until there are sixteen, and their metrics are looked up together
+ *     (weir_collect_ask). Nothing but the collector's table is remembered of a metric
+ *   - a point is written over lines that were read before it, which the processor still has at hand
+ *
+ *         record  [ point point point |      spare      | line being read | lines ... ]
+ *
+ *     and into the arena where it does not fit there, as the first one's
+ *
+ * Resources are few, and building one's head costs more than a point, so they are remembered for as
+ * long as the request lives:
  *
  *   last                                           the stream of the line before is tried first
  *   streams   (metric_stream_name, account_id, region)     ─► scope
- *   texts     (scope, the line from namespace to metric)   ─► named metric, if its unit is right
- *   metrics   (scope, namespace, metric_name, unit)        ─► named metric, for all other lines
  *
- * A named metric is what a line's point needs of its metric, in one piece of memory: where requests
- * have thousands of metrics in any order, it is the way into memory that costs.
- *
- *   I1  a remembered string is a copy, or a view of the body, whose line is never written again
- *       once it has been read
+ *   I1  nothing is kept as a view of a line that was a metric; one that was none stays as it is,
+ *       and so does all before it
  *   I2  one context holds for all of a request's records
- *   I3  `room` is the rest of a piece of the arena that nothing else is written to; points and
- *       named metrics are cut off it, since asking the arena costs what writing a point does
+ *   I3  `room` is the rest of a piece of the arena that nothing else is written to; points are cut
+ *       off it, since asking the arena costs what writing a point does
+ *   I4  points reach the collector in the order of their lines, and all of a record's before
+ *       weir_cwjson_decode returns
  *
  * Where the arena is full, `full` is set and the line is dropped: the request fails as a whole.
  */
@@ -38,35 +46,47 @@
 #define ROOM_SIZE ((size_t)16 << 10) /* at a time; below half an arena chunk */
 #define ROOM_LEFT ((size_t)512)      /* for a usual point; what is less is left unused */
 #define AROUND    ((size_t)96)       /* more than is written around names, besides their bytes */
+#define HEAD_SIZE ((size_t)256)      /* for a usual metric's head */
 
 struct stream {
     struct weir_bytes stream;
     struct weir_bytes account;
     struct weir_bytes region;
-    struct weir_bytes text; /* the three as they stood in a line, or empty */
+    struct weir_bytes text; /* the three as they stand in a line, or empty */
     const struct weir_scope *scope;
 };
 
-struct named_metric {
-    const struct weir_scope *scope;
-    struct weir_bytes name;
-    struct weir_bytes metric_name;
-    struct weir_bytes text; /* the two as they stood in a line, or empty */
-    struct weir_bytes unit;
-    struct weir_bytes names; /* weir_cwpoint_names_in, with slack behind */
-    const struct weir_metric *metric;
+/* A Summary that the collector does not have yet. */
+struct waiting_point {
+    struct weir_bytes data;
+    size_t name_size; /* of the namespace, which stands in the metric's head */
+    int64_t time_ns;
+};
+
+struct waiting {
+    uint32_t count;
+    struct weir_metric keys[WEIR_COLLECT_TOGETHER];
+    struct waiting_point points[WEIR_COLLECT_TOGETHER];
+    uint8_t heads[WEIR_COLLECT_TOGETHER][HEAD_SIZE]; /* the keys' heads, where they fit */
 };
 
 #define RECENT_BITS 4
 
 struct weir_cwjson_cache {
     struct weir_intern streams;
-    struct weir_intern texts;
-    struct weir_intern metrics;
     struct stream *recent_streams[1 << RECENT_BITS];
     struct weir_cwpoint_room room;
     struct weir_cwjson_last last;
+    struct waiting waiting;       /* empty between records; from here on not zeroed */
     struct weir_cwjson_line line; /* one line's values, too large for the stack */
+};
+
+/* A record under way. */
+struct record {
+    struct weir_collect *collect;
+    const struct weir_cwjson_context *context;
+    struct weir_cwpoint_room spare; /* of the record: nobody needs what stands there any more */
+    uint32_t index;
 };
 
 /* The Summary's type; its own statistics have no name of their own. */
@@ -80,7 +100,8 @@ static struct weir_cwjson_cache *open_cache(struct weir_collect *collect)
             collect->full = true;
             return NULL;
         }
-        memset(cache, 0, offsetof(struct weir_cwjson_cache, line));
+        memset(cache, 0, offsetof(struct weir_cwjson_cache, waiting));
+        cache->waiting.count = 0;
         collect->cwjson = cache;
     }
     return collect->cwjson;
@@ -95,38 +116,59 @@ static bool stream_is(const struct stream *stream, const struct weir_cwjson_line
 
 static const struct weir_scope *build_scope(struct weir_collect *collect,
                                             const struct weir_cwjson_context *context,
-                                            const struct weir_cwjson_line *line)
+                                            const struct stream *stream)
 {
     struct weir_cwpoint_resource parts = {
         .partition = context->partition.size > 0 ? context->partition : WEIR_BYTES("aws"),
-        .arn_account = context->account.size > 0 ? context->account : line->account,
-        .account = line->account,
-        .region = line->region,
-        .stream = line->stream,
+        .arn_account = context->account.size > 0 ? context->account : stream->account,
+        .account = stream->account,
+        .region = stream->region,
+        .stream = stream->stream,
     };
     struct weir_bytes head = weir_cwpoint_resource_head(collect->arena, &parts);
     if (head.data == NULL) {
         collect->full = true;
     }
     const struct weir_resource *resource =
-        weir_collect_resource(collect, head, line->account, line->region);
+        weir_collect_resource(collect, head, stream->account, stream->region);
     return weir_collect_scope(collect, resource, (struct weir_bytes){NULL, 0});
 }
 
-/* Copies `item` into the arena and remembers it under `hash`; NULL when there is no room. */
-static void *remember(struct weir_collect *collect, struct weir_intern *intern, uint64_t hash,
-                      struct weir_bytes item)
+/* A copy in the arena; empty, with `full` set, where there is no room. */
+static struct weir_bytes keep_text(struct weir_collect *collect, struct weir_bytes text)
 {
-    void *kept = collect->full ? NULL : weir_arena_alloc(collect->arena, item.size, 8);
+    uint8_t *kept = weir_arena_alloc(collect->arena, text.size + 1, 1);
     if (kept == NULL) {
+        collect->full = true;
+        return (struct weir_bytes){NULL, 0};
+    }
+    if (text.size > 0) {
+        memcpy(kept, text.data, text.size);
+    }
+    return weir_bytes_of(kept, text.size);
+}
+
+/* Remembers the line's stream; NULL when there is no room. */
+static struct stream *add_stream(struct weir_collect *collect,
+                                 const struct weir_cwjson_context *context, uint64_t hash,
+                                 const struct weir_cwjson_line *line)
+{
+    struct stream *added =
+        weir_arena_alloc(collect->arena, sizeof(*added), _Alignof(struct stream));
+    if (added == NULL) {
         collect->full = true;
         return NULL;
     }
-    memcpy(kept, item.data, item.size);
-    if (weir_intern_add(intern, collect->arena, hash, kept) != WEIR_OK) {
+    *added = (struct stream){.stream = keep_text(collect, line->stream),
+                             .account = keep_text(collect, line->account),
+                             .region = keep_text(collect, line->region)};
+    added->scope = build_scope(collect, context, added);
+    if (collect->full ||
+        weir_intern_add(&collect->cwjson->streams, collect->arena, hash, added) != WEIR_OK) {
         collect->full = true;
+        return NULL;
     }
-    return kept;
+    return added;
 }
 
 /* A few bytes of a text, as a number: its first and its last ones. */
@@ -142,12 +184,6 @@ static uint64_t glance(struct weir_bytes text)
         last = text.data[text.size - 1];
     }
     return weir_hash_mix(first + text.size, last);
-}
-
-/* Whether a line's text is known; of a line that the plain reader has read there is none. */
-static bool is_text(struct weir_bytes known, struct weir_bytes text)
-{
-    return text.size > 0 && weir_bytes_eq(known, text);
 }
 
 /* An index of `recent`. */
@@ -170,14 +206,7 @@ static struct stream *look_up_stream(struct weir_collect *collect,
     while (known != NULL && !stream_is(known, line)) {
         known = weir_intern_next(&cache->streams, hash, &at);
     }
-    if (known == NULL) {
-        struct stream fresh = {.stream = line->stream,
-                               .account = line->account,
-                               .region = line->region,
-                               .scope = build_scope(collect, context, line)};
-        known = remember(collect, &cache->streams, hash, weir_bytes_of(&fresh, sizeof(fresh)));
-    }
-    return known;
+    return known != NULL ? known : add_stream(collect, context, hash, line);
 }
 
 /* The scope that the line's points hang on; NULL when the arena is full. */
@@ -193,14 +222,14 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
     struct stream **place =
         &cache->recent_streams[place_of(glance(line->account) ^ glance(line->region) << 1)];
     struct stream *known = *place;
-    if (known == NULL || !is_text(known->text, line->stream_text)) {
+    if (known == NULL || !is_quick || !weir_bytes_eq(known->text, line->stream_text)) {
         known = look_up_stream(collect, context, line);
     }
     if (known == NULL) {
         return NULL;
     }
     if (is_quick) {
-        known->text = line->stream_text;
+        known->text = known->text.size > 0 ? known->text : keep_text(collect, line->stream_text);
         *place = known;
         cache->last.scope = known->scope;
     }
@@ -238,188 +267,111 @@ static inline void end_room(struct weir_collect *collect, struct weir_cwpoint_ro
     }
 }
 
-static const struct weir_metric *build_metric(struct weir_collect *collect, struct weir_metric key,
-                                              const struct weir_cwpoint *point,
-                                              struct weir_bytes statistic, struct weir_bytes unit)
+/* The head of a metric that the line's points are of, in `heads`, or where that is too small in the
+ * arena. Empty when the arena is full. */
+static inline struct weir_bytes write_head(struct weir_collect *collect,
+                                           const struct weir_cwpoint *point,
+                                           struct weir_bytes statistic, struct weir_bytes unit,
+                                           uint8_t heads[HEAD_SIZE])
 {
+    const struct weir_cwpoint_room usual = {heads, heads + HEAD_SIZE};
+    struct weir_bytes head = weir_cwpoint_metric_head_in(usual, point, statistic, unit);
+    if (head.size > 0) {
+        return head;
+    }
     size_t size = AROUND + point->name.size + point->metric_name.size + statistic.size + unit.size;
     struct weir_cwpoint_room room = begin_room(collect, size);
     if (room.at != NULL) {
-        key.head = weir_cwpoint_metric_head_in(room, point, statistic, unit);
-        WEIR_ASSERT(key.head.size > 0);
+        head = weir_cwpoint_metric_head_in(room, point, statistic, unit);
+        WEIR_ASSERT(head.size > 0);
+        end_room(collect, room, room.at + head.size);
     }
-    return weir_collect_metric(collect, &key); /* which copies the head: the room stays as it is */
-}
-
-static struct weir_bytes copy_to(uint8_t **at, struct weir_bytes bytes)
-{
-    uint8_t *start = *at;
-    if (bytes.size > 0) {
-        memcpy(start, bytes.data, bytes.size);
-    }
-    *at += bytes.size;
-    return weir_bytes_of(start, bytes.size);
-}
-
-/* What is remembered of the line's metric; NULL when the arena is full. */
-static struct named_metric *build_named(struct weir_collect *collect,
-                                        const struct weir_scope *scope,
-                                        const struct weir_cwjson_line *line)
-{
-    const struct weir_cwpoint *point = &line->point;
-    const struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_SUMMARY};
-    const struct weir_metric *metric =
-        build_metric(collect, key, point, no_statistic, weir_unit_otlp(line->unit));
-    size_t size = sizeof(struct named_metric) + line->metric_text.size + line->unit.size +
-                  point->name.size + point->metric_name.size + AROUND + WEIR_CWPOINT_SLACK;
-    struct weir_cwpoint_room room = begin_room(collect, size + _Alignof(struct named_metric));
-    if (collect->full) {
-        return NULL;
-    }
-    size_t skew = (uintptr_t)room.at % _Alignof(struct named_metric);
-    uint8_t *start = room.at + (skew == 0 ? 0 : _Alignof(struct named_metric) - skew);
-    struct named_metric *named = (struct named_metric *)(void *)start;
-    uint8_t *at = start + sizeof(*named);
-    named->scope = scope;
-    named->metric = metric;
-    named->name = point->name;
-    named->metric_name = point->metric_name;
-    named->text = copy_to(&at, line->metric_text);
-    named->unit = copy_to(&at, line->unit);
-    named->names = weir_cwpoint_names_in((struct weir_cwpoint_room){at, room.end}, point);
-    WEIR_ASSERT(named->names.size > 0);
-    at += named->names.size + WEIR_CWPOINT_SLACK;
-    WEIR_ASSERT(at <= room.end);
-    end_room(collect, room, at);
-    return named;
-}
-
-/* The same, added to one of the tables. */
-static struct named_metric *add_named(struct weir_collect *collect, struct weir_intern *intern,
-                                      uint64_t hash, const struct weir_scope *scope,
-                                      const struct weir_cwjson_line *line)
-{
-    struct named_metric *named = build_named(collect, scope, line);
-    if (named != NULL && weir_intern_add(intern, collect->arena, hash, named) != WEIR_OK) {
-        collect->full = true;
-        return NULL;
-    }
-    return named;
-}
-
-static bool metric_is(const struct named_metric *metric, const struct weir_scope *scope,
-                      const struct weir_cwjson_line *line)
-{
-    return metric->scope == scope && weir_bytes_eq(metric->metric_name, line->point.metric_name) &&
-           weir_bytes_eq(metric->name, line->point.name) && weir_bytes_eq(metric->unit, line->unit);
-}
-
-/* By all that makes a metric. */
-static const struct named_metric *look_up_metric(struct weir_collect *collect,
-                                                 const struct weir_scope *scope,
-                                                 const struct weir_cwjson_line *line)
-{
-    struct weir_intern *intern = &collect->cwjson->metrics;
-    const struct weir_cwpoint *point = &line->point;
-    uint64_t hash = weir_hash_mix(
-        weir_hash_mix(scope->hash, weir_hash_quick(point->name)),
-        weir_hash_mix(weir_hash_quick(point->metric_name), weir_hash_quick(line->unit)));
-    uint32_t at = 0;
-    const struct named_metric *known = weir_intern_first(intern, hash, &at);
-    while (known != NULL && !metric_is(known, scope, line)) {
-        known = weir_intern_next(intern, hash, &at);
-    }
-    return known != NULL ? known : add_named(collect, intern, hash, scope, line);
-}
-
-/* A look-up by the line's text. */
-struct looked_up {
-    const struct weir_scope *scope;   /* NULL: not looked up yet */
-    const struct named_metric *known; /* whatever its unit; NULL: none so far */
-    uint64_t hash;
-};
-
-static inline struct looked_up look_up_text(const struct weir_cwjson_cache *cache,
-                                            const struct weir_scope *scope,
-                                            const struct weir_cwjson_line *line)
-{
-    uint64_t hash = weir_hash_mix(scope->hash, weir_hash_quick(line->metric_text));
-    uint32_t at = 0;
-    const struct named_metric *known = weir_intern_first(&cache->texts, hash, &at);
-    while (known != NULL &&
-           (known->scope != scope || !weir_bytes_eq(known->text, line->metric_text))) {
-        known = weir_intern_next(&cache->texts, hash, &at);
-    }
-    return (struct looked_up){scope, known, hash};
-}
-
-/* The line's Summary metric; NULL when the arena is full. A text has one unit, nearly always; the
- * first one's is known by the text, others in full. */
-static inline const struct named_metric *find_metric(struct weir_collect *collect,
-                                                     const struct weir_scope *scope,
-                                                     const struct weir_cwjson_line *line,
-                                                     struct looked_up text)
-{
-    if (line->metric_text.size == 0) {
-        return look_up_metric(collect, scope, line);
-    }
-    if (text.scope == NULL) {
-        text = look_up_text(collect->cwjson, scope, line);
-    }
-    if (text.known == NULL) {
-        return add_named(collect, &collect->cwjson->texts, text.hash, scope, line);
-    }
-    return weir_bytes_eq(text.known->unit, line->unit) ? text.known
-                                                       : look_up_metric(collect, scope, line);
+    return head;
 }
 
 static void put_point(struct weir_collect *collect, const struct weir_metric *metric,
-                      const struct weir_cwpoint *point, struct weir_bytes data)
+                      const struct waiting_point *point)
 {
-    if (data.data == NULL) {
-        collect->full = true;
-        return;
+    if (!collect->full) {
+        weir_collect_point(collect, metric, weir_cwpoint_head_name(metric->head, point->name_size),
+                           point->data, point->time_ns);
     }
-    weir_collect_point(collect, metric, point->name, data, (int64_t)point->time_ns);
 }
 
-/* The line's Summary, written where there is room. */
-static struct weir_bytes write_summary(struct weir_collect *collect,
-                                       const struct weir_cwpoint *point)
+/* Gives all that waits to the collector. */
+static void hand_over(struct weir_collect *collect)
 {
+    struct waiting *waiting = &collect->cwjson->waiting;
+    weir_collect_ask(collect, waiting->keys, waiting->count);
+    for (uint32_t i = 0; i < waiting->count; i++) {
+        put_point(collect, weir_collect_asked(collect, &waiting->keys[i]), &waiting->points[i]);
+    }
+    waiting->count = 0;
+}
+
+/* The line's Summary, written where there is room; empty when the arena is full. */
+static struct weir_bytes write_summary(struct record *record, const struct weir_cwpoint *point)
+{
+    struct weir_collect *collect = record->collect;
+    struct weir_bytes data = weir_cwpoint_summary_in(record->spare, point);
+    if (data.size > 0) {
+        record->spare.at += data.size;
+        return data;
+    }
     struct weir_cwpoint_room room = begin_room(collect, ROOM_LEFT);
     if (room.at == NULL) {
         return (struct weir_bytes){NULL, 0};
     }
-    struct weir_bytes data = weir_cwpoint_summary_in(room, point);
+    data = weir_cwpoint_summary_in(room, point);
     if (data.size == 0) {
-        return weir_cwpoint_summary(collect->arena, point, 0, NULL);
+        data = weir_cwpoint_summary(collect->arena, point, 0, NULL);
+        collect->full = collect->full || data.size == 0;
+        return data;
     }
     end_room(collect, room, room.at + data.size);
     return data;
 }
 
-static void put_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
-                     struct weir_cwjson_line *line, struct looked_up text)
+/* The Gauges of a line, whose Summary is with the collector. */
+static void put_extra(struct weir_collect *collect, const struct weir_scope *scope,
+                      const struct weir_cwjson_line *line)
 {
-    struct weir_cwpoint *point = &line->point;
-    const struct weir_scope *scope = find_scope(collect, context, line);
-    const struct named_metric *named =
-        scope == NULL ? NULL : find_metric(collect, scope, line, text);
-    if (named == NULL) {
-        WEIR_ASSERT(collect->full);
+    const struct weir_cwpoint *point = &line->point;
+    uint8_t heads[HEAD_SIZE];
+    for (uint32_t i = 0; i < line->extra_count && !collect->full; i++) {
+        const struct weir_cwjson_value *extra = &line->extra[i];
+        struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
+        key.head = write_head(collect, point, extra->key,
+                              weir_cwjson_statistic_unit(extra->key, line->unit), heads);
+        struct waiting_point gauge = {weir_cwpoint_gauge(collect->arena, point, extra->value),
+                                      point->name.size, (int64_t)point->time_ns};
+        collect->full = collect->full || key.head.size == 0 || gauge.data.size == 0;
+        if (!collect->full) {
+            put_point(collect, weir_collect_metric(collect, &key), &gauge);
+        }
+    }
+}
+
+static void put_line(struct record *record, struct weir_cwjson_line *line)
+{
+    struct weir_collect *collect = record->collect;
+    struct waiting *waiting = &collect->cwjson->waiting;
+    const struct weir_scope *scope = find_scope(collect, record->context, line);
+    uint32_t at = waiting->count;
+    struct weir_metric *key = &waiting->keys[at];
+    *key = (struct weir_metric){.scope = scope, .data = WEIR_METRIC_SUMMARY};
+    key->head = write_head(collect, &line->point, no_statistic, weir_unit_otlp(line->unit),
+                           waiting->heads[at]);
+    line->point.has_slack = line->stream_text.size > 0;
+    waiting->points[at] = (struct waiting_point){
+        write_summary(record, &line->point), line->point.name.size, (int64_t)line->point.time_ns};
+    if (collect->full) {
         return;
     }
-    point->names = named->names;
-    point->has_slack = line->metric_text.size > 0;
-    put_point(collect, named->metric, point, write_summary(collect, point));
-    for (uint32_t i = 0; i < line->extra_count && !collect->full; i++) {
-        struct weir_metric key = {.scope = scope, .data = WEIR_METRIC_GAUGE};
-        const struct weir_metric *metric =
-            build_metric(collect, key, point, line->extra[i].key,
-                         weir_cwjson_statistic_unit(line->extra[i].key, line->unit));
-        put_point(collect, metric, point,
-                  weir_cwpoint_gauge(collect->arena, point, line->extra[i].value));
+    waiting->count++;
+    if (waiting->count == WEIR_COLLECT_TOGETHER || line->extra_count > 0) {
+        hand_over(collect);
+        put_extra(collect, scope, line);
     }
 }
 
@@ -434,59 +386,51 @@ static bool is_blank(struct weir_bytes line)
     return true;
 }
 
-static void decode_line(struct weir_collect *collect, const struct weir_cwjson_context *context,
-                        struct weir_bytes text, uint32_t record_index)
+/* Reads `text`, a line that the quick reader has left. */
+static void decode_line(struct record *record, uint8_t *text, size_t size)
 {
     enum weir_quarantine reason = WEIR_QUARANTINE_JSON_LINE;
+    struct weir_collect *collect = record->collect;
     struct weir_cwjson_line *line = &collect->cwjson->line;
-    if (is_blank(text)) {
+    if (is_blank(weir_bytes_of(text, size))) {
         return;
     }
-    /* the record is mutable (weir/cwjson.h); views are read-only only by their type */
-    if (weir_cwjson_line_read((uint8_t *)(uintptr_t)text.data, text.size, line, &reason)) {
-        put_line(collect, context, line, (struct looked_up){NULL, NULL, 0});
+    if (weir_cwjson_line_read(text, size, line, &reason)) {
+        put_line(record, line);
     } else {
-        weir_tally_quarantine(collect->tally, reason, record_index, text);
+        weir_tally_quarantine(collect->tally, reason, record->index, weir_bytes_of(text, size));
+        record->spare.at = text + size; /* the tally keeps a view */
     }
 }
 
-/* What comes after the first line, or NULL where the quick reader does not take it. The metric is
- * looked up before the values are read: the way to it and the reading go on side by side. */
-static inline const uint8_t *decode_quick(struct weir_collect *collect,
-                                          const struct weir_cwjson_context *context,
-                                          struct weir_bytes rest)
+/* Takes the first line of [at, end); what comes after it. */
+static inline uint8_t *take_line(struct record *record, uint8_t *at, uint8_t *end)
 {
-    struct weir_cwjson_cache *cache = collect->cwjson;
-    const uint8_t *end = rest.data + rest.size;
-    const uint8_t *at = weir_cwjson_line_quick(rest.data, end, &cache->last, &cache->line);
-    struct looked_up text = {NULL, NULL, 0};
-    if (at != NULL && cache->last.scope != NULL) {
-        text = look_up_text(cache, cache->last.scope, &cache->line);
-        __builtin_prefetch(text.known == NULL ? NULL : text.known->metric);
+    struct weir_cwjson_cache *cache = record->collect->cwjson;
+    const uint8_t *next = weir_cwjson_line_quick(at, end, &cache->last, &cache->line);
+    if (next != NULL) {
+        put_line(record, &cache->line);
+        return at + (next - at);
     }
-    at = weir_cwjson_line_quick_rest(at, end, &cache->last, &cache->line);
-    if (at != NULL) {
-        put_line(collect, context, &cache->line, text);
-    }
-    return at;
+    const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));
+    size_t size = feed == NULL ? (size_t)(end - at) : (size_t)(feed - at);
+    decode_line(record, at, size);
+    return at + size + (feed != NULL);
 }
 
 void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context context,
                         struct weir_bytes record, uint32_t record_index)
 {
-    struct weir_bytes rest = record;
     if (open_cache(collect) == NULL) {
         return;
     }
-    while (rest.size > 0 && !collect->full) {
-        const uint8_t *end = rest.data + rest.size;
-        const uint8_t *next = decode_quick(collect, &context, rest);
-        if (next == NULL) {
-            const uint8_t *feed = memchr(rest.data, '\n', rest.size);
-            size_t size = feed == NULL ? rest.size : (size_t)(feed - rest.data);
-            decode_line(collect, &context, weir_bytes_of(rest.data, size), record_index);
-            next = rest.data + size + (feed != NULL);
-        }
-        rest = weir_bytes_of(next, (size_t)(end - next));
+    /* the record is mutable (weir/cwjson.h); views are read-only only by their type */
+    uint8_t *at = (uint8_t *)(uintptr_t)record.data;
+    uint8_t *end = at + record.size;
+    struct record under_way = {collect, &context, {at, at}, record_index};
+    while (at < end && !collect->full) {
+        under_way.spare.end = at;
+        at = take_line(&under_way, at, end);
     }
+    hand_over(collect);
 }

@@ -20,11 +20,10 @@ struct weir_cwjson_line {
     struct weir_bytes account;
     struct weir_bytes region;
     struct weir_bytes unit; /* CloudWatch's; "None" where the line has none */
-    /* Of the quick reader only: what stands in the line from the stream's name to the region, and
-     * from the namespace to the metric's name. Where that is equal, the strings are. And it says by
-     * this that more than WEIR_CWPOINT_SLACK bytes of the line stand behind each dimension. */
+    /* Of the quick reader only: what stands in the line from the stream's name to the region. Where
+     * that is equal, the three are. And it says by this that more than WEIR_CWPOINT_SLACK bytes of
+     * the line stand behind each string of the point. */
     struct weir_bytes stream_text;
-    struct weir_bytes metric_text;
     uint32_t extra_count;
     struct weir_cwpoint point; /* all of a Summary, quantiles included */
     struct weir_cwjson_value extra[WEIR_CWJSON_VALUES_MAX]; /* what has no place in a Summary */
@@ -52,16 +51,11 @@ struct weir_cwjson_last {
 bool weir_cwjson_line_read(uint8_t *text, size_t size, struct weir_cwjson_line *ret,
                            enum weir_quarantine *ret_reason);
 
-/* The same for a line that looks as AWS writes it, at the beginning of [text, end), in two steps:
- * the names of its stream and its metric, so that they can be looked up meanwhile, and what comes
- * after them. The first gives where the second begins (which takes NULL as well), the second what
- * comes after the line and its line feed. NULL for every other line, good or not: nothing is
- * written to it, and the plain reader must say. */
+/* The same for a line that looks as AWS writes it, at the beginning of [text, end). What comes
+ * after it and its line feed; NULL for every other line, good or not: nothing is written to it, and
+ * the plain reader must say. */
 const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
                                       struct weir_cwjson_last *last, struct weir_cwjson_line *ret);
-const uint8_t *weir_cwjson_line_quick_rest(const uint8_t *at, const uint8_t *end,
-                                           struct weir_cwjson_last *last,
-                                           struct weir_cwjson_line *ret);
 
 /* What the two readers share. A line without anything. */
 void weir_cwjson_line_init(struct weir_cwjson_line *line);

@@ -353,7 +353,6 @@ static inline void clear(struct weir_cwjson_line *line)
     point->without_name = false;
     point->without_metric_name = false;
     point->has_slack = false;
-    point->names = (struct weir_bytes){NULL, 0};
     point->quantile_count = 1; /* the minimum's place */
     point->dimension_count = 0;
 }
@@ -361,24 +360,13 @@ static inline void clear(struct weir_cwjson_line *line)
 const uint8_t *weir_cwjson_line_quick(const uint8_t *text, const uint8_t *end,
                                       struct weir_cwjson_last *last, struct weir_cwjson_line *ret)
 {
+    struct value value;
+    value.last_size = 0;
+    value.seen = 0;
     clear(ret);
     const uint8_t *at = take_stream(text, end, ret, last);
     at = take_string(at, end, WEIR_BYTES(""), &ret->point.name);
     at = take_string(at, end, WEIR_BYTES("\",\"metric_name\":\""), &ret->point.metric_name);
-    if (at != NULL) {
-        ret->stream_text = span(ret->stream, ret->region);
-        ret->metric_text = span(ret->point.name, ret->point.metric_name);
-    }
-    return at;
-}
-
-const uint8_t *weir_cwjson_line_quick_rest(const uint8_t *at, const uint8_t *end,
-                                           struct weir_cwjson_last *last,
-                                           struct weir_cwjson_line *ret)
-{
-    struct value value;
-    value.last_size = 0;
-    value.seen = 0;
     at = take(at, end, WEIR_BYTES("\",\"dimensions\":{"));
     at = take_dimensions(at, end, &ret->point);
     at = take(at, end, WEIR_BYTES(",\"timestamp\":"));
@@ -391,5 +379,6 @@ const uint8_t *weir_cwjson_line_quick_rest(const uint8_t *at, const uint8_t *end
         !weir_cwjson_line_end(ret, value.count, value.min, value.max)) {
         return NULL;
     }
+    ret->stream_text = span(ret->stream, ret->region);
     return at == end ? at : at + 1;
 }

@@ -174,9 +174,6 @@ static uint8_t *put_dimensions(uint8_t *at, const struct weir_cwpoint *point, si
 static size_t names_size(const struct weir_cwpoint *point)
 {
     size_t size = 0;
-    if (point->names.size > 0) {
-        return point->names.size;
-    }
     if (!point->without_name) {
         size += weir_pbw_bytes_size(7, string_attribute_size(namespace_key, point->name));
     }
@@ -189,15 +186,11 @@ static size_t names_size(const struct weir_cwpoint *point)
 /* At least that, and quickly. */
 static inline size_t names_room(const struct weir_cwpoint *point)
 {
-    return point->names.size > 0 ? point->names.size
-                                 : AROUND_NAMES + point->name.size + point->metric_name.size;
+    return AROUND_NAMES + point->name.size + point->metric_name.size;
 }
 
 static uint8_t *put_names(uint8_t *at, const struct weir_cwpoint *point)
 {
-    if (point->names.size > 0) {
-        return put_raw(at, point->names);
-    }
     if (!point->without_name) {
         at = put_string_attribute(at, 7, namespace_key, point->name);
     }
@@ -236,6 +229,34 @@ static inline uint8_t *put_quantile(uint8_t *at, const struct weir_cwpoint_quant
     return end;
 }
 
+/* Namespace and MetricName, where they have slack behind them. */
+static inline uint8_t *put_slack_names(uint8_t *at, const struct weir_cwpoint *point)
+{
+    /* what put_names writes where all sizes are short ones */
+    static const uint8_t namespace_head[17] = "\x3a\0\x0a\x09"
+                                              "Namespace"
+                                              "\x12\0\x0a";
+    static const uint8_t metric_name_head[18] = "\x3a\0\x0a\x0a"
+                                                "MetricName"
+                                                "\x12\0\x0a";
+    size_t name_size = point->name.size;
+    size_t metric_name_size = point->metric_name.size;
+    if (name_size + 15 > SHORT_MAX || metric_name_size + 16 > SHORT_MAX || point->without_name ||
+        point->without_metric_name) {
+        return put_names(at, point);
+    }
+    memcpy(at, namespace_head, sizeof(namespace_head));
+    at[1] = (uint8_t)(name_size + 15);
+    at[14] = (uint8_t)(name_size + 2);
+    at[16] = (uint8_t)name_size;
+    at = put_slack(at + sizeof(namespace_head), point->name);
+    memcpy(at, metric_name_head, sizeof(metric_name_head));
+    at[1] = (uint8_t)(metric_name_size + 16);
+    at[15] = (uint8_t)(metric_name_size + 2);
+    at[17] = (uint8_t)metric_name_size;
+    return put_slack(at + sizeof(metric_name_head), point->metric_name);
+}
+
 /* The three attributes, where all strings of the point have slack behind them. */
 static inline uint8_t *put_slack_attributes(uint8_t *at, const struct weir_cwpoint *point,
                                             size_t list_size)
@@ -244,7 +265,7 @@ static inline uint8_t *put_slack_attributes(uint8_t *at, const struct weir_cwpoi
     static const uint8_t head[18] = "\x3a\0\x0a\x0a"
                                     "Dimensions"
                                     "\x12\0\x32";
-    at = put_slack(at, point->names);
+    at = put_slack_names(at, point);
     if (list_size + 16 <= SHORT_MAX) {
         memcpy(at, head, sizeof(head));
         at[1] = (uint8_t)(list_size + 16);
@@ -324,17 +345,6 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
     at = put_attributes(at, point, list_size);
     WEIR_ASSERT(at == data + size);
     return weir_bytes_of(data, size);
-}
-
-struct weir_bytes weir_cwpoint_names_in(struct weir_cwpoint_room room,
-                                        const struct weir_cwpoint *point)
-{
-    if (names_room(point) > (size_t)(room.end - room.at)) {
-        return (struct weir_bytes){NULL, 0};
-    }
-    const uint8_t *end = put_names(room.at, point);
-    WEIR_ASSERT(end <= room.end);
-    return weir_bytes_of(room.at, (size_t)(end - room.at));
 }
 
 struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
