@@ -75,8 +75,8 @@ def machine(settings, arguments):
     commit = first_line(["git", "describe", "--always", "--dirty", "--abbrev=12"])
     versions = ", ".join(
         f"{name} {first_line(['pkg-config', '--modversion', module])}"
-        for name, module in (("libdeflate", "libdeflate"), ("libzstd", "libzstd"),
-                             ("libcurl", "libcurl"),
+        for name, module in (("libdeflate", "libdeflate"), ("ISA-L", "libisal"),
+                             ("libzstd", "libzstd"), ("libcurl", "libcurl"),
                              ("jemalloc", "jemalloc")))
     h2o = first_line(["dpkg-query", "-W", "-f", "${Version}\n", "libh2o-evloop-dev"])
     return (("processor", f"{cpu_name()}, {os.cpu_count()} cores; generator, gateway and backend "

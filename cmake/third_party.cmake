@@ -20,6 +20,10 @@ pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
 add_library(weir_deflate INTERFACE)
 target_link_libraries(weir_deflate INTERFACE PkgConfig::DEFLATE)
 
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
+add_library(weir_isal INTERFACE)
+target_link_libraries(weir_isal INTERFACE PkgConfig::ISAL)
+
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 add_library(weir_zstd INTERFACE)
 target_link_libraries(weir_zstd INTERFACE PkgConfig::ZSTD)

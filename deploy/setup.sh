@@ -10,8 +10,8 @@ set -euo pipefail
 
 build_packages=(
     gcc libc6-dev cmake ninja-build pkg-config git ca-certificates
-    libh2o-evloop-dev libssl-dev libdeflate-dev libzstd-dev libnanopb-dev nanopb protobuf-compiler
-    libjemalloc-dev liburcu-dev libcurl4-openssl-dev libyaml-dev libseccomp-dev
+    libh2o-evloop-dev libssl-dev libdeflate-dev libisal-dev libzstd-dev libnanopb-dev nanopb
+    protobuf-compiler libjemalloc-dev liburcu-dev libcurl4-openssl-dev libyaml-dev libseccomp-dev
     libcmocka-dev python3 # CMake configures the tests together with the program
 )
 test_packages=(

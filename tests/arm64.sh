@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 sysroot=$PWD/build/arm64-sysroot
-packages=(libdeflate0 libdeflate-dev libzstd1 libzstd-dev libcmocka0 libcmocka-dev
-    liburcu8 liburcu-dev)
+packages=(libdeflate0 libdeflate-dev libisal2 libisal-dev libzstd1 libzstd-dev
+    libcmocka0 libcmocka-dev liburcu8 liburcu-dev)
 
 skip() {
     echo "skipped: $1"

@@ -6,12 +6,13 @@
 #include "weir/status.h"
 
 /*
- * gzip (RFC 1952) by libdeflate: whole buffers in, whole buffers out. Members that follow one
- * another are one stream, as the RFC says; bytes after the last member are damage, never ignored. A
- * size that the input declares (ISIZE) is a hint for the first try only, and never above the
- * budget.
+ * gzip (RFC 1952): whole buffers in, whole buffers out. Inflating is libdeflate's, and so is
+ * deflating but for level 1, which is ISA-L's: a third of the time of libdeflate's level 1 for some
+ * 3 % more bytes. Members that follow one another are one stream, as the RFC says; bytes after the
+ * last member are damage, never ignored. A size that the input declares (ISIZE) is a hint for the
+ * first try only, and never above the budget.
  *
- * Contexts are made once a thread (libdeflate allocates there) and used for every request.
+ * Contexts are made once a thread (memory is allocated there) and used for every request.
  */
 struct weir_inflater;
 struct weir_deflater;
@@ -44,11 +45,12 @@ WEIR_MUST_USE enum weir_status weir_deflater_new(int level, struct weir_deflater
  * tidy: allow header-prefix -- as above */
 void weir_deflater_free(struct weir_deflater *deflater);
 
-/* The most that `size` bytes can become; NULL: with whatever level. */
+/* The most that `size` bytes can become; NULL: with whatever level. `size` is less than 2^63. */
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size);
 
-/* Compresses into one member. WEIR_EFULL when `capacity` is less than needed (never
- * at the bound). */
+/* Compresses into one member, whose header tells nothing but the level. WEIR_EFULL when `capacity`
+ * is less than needed (never at the bound), *ret_size untouched; the content of `out` is then
+ * undefined. One thread a deflater. */
 WEIR_MUST_USE enum weir_status weir_gzip_deflate(struct weir_deflater *deflater,
                                                  struct weir_bytes input, uint8_t *out,
                                                  size_t capacity, size_t *ret_size);

@@ -290,7 +290,7 @@ const struct weir_schema weir_schema_destination[] = {
      .applies = is_otlp, .help = "of request bodies"},
     {"compression_level", WEIR_SCHEMA_COUNT, AT(destination, compression_level), .min = 1,
      .max = WEIR_ZSTD_LEVEL_MAX, .applies = is_compressed,
-     .help = "1 fastest; smallest is 12 of gzip and 19 of zstd"},
+     .help = "1: fastest; smallest: 12 with gzip, 19 with zstd"},
     {"headers", WEIR_SCHEMA_HEADERS, WEIR_SCHEMA_SECRET, AT(destination, headers), .max = 64,
      .applies = is_otlp, .help = "headers of each request, such as Authorization"},
     {"timeout", WEIR_SCHEMA_DURATION, AT(destination, timeout_ns), .min = 100 * MS, .max = 600 * S,

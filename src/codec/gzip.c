@@ -1,5 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gzip: which library does what.
+ *
+ *   inflating                libdeflate, member by member: | header | deflate | CRC, ISIZE | ...
+ *   deflating at level 1     ISA-L (gzip_isal.c)
+ *   deflating at 2 to 12     libdeflate
+ *
+ *   I1  what is written never passes the capacity, and what is read never passes the input
+ *   I2  ISIZE is the sender's word: it is held against what deflate can do, and against the limit
+ *   I3  a deflater has exactly one of the two compressors
+ *
+ * One thread has an inflater or a deflater; nothing is shared. Room that is too small is told apart
+ * from damage, because more room mends it. Deliberately no streaming: bodies and batches are whole,
+ * and their size is bounded before they come here.
+ */
 #include "weir/gzip.h"
+#include "gzip_isal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <libdeflate.h>
@@ -7,12 +23,15 @@
 #define MEMBERS_MAX     1024
 #define MEMBER_SIZE_MIN 18   /* ten bytes of header, eight of trailer, deflate data in between */
 #define EXPANSION_MAX   1032 /* a length code of 258 bytes in two bits: the most deflate can do */
+#define LEVEL_FASTEST   1    /* ISA-L's; the others are libdeflate's */
+#define LEVEL_SMALLEST  12
 
 struct weir_inflater {
     struct libdeflate_decompressor *decompressor;
 };
 
 struct weir_deflater {
+    struct weir_gzip_isal *isal; /* NULL: the other */
     struct libdeflate_compressor *compressor;
 };
 
@@ -89,17 +108,23 @@ enum weir_status weir_gzip_inflate(struct weir_inflater *inflater, struct weir_b
 
 enum weir_status weir_deflater_new(int level, struct weir_deflater **ret)
 {
-    if (level < 1 || level > 12) {
+    if (level < LEVEL_FASTEST || level > LEVEL_SMALLEST) {
         return WEIR_EINVAL;
     }
-    struct weir_deflater *deflater = weir_mem_alloc(sizeof(*deflater));
+    struct weir_deflater *deflater = weir_mem_zalloc(1, sizeof(*deflater));
     if (deflater == NULL) {
         return WEIR_ENOMEM;
     }
-    deflater->compressor = libdeflate_alloc_compressor(level);
-    if (deflater->compressor == NULL) {
+    enum weir_status status;
+    if (level == LEVEL_FASTEST) {
+        status = weir_gzip_isal_new(&deflater->isal);
+    } else {
+        deflater->compressor = libdeflate_alloc_compressor(level);
+        status = deflater->compressor == NULL ? WEIR_ENOMEM : WEIR_OK;
+    }
+    if (status != WEIR_OK) {
         weir_mem_free(deflater);
-        return WEIR_ENOMEM;
+        return status;
     }
     *ret = deflater;
     return WEIR_OK;
@@ -108,6 +133,7 @@ enum weir_status weir_deflater_new(int level, struct weir_deflater **ret)
 void weir_deflater_free(struct weir_deflater *deflater)
 {
     if (deflater != NULL) {
+        weir_gzip_isal_free(deflater->isal);
         libdeflate_free_compressor(deflater->compressor);
         weir_mem_free(deflater);
     }
@@ -115,15 +141,25 @@ void weir_deflater_free(struct weir_deflater *deflater)
 
 size_t weir_gzip_bound(struct weir_deflater *deflater, size_t size)
 {
-    return libdeflate_gzip_compress_bound(deflater == NULL ? NULL : deflater->compressor, size);
+    size_t fastest = weir_gzip_isal_bound(size);
+    if (deflater != NULL && deflater->isal != NULL) {
+        return fastest;
+    }
+    size_t others =
+        libdeflate_gzip_compress_bound(deflater == NULL ? NULL : deflater->compressor, size);
+    return deflater == NULL && fastest > others ? fastest : others;
 }
 
 enum weir_status weir_gzip_deflate(struct weir_deflater *deflater, struct weir_bytes input,
                                    uint8_t *out, size_t capacity, size_t *ret_size)
 {
-    static const uint8_t nothing[1] = {0}; /* libdeflate wants an address for no bytes too */
-    size_t size = libdeflate_gzip_compress(
-        deflater->compressor, input.data == NULL ? nothing : input.data, input.size, out, capacity);
+    static const uint8_t nothing[1] = {0}; /* both want an address for no bytes too */
+    struct weir_bytes some = weir_bytes_of(input.data == NULL ? nothing : input.data, input.size);
+    if (deflater->isal != NULL) {
+        return weir_gzip_isal_deflate(deflater->isal, some, out, capacity, ret_size);
+    }
+    size_t size =
+        libdeflate_gzip_compress(deflater->compressor, some.data, some.size, out, capacity);
     if (size == 0) {
         return WEIR_EFULL;
     }

@@ -55,6 +55,7 @@ THIRD_PARTY = (
     (re.compile(r"h2o(\.h|/)"), ("net", "admin", "bench/sink")),
     (re.compile(r"openssl/"), ("net", "admit", "probe")),
     (re.compile(r"libdeflate\.h"), ("codec", "bench/micro")),
+    (re.compile(r"isa-l(\.h|/)"), ("codec",)),
     (re.compile(r"zstd\.h"), ("codec",)),
     (re.compile(r"urcu(\.h|/|-)"), ("conc",)),
     (re.compile(r"jemalloc/"), ("base",)),

@@ -196,31 +196,92 @@ static void test_levels(void **state)
     }
 }
 
+/* Of each of the two compressors. */
 static void test_deflate_without_room(void **state)
+{
+    (void)state;
+    for (int level = 1; level <= 6; level += 5) {
+        struct weir_deflater *deflater;
+        uint8_t packed[256];
+        size_t size = 12345;
+        assert_int_equal(weir_deflater_new(level, &deflater), WEIR_OK);
+        assert_int_equal(weir_gzip_deflate(deflater, WEIR_BYTES("hello"), packed, 20, &size),
+                         WEIR_EFULL);
+        assert_int_equal(weir_gzip_deflate(deflater, WEIR_BYTES("hello"), packed, 0, &size),
+                         WEIR_EFULL);
+        assert_int_equal(size, 12345);
+        struct weir_bytes none = {NULL, 0};
+        assert_int_equal(weir_gzip_deflate(deflater, none, packed, sizeof(packed), &size), WEIR_OK);
+        assert_int_equal(inflate_into(weir_bytes_of(packed, size), 0, &size), WEIR_OK);
+        assert_int_equal(size, 0);
+        weir_deflater_free(deflater);
+    }
+}
+
+/* No time, no name, no operating system: two instances send the same bytes, at whatever hour. */
+static void test_header_tells_nothing(void **state)
+{
+    (void)state;
+    for (int level = 1; level <= 12; level++) {
+        struct weir_deflater *deflater;
+        uint8_t packed[256];
+        size_t size;
+        assert_int_equal(weir_deflater_new(level, &deflater), WEIR_OK);
+        assert_int_equal(
+            weir_gzip_deflate(deflater, WEIR_BYTES("hello"), packed, sizeof(packed), &size),
+            WEIR_OK);
+        const uint8_t xfl = level == 1 ? 4 : level < 8 ? 0 : 2;
+        const uint8_t expected[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, xfl, 0xFF};
+        assert_memory_equal(packed, expected, sizeof(expected));
+        weir_deflater_free(deflater);
+    }
+}
+
+static void test_deflating_allocates_nothing(void **state)
 {
     (void)state;
     struct weir_deflater *deflater;
     uint8_t packed[256];
-    size_t size = 12345;
-    assert_int_equal(weir_deflater_new(6, &deflater), WEIR_OK);
-    assert_int_equal(weir_gzip_deflate(deflater, WEIR_BYTES("hello"), packed, 20, &size),
-                     WEIR_EFULL);
-    assert_int_equal(size, 12345);
-    struct weir_bytes none = {NULL, 0};
-    assert_int_equal(weir_gzip_deflate(deflater, none, packed, sizeof(packed), &size), WEIR_OK);
-    assert_int_equal(inflate_into(weir_bytes_of(packed, size), 0, &size), WEIR_OK);
-    assert_int_equal(size, 0);
+    size_t size;
+    assert_int_equal(weir_deflater_new(1, &deflater), WEIR_OK);
+    uint64_t calls = weir_mem_calls();
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(
+            weir_gzip_deflate(deflater, WEIR_BYTES("hello"), packed, sizeof(packed), &size),
+            WEIR_OK);
+    }
+    assert_int_equal(weir_mem_calls(), calls);
     weir_deflater_free(deflater);
+}
+
+static void test_deflater_without_memory(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 2; nth++) { /* itself, and what ISA-L works in */
+        struct weir_deflater *deflater = NULL;
+        (void)weir_mem_fail_at(nth);
+        assert_int_equal(weir_deflater_new(1, &deflater), WEIR_ENOMEM);
+        assert_null(deflater);
+        assert_true(weir_mem_fail_at(0));
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_member),     cmocka_unit_test(test_many_members),
-        cmocka_unit_test(test_no_room),        cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_every_bit_flip), cmocka_unit_test(test_trailing_bytes),
-        cmocka_unit_test(test_member_limit),   cmocka_unit_test(test_size_hint),
-        cmocka_unit_test(test_levels),         cmocka_unit_test(test_deflate_without_room),
+        cmocka_unit_test(test_one_member),
+        cmocka_unit_test(test_many_members),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_every_bit_flip),
+        cmocka_unit_test(test_trailing_bytes),
+        cmocka_unit_test(test_member_limit),
+        cmocka_unit_test(test_size_hint),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_deflate_without_room),
+        cmocka_unit_test(test_header_tells_nothing),
+        cmocka_unit_test(test_deflating_allocates_nothing),
+        cmocka_unit_test(test_deflater_without_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
