@@ -3,6 +3,7 @@
 #define WEIR_POINT_H
 
 #include "weir/arena.h"
+#include "weir/hash.h"
 
 /*
  * A data point as views, and what it hangs on. Nothing here owns anything: all of it lives in one
@@ -85,7 +86,7 @@ struct weir_run {
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
     struct weir_run *next; /* the request's next run with the same namespace_id; the router's */
     uint64_t takers;       /* bits of the destinations that get it; the router's */
-    bool is_first;         /* of those with its namespace_id; the router's */
+    uint32_t chain;        /* number of its namespace_id among the request's; the router's */
     uint8_t unrouted;      /* enum weir_unrouted: why there is no taker; the router's */
 };
 
@@ -113,5 +114,15 @@ static inline size_t weir_point_encoded_size(uint32_t size)
 uint64_t weir_resource_hash(struct weir_bytes head);
 uint64_t weir_scope_hash(const struct weir_scope *scope);
 uint64_t weir_metric_hash(const struct weir_metric *metric);
+
+/* The same for who hashes many metrics; `key` is weir_hash_quick_key's. */
+static inline uint64_t weir_metric_hash_by(const uint64_t *key, const struct weir_metric *metric)
+{
+    uint64_t hash = weir_hash_mix(metric->scope->hash, weir_hash_quick_by(key, metric->head));
+    if (metric->data_head.size > 0) {
+        hash = weir_hash_mix(hash, weir_hash_quick_by(key, metric->data_head));
+    }
+    return weir_hash_mix(hash, metric->data);
+}
 
 #endif

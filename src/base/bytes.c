@@ -6,6 +6,26 @@ static uint8_t lower(uint8_t byte)
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
 }
 
+static uint64_t differ(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    uint64_t words[2] = {0, 0};
+    memcpy(&words[0], a, size);
+    memcpy(&words[1], b, size);
+    return words[0] ^ words[1];
+}
+
+bool weir_bytes_eq_tiny(struct weir_bytes a, struct weir_bytes b)
+{
+    size_t size = a.size;
+    if (size != b.size || size < 4 || size > 16) {
+        return weir_bytes_eq(a, b);
+    }
+    size_t word = size >= 8 ? 8 : 4;
+    size_t last = size - word;
+    return word == 8 ? (differ(a.data, b.data, 8) | differ(a.data + last, b.data + last, 8)) == 0
+                     : (differ(a.data, b.data, 4) | differ(a.data + last, b.data + last, 4)) == 0;
+}
+
 bool weir_bytes_eq_nocase(struct weir_bytes a, struct weir_bytes b)
 {
     if (a.size != b.size) {

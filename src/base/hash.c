@@ -33,9 +33,8 @@ static uint64_t process_key[2];
 static bool key_is_fixed;
 
 /* The quick hash's words, from process_key. Whether they are there is asked without a call: the
- * release store in init_quick_key pairs with the acquire load in weir_hash_quick. */
-#define QUICK_WORDS 12
-static uint64_t quick_key[QUICK_WORDS];
+ * release store in init_quick_key pairs with the acquire load in weir_hash_quick_key. */
+static uint64_t quick_key[WEIR_HASH_QUICK_WORDS];
 static _Atomic bool quick_key_is_there;
 static pthread_mutex_t quick_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -152,22 +151,13 @@ static void init_quick_key(void)
 {
     pthread_mutex_lock(&quick_lock);
     if (!atomic_load_explicit(&quick_key_is_there, memory_order_relaxed)) { /* the lock orders it */
-        for (uint8_t i = 0; i < QUICK_WORDS; i++) {
+        for (uint8_t i = 0; i < WEIR_HASH_QUICK_WORDS; i++) {
             quick_key[i] = weir_hash(weir_bytes_of(&i, sizeof(i)));
         }
-        /* the partner is the load in weir_hash_quick */
+        /* the partner is the load in weir_hash_quick_key */
         atomic_store_explicit(&quick_key_is_there, true, memory_order_release);
     }
     pthread_mutex_unlock(&quick_lock);
-}
-
-__extension__ typedef unsigned __int128 product;
-
-/* Both halves of the product: each bit of it depends on nearly all bits of both. */
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-    product whole = (product)a * b;
-    return (uint64_t)whole ^ (uint64_t)(whole >> 64);
 }
 
 static uint64_t load8(const uint8_t *at)
@@ -203,41 +193,30 @@ static void load_last(const uint8_t *at, size_t size, uint64_t words[2])
     }
 }
 
-/* Sixteen bytes under two words of the key. */
-static uint64_t fold_piece(const uint8_t *at, const uint64_t *key)
-{
-    return fold(load8(at) ^ key[0], load8(at + 8) ^ key[1]);
-}
-
-/* Of 17 to 64 bytes. */
-static uint64_t fold_pieces(const uint8_t *at, size_t size)
-{
-    size_t last = size - 16;
-    uint64_t first_two =
-        fold_piece(at, quick_key + 4) ^ fold_piece(at + (last < 16 ? last : 16), quick_key + 6);
-    return first_two ^ fold_piece(at + (last < 32 ? last : 32), quick_key + 8) ^
-           fold_piece(at + last, quick_key + 10);
-}
-
-uint64_t weir_hash_quick(struct weir_bytes bytes)
+const uint64_t *weir_hash_quick_key(void)
 {
     /* the partner is the store in init_quick_key */
     if (!atomic_load_explicit(&quick_key_is_there, memory_order_acquire)) {
         init_quick_key();
     }
+    return quick_key;
+}
+
+uint64_t weir_hash_quick(struct weir_bytes bytes)
+{
+    const uint64_t *key = weir_hash_quick_key();
     const uint8_t *at = bytes.data;
     size_t left = bytes.size;
-    uint64_t hash = quick_key[0];
-    uint64_t end = quick_key[3] ^ bytes.size;
     if (left > 16 && left <= 64) {
-        return fold(hash ^ fold_pieces(at, left) ^ quick_key[2], end);
+        return weir_hash_quick_by(key, bytes);
     }
+    uint64_t hash = key[0];
     for (; left > 16; left -= 16) {
-        hash = fold(load8(at) ^ quick_key[1], load8(at + 8) ^ hash);
+        hash = weir_hash_fold(load8(at) ^ key[1], load8(at + 8) ^ hash);
         at += 16;
     }
     uint64_t words[2];
     load_last(at, left, words);
-    hash = fold(words[0] ^ quick_key[1], words[1] ^ hash);
-    return fold(hash ^ quick_key[2], end);
+    hash = weir_hash_fold(words[0] ^ key[1], words[1] ^ hash);
+    return weir_hash_fold(hash ^ key[2], key[3] ^ bytes.size);
 }

@@ -134,20 +134,32 @@ static const struct weir_metric *add_metric(struct weir_collect *collect,
     return &added->metric;
 }
 
-const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
+/* Equal in all bytes. The hash says nearly always before whether they are. */
+static inline bool is_same_metric(const struct weir_metric *a, const struct weir_metric *b)
+{
+    return a->scope == b->scope && a->data == b->data && weir_bytes_eq_short(a->head, b->head) &&
+           weir_bytes_eq(a->data_head, b->data_head);
+}
+
+const struct weir_metric *weir_collect_known(const struct weir_collect *collect,
                                              const struct weir_metric *key)
 {
     const struct weir_intern *intern = &collect->tables->metrics;
     uint32_t at = 0;
     for (const struct weir_metric *known = weir_intern_first(intern, key->hash, &at); known != NULL;
          known = weir_intern_next(intern, key->hash, &at)) {
-        if (known->scope == key->scope && known->data == key->data &&
-            weir_bytes_eq_short(known->head, key->head) &&
-            weir_bytes_eq(known->data_head, key->data_head)) {
+        if (is_same_metric(known, key)) {
             return known;
         }
     }
-    return add_metric(collect, key);
+    return NULL;
+}
+
+const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
+                                             const struct weir_metric *key)
+{
+    const struct weir_metric *known = weir_collect_known(collect, key);
+    return known != NULL ? known : add_metric(collect, key);
 }
 
 /* Two rounds: the hashes, and their slots are asked for; the slots, and the metrics that they name
@@ -155,9 +167,10 @@ const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
 void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *keys, uint32_t count)
 {
     const struct weir_intern *intern = &collect->tables->metrics;
+    const uint64_t *hash_key = weir_hash_quick_key();
     WEIR_ASSERT(count <= WEIR_COLLECT_TOGETHER);
     for (uint32_t i = 0; i < count; i++) {
-        keys[i].hash = weir_metric_hash(&keys[i]);
+        keys[i].hash = weir_metric_hash_by(hash_key, &keys[i]);
         __builtin_prefetch(weir_intern_slot_of(intern, keys[i].hash));
     }
     for (uint32_t i = 0; i < count && intern->slots > 0; i++) {
@@ -182,7 +195,11 @@ static struct place *find_place(struct weir_collect *collect, const struct weir_
             return place;
         }
     }
-    const struct place fresh = {.resource = resource, .name = name};
+    struct place fresh = {.resource = resource, .name = name};
+    if (name.size > 0) {
+        memcpy(fresh.begin, name.data,
+               name.size < WEIR_COLLECT_ROOM ? name.size : WEIR_COLLECT_ROOM);
+    }
     return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
@@ -223,16 +240,21 @@ __attribute__((noinline)) static struct group *change_group(struct weir_collect 
     return group;
 }
 
-/* The group of a point of `metric` in the namespace `name`; NULL when full. */
-static inline struct group *find_group(struct weir_collect *collect,
-                                       const struct weir_metric *metric, struct weir_bytes name)
+/* Whether the place has this name, which has room behind it. */
+static inline bool has_roomy_name(const struct place *place, struct weir_bytes name)
 {
-    struct memo *memo = ((const struct known_metric *)metric)->memo;
-    struct group *latest = memo->latest;
-    if (latest->place != NULL && weir_bytes_eq_short(latest->place->name, name)) {
-        return latest;
+    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] = {
+        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    if (name.size != place->name.size || name.size > WEIR_COLLECT_ROOM) {
+        return false;
     }
-    return change_group(collect, metric, memo, name);
+    const uint8_t *mask = masks + WEIR_COLLECT_ROOM - name.size;
+    weir_bytes_lanes differ =
+        (weir_bytes_differ_16(name.data, place->begin, 0) & weir_bytes_lanes_of(mask)) |
+        (weir_bytes_differ_16(name.data, place->begin, 16) & weir_bytes_lanes_of(mask + 16));
+    return (differ[0] | differ[1]) == 0;
 }
 
 /* Makes `current` the block after itself. */
@@ -258,13 +280,13 @@ static bool next_block(struct weir_collect *collect)
     return true;
 }
 
-void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
-                        struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
+/* Puts a point into a group (NULL: none, when full). */
+static inline void add_point(struct weir_collect *collect, struct group *group,
+                             struct weir_bytes data, int64_t time_ns)
 {
+    uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    struct group *group = collect->full ? NULL : find_group(collect, metric, name);
-    uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     if (group == NULL || (at == 0 && !next_block(collect))) {
         return;
     }
@@ -272,6 +294,34 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
     *slot = (struct slot){data.data, time_ns, group, (uint32_t)data.size};
     count_point(&collect->tables->sorting, slot);
     collect->points++;
+}
+
+void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
+                        struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
+{
+    if (collect->full) {
+        return;
+    }
+    struct memo *memo = ((const struct known_metric *)metric)->memo;
+    struct group *group = memo->latest;
+    if (group->place == NULL || !weir_bytes_eq_short(group->place->name, name)) {
+        group = change_group(collect, metric, memo, name);
+    }
+    add_point(collect, group, data, time_ns);
+}
+
+void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_metric *metric,
+                              struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
+{
+    if (collect->full) {
+        return;
+    }
+    struct memo *memo = ((const struct known_metric *)metric)->memo;
+    struct group *group = memo->latest;
+    if (group->place == NULL || !has_roomy_name(group->place, name)) {
+        group = change_group(collect, metric, memo, name);
+    }
+    add_point(collect, group, data, time_ns);
 }
 
 static uint32_t blocks_of(uint32_t points)

@@ -35,7 +35,9 @@ static void forget_counts(struct weir_collect_tables *tables)
     for (uint32_t i = 0; i < tables->places.slots; i++) {
         struct place *place = tables->places.table[i].item;
         if (place != NULL) {
-            *place = (struct place){.resource = place->resource, .name = place->name};
+            place->next = NULL;
+            place->first = NULL;
+            place->last = NULL;
         }
     }
     tables->sorting = (struct sorting){NULL, NULL, 0};

@@ -2,7 +2,7 @@
 #ifndef WEIR_DECODE_COLLECT_INTERNAL_H
 #define WEIR_DECODE_COLLECT_INTERNAL_H
 
-#include "weir/collect.h"
+#include "collect_quick.h"
 #include "weir/intern.h"
 
 /*
@@ -37,6 +37,7 @@ struct place {
     struct place *next;  /* of those with points, in their order */
     struct group *first; /* its groups with points */
     struct group *last;
+    uint8_t begin[WEIR_COLLECT_ROOM]; /* of the name, and zeros behind it */
 };
 
 /* Points of one metric in one place. `offset` and `run` are finish's. */

@@ -23,6 +23,7 @@
  * thread; a full arena shows in the collector.
  */
 #include "weir/otlp.h"
+#include "collect_quick.h"
 #include "otlp_aws.h"
 #include "otlp_plain.h"
 #include "weir/panic.h"
@@ -53,7 +54,7 @@ static inline bool walk_point(struct weir_otlp_walk *walk, const struct weir_met
                weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
     }
     if (weir_otlp_aws_point(data, &point)) {
-        weir_collect_point(walk->collect, metric, point.name, data, point.time_ns);
+        weir_collect_roomy_point(walk->collect, metric, point.name, data, point.time_ns);
         return true;
     }
     return weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
@@ -98,6 +99,18 @@ static inline void ask_for_next(const uint8_t *at)
     }
 }
 
+/* The metric of a key that was asked for; NULL where its text is none. Equal bytes need no second
+ * check, so most metrics need none. */
+static inline const struct weir_metric *find_metric(struct weir_collect *collect,
+                                                    const struct weir_metric *key)
+{
+    const struct weir_metric *known = weir_collect_known(collect, key);
+    if (known != NULL) {
+        return known;
+    }
+    return weir_otlp_aws_head(key->head) ? weir_collect_asked(collect, key) : NULL;
+}
+
 /* Takes Metrics of AWS's layout off the front of a scope, as many as are looked up together at
  * most, and walks their points; *ret_count is how many there were. */
 static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, uint32_t *ret_count)
@@ -106,21 +119,18 @@ static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, u
     struct weir_bytes points[WEIR_COLLECT_TOGETHER];
     uint32_t count = 0;
     while (count < WEIR_COLLECT_TOGETHER) {
-        struct weir_bytes after = *rest;
-        struct weir_bytes message;
         struct weir_bytes head;
-        if (!weir_otlp_aws_next(&after, 0x12, &message) ||
-            !weir_otlp_aws_metric(message, &head, &points[count])) {
+        if (!weir_otlp_aws_next_metric(rest, &head, &points[count])) {
             break;
         }
         keys[count++] =
             (struct weir_metric){.scope = walk->scope, .head = head, .data = WEIR_METRIC_SUMMARY};
-        ask_for_next(after.data);
-        *rest = after;
+        ask_for_next(rest->data);
     }
     weir_collect_ask(walk->collect, keys, count);
     for (uint32_t i = 0; i < count; i++) {
-        if (!walk_points(walk, weir_collect_asked(walk->collect, &keys[i]), points[i])) {
+        const struct weir_metric *metric = find_metric(walk->collect, &keys[i]);
+        if (metric == NULL || !walk_points(walk, metric, points[i])) {
             return false;
         }
     }

@@ -11,11 +11,6 @@
  * the time; false says nothing at all, and the plain walker is asked.
  */
 
-/* 1 name, 3 unit, 11 Summary, each once. *ret_head is name and unit, every field but the data;
- * *ret_points the content of the Summary, which is not checked. On false both are untouched. */
-bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
-                          struct weir_bytes *ret_points);
-
 /* Takes a length-delimited field of this tag off the front of a message. On false both are
  * untouched; a length of three bytes is one reason. */
 static inline bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, struct weir_bytes *ret)
@@ -38,7 +33,53 @@ static inline bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, stru
     return true;
 }
 
-/* A 1.0 data point: its times, count, sum, quantiles, and the three attributes. */
+/* A Metric: 1 name, 3 unit, 11 Summary, each once. *ret_head is name and unit, every field but the
+ * data, whose text is not checked (weir_otlp_aws_head); *ret_points the content of the Summary,
+ * which is not checked. On false both are untouched. */
+bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
+                          struct weir_bytes *ret_points);
+
+/* The same for short texts before a longer Summary, as nearly all are. */
+static inline bool weir_otlp_aws_usual_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
+                                              struct weir_bytes *ret_points)
+{
+    const uint8_t *at = metric.data;
+    if (metric.size < 0x80 || at[1] > 0x70) {
+        return false;
+    }
+    size_t unit = 2 + (size_t)at[1];
+    size_t head = unit + 2 + at[unit + 1];
+    size_t points = metric.size - head - 3;
+    if (at[0] != 0x0A || at[unit] != 0x1A || at[unit + 1] >= 0x80 || metric.size < head + 0x83 ||
+        at[head] != 0x5A || at[head + 1] != (uint8_t)(points | 0x80) ||
+        at[head + 2] != points >> 7) {
+        return false;
+    }
+    *ret_head = weir_bytes_of(at, head);
+    *ret_points = weir_bytes_of(at + head + 3, points);
+    return true;
+}
+
+/* Takes such a Metric off the front of a ScopeMetrics. On false all are untouched. */
+static inline bool weir_otlp_aws_next_metric(struct weir_bytes *rest, struct weir_bytes *ret_head,
+                                             struct weir_bytes *ret_points)
+{
+    struct weir_bytes after = *rest;
+    struct weir_bytes metric;
+    if (!weir_otlp_aws_next(&after, 0x12, &metric) ||
+        (!weir_otlp_aws_usual_metric(metric, ret_head, ret_points) &&
+         !weir_otlp_aws_metric(metric, ret_head, ret_points))) {
+        return false;
+    }
+    *rest = after;
+    return true;
+}
+
+/* Whether the name and unit of such a head are text. */
+bool weir_otlp_aws_head(struct weir_bytes head);
+
+/* A 1.0 data point: its times, count, sum, quantiles, and the three attributes; two of them stand
+ * behind the name, so that WEIR_COLLECT_ROOM bytes of it can be read. */
 bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret);
 
 /* A 0.7 data point: its labels, times, count, sum and quantiles, read into *ret, which is

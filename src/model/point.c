@@ -18,11 +18,7 @@ uint64_t weir_scope_hash(const struct weir_scope *scope)
 
 uint64_t weir_metric_hash(const struct weir_metric *metric)
 {
-    uint64_t hash = weir_hash_mix(metric->scope->hash, weir_hash_quick(metric->head));
-    if (metric->data_head.size > 0) {
-        hash = weir_hash_mix(hash, weir_hash_quick(metric->data_head));
-    }
-    return weir_hash_mix(hash, metric->data);
+    return weir_metric_hash_by(weir_hash_quick_key(), metric);
 }
 
 static bool metric_is_valid(const struct weir_metric *metric, const struct weir_resource *resource)

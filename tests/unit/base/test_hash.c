@@ -72,6 +72,7 @@ static void test_quick_minds_every_bit_and_the_length(void **state)
         uint64_t plain = weir_hash_quick(guard_view(&guard));
         assert_true(plain != weir_hash_quick(weir_bytes_of(zeros, size + 1)));
         assert_true(plain == weir_hash_quick(weir_bytes_of(zeros + 1, size)));
+        assert_true(plain == weir_hash_quick_by(weir_hash_quick_key(), guard_view(&guard)));
         for (size_t bit = 0; bit < size * 8; bit++) {
             guard.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
             assert_true(weir_hash_quick(guard_view(&guard)) != plain);

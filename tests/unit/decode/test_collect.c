@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../../../src/decode/collect_quick.h"
 #include "fixture.h"
 #include "support.h"
 #include <setjmp.h>
@@ -89,6 +90,38 @@ static void test_metrics_asked_for_together(void **state)
                 known[i + k] = metric;
             }
         }
+    }
+}
+
+/* Names with room behind them find the places that others have made, whatever stands there, and
+ * names that differ in one byte do not. */
+static void test_roomy_names_find_the_same_places(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    const struct weir_metric *metric = metric_of(collect, "r", "m");
+    enum { SIZES = 50 };
+    static uint8_t names[3][SIZES + WEIR_COLLECT_ROOM];
+    struct weir_runs runs;
+    memset(names[0], 'a', sizeof(names[0]));
+    for (size_t size = 1; size < SIZES; size++) {
+        memset(names[1], 'x', sizeof(names[1]));
+        memset(names[1], 'a', size);
+        memset(names[2], 'a', size - 1);
+        names[2][size - 1] = 'b';
+        weir_collect_point(collect, metric, weir_bytes_of(names[0], size), WEIR_BYTES("1"), 1);
+        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[1], size), WEIR_BYTES("2"),
+                                 1);
+        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[2], size), WEIR_BYTES("3"),
+                                 1);
+        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[1], size), WEIR_BYTES("4"),
+                                 1);
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 2 * (SIZES - 1));
+    for (uint32_t i = 0; i < runs.count; i++) {
+        assert_int_equal(runs.runs[i].count, i % 2 == 0 ? 3 : 1);
+        assert_int_equal(runs.runs[i].name.size, i / 2 + 1);
     }
 }
 
@@ -302,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_part_of_a_metric_counts, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_metrics_asked_for_together, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_roomy_names_find_the_same_places, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
                                         close_fixture),
