@@ -19,8 +19,8 @@ struct weir_cwjson_context {
         account; /* of the same, else empty: the record's own account stands in the ARN */
 };
 
-/* Decodes every line of a record (mutable, in the arena), and writes over those that were metrics. A
- * line that is no metric is quarantined with its reason and the rest goes on; blank lines are
+/* Decodes every line of a record (mutable, in the arena), and writes over those that were metrics.
+ * A line that is no metric is quarantined with its reason and the rest goes on; blank lines are
  * skipped. */
 void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context context,
                         struct weir_bytes record, uint32_t record_index);

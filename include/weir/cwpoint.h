@@ -18,7 +18,7 @@
  */
 #define WEIR_CWPOINT_DIMENSIONS_MAX 128 /* CloudWatch: 30 */
 #define WEIR_CWPOINT_QUANTILES_MAX  256 /* CloudWatch: about 100 statistics */
-#define WEIR_CWPOINT_SLACK          16
+#define WEIR_CWPOINT_SLACK          32  /* most strings are shorter */
 
 struct weir_cwpoint_quantile {
     double quantile;
@@ -71,6 +71,11 @@ struct weir_bytes weir_cwpoint_gauge(struct weir_arena *arena, const struct weir
 struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
                                               const struct weir_cwpoint *point,
                                               struct weir_bytes statistic, struct weir_bytes unit);
+
+/* The same for who has slack behind the unit too, and has_slack set. */
+struct weir_bytes weir_cwpoint_slack_head_in(struct weir_cwpoint_room room,
+                                             const struct weir_cwpoint *point,
+                                             struct weir_bytes unit);
 
 /* The namespace, `size` bytes long, in a head that weir_cwpoint_metric_head_in has written. */
 static inline struct weir_bytes weir_cwpoint_head_name(struct weir_bytes head, size_t size)

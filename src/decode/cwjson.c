@@ -20,11 +20,12 @@
  *
  *     and into the arena where it does not fit there, as the first one's
  *
- * Resources are few, and building one's head costs more than a point, so they are remembered for as
+ * Resources and units are few, and building one's head costs more than a point, so they are remembered for as
  * long as the request lives:
  *
  *   last                                           the stream of the line before is tried first
  *   streams   (metric_stream_name, account_id, region)     ─► scope
+ *   units     CloudWatch's                                 ─► OTLP's, to be copied in one step
  *
  *   I1  nothing is kept as a view of a line that was a metric; one that was none stays as it is,
  *       and so does all before it
@@ -71,10 +72,20 @@ struct waiting {
 };
 
 #define RECENT_BITS 4
+#define UNIT_SIZE   ((size_t)16) /* CloudWatch's own are not longer */
+
+/* A unit that lines have had lately, with slack behind what it is in OTLP. */
+struct unit {
+    struct weir_bytes cloudwatch; /* in `text` */
+    struct weir_bytes otlp;       /* in `field` */
+    uint8_t text[UNIT_SIZE];
+    uint8_t field[UNIT_SIZE + WEIR_CWPOINT_SLACK];
+};
 
 struct weir_cwjson_cache {
     struct weir_intern streams;
     struct stream *recent_streams[1 << RECENT_BITS];
+    struct unit recent_units[1 << RECENT_BITS];
     struct weir_cwpoint_room room;
     struct weir_cwjson_last last;
     struct waiting waiting;       /* empty between records; from here on not zeroed */
@@ -267,6 +278,29 @@ static inline void end_room(struct weir_collect *collect, struct weir_cwpoint_ro
     }
 }
 
+static void remember_unit(struct unit *unit, struct weir_bytes cloudwatch)
+{
+    struct weir_bytes otlp = weir_unit_otlp(cloudwatch);
+    memcpy(unit->text, cloudwatch.data, cloudwatch.size);
+    memcpy(unit->field, otlp.data, otlp.size);
+    unit->cloudwatch = weir_bytes_of(unit->text, cloudwatch.size);
+    unit->otlp = weir_bytes_of(unit->field, otlp.size);
+}
+
+/* What is remembered of a unit; NULL for one of no usual size. */
+static inline const struct unit *find_unit(struct weir_cwjson_cache *cache, struct weir_bytes text)
+{
+    if (text.size == 0 || text.size > UNIT_SIZE) {
+        return NULL;
+    }
+    size_t place = 4 * text.size + text.data[0] + 2 * (size_t)text.data[text.size / 2];
+    struct unit *unit = &cache->recent_units[place % (1 << RECENT_BITS)];
+    if (!weir_bytes_eq_short(unit->cloudwatch, text)) {
+        remember_unit(unit, text);
+    }
+    return unit;
+}
+
 /* The head of a metric that the line's points are of, in `heads`, or where that is too small in the
  * arena. Empty when the arena is full. */
 static inline struct weir_bytes write_head(struct weir_collect *collect,
@@ -287,6 +321,22 @@ static inline struct weir_bytes write_head(struct weir_collect *collect,
         end_room(collect, room, room.at + head.size);
     }
     return head;
+}
+
+/* The head of the line's Summary. Of a line that has slack, without a branch for each size. */
+static inline struct weir_bytes write_summary_head(struct weir_collect *collect,
+                                                   const struct weir_cwjson_line *line,
+                                                   uint8_t heads[HEAD_SIZE])
+{
+    const struct weir_cwpoint_room usual = {heads, heads + HEAD_SIZE};
+    struct weir_bytes head = {NULL, 0};
+    const struct unit *unit = line->point.has_slack ? find_unit(collect->cwjson, line->unit) : NULL;
+    if (unit != NULL) {
+        head = weir_cwpoint_slack_head_in(usual, &line->point, unit->otlp);
+    }
+    return head.size > 0
+               ? head
+               : write_head(collect, &line->point, no_statistic, weir_unit_otlp(line->unit), heads);
 }
 
 static void put_point(struct weir_collect *collect, const struct weir_metric *metric,
@@ -360,9 +410,8 @@ static void put_line(struct record *record, struct weir_cwjson_line *line)
     uint32_t at = waiting->count;
     struct weir_metric *key = &waiting->keys[at];
     *key = (struct weir_metric){.scope = scope, .data = WEIR_METRIC_SUMMARY};
-    key->head = write_head(collect, &line->point, no_statistic, weir_unit_otlp(line->unit),
-                           waiting->heads[at]);
     line->point.has_slack = line->stream_text.size > 0;
+    key->head = write_summary_head(collect, line, waiting->heads[at]);
     waiting->points[at] = (struct waiting_point){
         write_summary(record, &line->point), line->point.name.size, (int64_t)line->point.time_ns};
     if (collect->full) {

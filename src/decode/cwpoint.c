@@ -71,10 +71,12 @@ static inline uint8_t *put_fixed64_if(uint8_t *at, uint32_t number, uint64_t bit
     return at + (bits == 0 ? 0 : end - at);
 }
 
-/* Copies steps of SLACK: more than the bytes, from and to. */
+/* Copies steps of SLACK: more than the bytes, from and to. The first one always, so that no branch
+ * depends on the size of what is short. */
 static inline uint8_t *put_slack(uint8_t *at, struct weir_bytes bytes)
 {
-    for (size_t done = 0; done < bytes.size; done += SLACK) {
+    memcpy(at, bytes.data, SLACK);
+    for (size_t done = SLACK; done < bytes.size; done += SLACK) {
         memcpy(at + done, bytes.data + done, SLACK);
     }
     return at + bytes.size;
@@ -369,6 +371,30 @@ struct weir_bytes weir_cwpoint_metric_head_in(struct weir_cwpoint_room room,
     if (unit.size > 0) {
         at = put_string(at, 3, unit);
     }
+    WEIR_ASSERT(at == room.at + size);
+    return weir_bytes_of(room.at, size);
+}
+
+struct weir_bytes weir_cwpoint_slack_head_in(struct weir_cwpoint_room room,
+                                             const struct weir_cwpoint *point,
+                                             struct weir_bytes unit)
+{
+    static const uint8_t before[16] = "\x0a\0amazonaws.com/";
+    size_t name_size = name_prefix.size + point->name.size + 1 + point->metric_name.size;
+    size_t size = 2 + name_size + 2 + unit.size;
+    if (name_size > SHORT_MAX || unit.size > SHORT_MAX || unit.size == 0 ||
+        size + SLACK > (size_t)(room.end - room.at)) {
+        return weir_cwpoint_metric_head_in(room, point, (struct weir_bytes){NULL, 0}, unit);
+    }
+    uint8_t *at = room.at;
+    memcpy(at, before, sizeof(before));
+    at[1] = (uint8_t)name_size;
+    at = put_slack(at + sizeof(before), point->name);
+    *at++ = '/';
+    at = put_slack(at, point->metric_name);
+    *at++ = 3 << 3 | WEIR_PB_BYTES;
+    *at++ = (uint8_t)unit.size;
+    at = put_slack(at, unit);
     WEIR_ASSERT(at == room.at + size);
     return weir_bytes_of(room.at, size);
 }

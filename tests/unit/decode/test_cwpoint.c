@@ -152,6 +152,28 @@ static void check_both_ways(struct fixture *fixture, struct weir_cwpoint *point)
     }
 }
 
+static void check_head_both_ways(const struct weir_cwpoint *point, struct weir_bytes unit)
+{
+    static uint8_t plain[1024];
+    static uint8_t out[1024];
+    enum { BEYOND = 4 };
+    struct weir_bytes head = weir_cwpoint_metric_head_in(
+        (struct weir_cwpoint_room){plain, plain + sizeof(plain)}, point, none, unit);
+    for (size_t size = head.size - 1; size < head.size + 2 * WEIR_CWPOINT_SLACK; size++) {
+        memset(out, 0x5a, sizeof(out));
+        struct weir_bytes quick =
+            weir_cwpoint_slack_head_in((struct weir_cwpoint_room){out, out + size}, point, unit);
+        if (size < head.size) {
+            assert_null(quick.data);
+        } else {
+            support_assert_bytes(quick, head);
+        }
+        for (size_t i = size; i < size + BEYOND; i++) {
+            assert_int_equal(out[i], 0x5a);
+        }
+    }
+}
+
 static void test_a_summary_with_slack(void **state)
 {
     (void)state;
@@ -181,6 +203,7 @@ static void test_a_summary_with_slack(void **state)
                 weir_bytes_of(text, sizes[(i / SIZES + j) % SIZES])};
         }
         check_both_ways(&fixture, &point);
+        check_head_both_ways(&point, weir_bytes_of(text, sizes[(i / 7) % SIZES]));
     }
     fixture_close(&fixture);
 }
