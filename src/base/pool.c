@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cache of equal objects: a row of atomic slots, with a hint where the last change was.
- *
- *   slots [ 0 | obj | obj | obj | 0 | 0 | 0 ]      idle = 3
- *                           ^ hint
+ * A cache of equal objects: a row of idle ones (row_internal.h), and a count of those in use.
  *
  *   I1  a slot holds an idle object or NULL; an object is in one slot or with one user
- *   I2  idle >= objects in slots at any moment: it is raised before a slot is filled and lowered
- *       after one is emptied
- *   I3  taken = objects out with users
- *
- * Take looks from the hint downwards and exchanges a non-NULL slot with NULL; give looks from the
- * hint upwards and swaps NULL for its object. Used by one thread this is a stack, O(1) and warm in
- * the cache; with several threads the hint is only a place to begin, and a search is at worst the
- * length of the row. A list with a head pointer would be shorter to search but has the ABA problem.
- *
- * Memory order: the swap that fills a slot is a release, the exchange that empties it an acquire,
- * so the taker sees the object as the giver left it. Hint and counters order nothing and are
- * relaxed.
+ *   I2  taken = objects out with users
  *
  * When the row is full an object is freed; when it is empty one is allocated. Idle objects are
- * poisoned in AddressSanitizer builds.
+ * poisoned in AddressSanitizer builds. The counters order nothing and are relaxed.
  */
 #include "weir/pool.h"
 #include "poison_internal.h"
+#include "row_internal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdatomic.h>
@@ -34,9 +21,7 @@ enum { IDLE_MAX = 65536 };
 struct weir_pool {
     size_t size;
     void (*done)(void *);
-    uint32_t slot_count;
-    _Atomic uint32_t hint;
-    _Atomic uint32_t idle;
+    struct weir_row row; /* of the slots below */
     _Atomic uint32_t taken;
     _Atomic uint32_t taken_max;
     _Atomic(void *) slots[];
@@ -55,7 +40,8 @@ enum weir_status weir_pool_new(size_t size, uint32_t idle_max, void (*done)(void
     }
     pool->size = size;
     pool->done = done;
-    pool->slot_count = idle_max;
+    pool->row.slots = pool->slots;
+    pool->row.count = idle_max;
     *ret = pool;
     return WEIR_OK;
 }
@@ -74,8 +60,8 @@ void weir_pool_free(struct weir_pool *pool)
         return;
     }
     WEIR_ASSERT(weir_pool_taken(pool) == 0);
-    for (uint32_t i = 0; i < pool->slot_count; i++) {
-        /* acquire: pairs with the release in put_idle */
+    for (uint32_t i = 0; i < pool->row.count; i++) {
+        /* acquire: pairs with the release in weir_row_put */
         void *object = atomic_load_explicit(&pool->slots[i], memory_order_acquire);
         if (object != NULL) {
             weir_unpoison(object, pool->size);
@@ -96,31 +82,9 @@ static void count_taken(struct weir_pool *pool)
     }
 }
 
-static void *take_idle(struct weir_pool *pool)
-{
-    uint32_t at = atomic_load_explicit(&pool->hint, memory_order_relaxed); /* a hint */
-    for (uint32_t i = 0; i < pool->slot_count; i++) {
-        _Atomic(void *) *slot = &pool->slots[at];
-        if (atomic_load_explicit(slot, memory_order_relaxed) != NULL) { /* only worth a try */
-            /* acquire: pairs with the release in put_idle */
-            void *object = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-            if (object != NULL) {
-                atomic_store_explicit(&pool->hint, at, memory_order_relaxed);
-                atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
-                return object;
-            }
-        }
-        at = at == 0 ? pool->slot_count - 1 : at - 1;
-    }
-    return NULL;
-}
-
 void *weir_pool_take(struct weir_pool *pool)
 {
-    void *object = NULL;
-    if (atomic_load_explicit(&pool->idle, memory_order_relaxed) > 0) { /* spares the search */
-        object = take_idle(pool);
-    }
+    void *object = weir_row_take(&pool->row);
     if (object != NULL) {
         weir_unpoison(object, pool->size);
     } else {
@@ -132,23 +96,6 @@ void *weir_pool_take(struct weir_pool *pool)
     return object;
 }
 
-static bool put_idle(struct weir_pool *pool, void *object)
-{
-    uint32_t at = atomic_load_explicit(&pool->hint, memory_order_relaxed); /* a hint */
-    for (uint32_t i = 0; i < pool->slot_count; i++) {
-        void *empty = NULL;
-        /* release: pairs with the acquire in take_idle; a failed swap learns nothing */
-        if (atomic_load_explicit(&pool->slots[at], memory_order_relaxed) == NULL &&
-            atomic_compare_exchange_strong_explicit(&pool->slots[at], &empty, object,
-                                                    memory_order_release, memory_order_relaxed)) {
-            atomic_store_explicit(&pool->hint, at, memory_order_relaxed);
-            return true;
-        }
-        at = at + 1 == pool->slot_count ? 0 : at + 1;
-    }
-    return false;
-}
-
 void weir_pool_give(struct weir_pool *pool, void *object)
 {
     if (object == NULL) {
@@ -156,15 +103,11 @@ void weir_pool_give(struct weir_pool *pool, void *object)
     }
     uint32_t taken = atomic_fetch_sub_explicit(&pool->taken, 1, memory_order_relaxed);
     WEIR_ASSERT(taken > 0);
-    /* Relaxed: the counter only bounds the search; the slots carry the object. */
-    if (atomic_fetch_add_explicit(&pool->idle, 1, memory_order_relaxed) < pool->slot_count) {
-        weir_poison(object, pool->size);
-        if (put_idle(pool, object)) {
-            return;
-        }
-        weir_unpoison(object, pool->size);
+    weir_poison(object, pool->size);
+    if (weir_row_put(&pool->row, object)) {
+        return;
     }
-    atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
+    weir_unpoison(object, pool->size);
     free_object(pool, object);
 }
 

@@ -6,9 +6,10 @@
  * 512 MiB), so the class above a size is at most a quarter larger than it. Class c is (4 + c % 4)
  * << (c / 4) KiB.
  *
- * Rows: the larger the class, the shorter its row, since few large regions are ever idle at once
- * and the idle limit would refuse them anyway. A row is searched from its beginning, so the low
- * slots are the warm ones.
+ * Rows (row_internal.h): the larger the class, the shorter its row, since few large regions are
+ * ever idle at once and the idle limit would refuse them anyway. Rows of small classes are long:
+ * some thousand small requests wait at a time for their batch, and come back together. Their slots
+ * are zeros that nobody has written to until they are used, so a quiet process has no page of them.
  *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
  *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
@@ -26,6 +27,7 @@
 #include "weir/region.h"
 #include "poison_internal.h"
 #include "region_internal.h"
+#include "row_internal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdatomic.h>
@@ -35,7 +37,7 @@
 #define REGION_ALIGNMENT ((size_t)4096)
 #define REGION_SIZE_MIN  ((size_t)4096)
 
-enum { CLASS_COUNT = 17 * 4 + 1, ROW_SLOTS_MAX = 64 };
+enum { CLASS_COUNT = 17 * 4 + 1 };
 
 struct weir_regions {
     size_t idle_limit;
@@ -43,7 +45,8 @@ struct weir_regions {
     struct weir_pool *headers;
     _Alignas(64) _Atomic size_t idle;
     _Atomic size_t taken;
-    _Alignas(64) _Atomic(void *) rows[CLASS_COUNT][ROW_SLOTS_MAX];
+    _Atomic(void *) *slots; /* of all rows */
+    _Alignas(64) struct weir_row rows[CLASS_COUNT];
 };
 
 static size_t class_capacity(unsigned class_index)
@@ -66,13 +69,35 @@ static unsigned class_of(size_t size)
 _Static_assert(WEIR_REGION_SIZE_MAX == (size_t)4 << (17 + 10),
                "the last class is the largest size");
 
-static unsigned row_slots(unsigned class_index)
+static uint32_t row_slots(unsigned class_index)
 {
     size_t capacity = class_capacity(class_index);
+    if (capacity <= (size_t)64 << 10) {
+        return 4096;
+    }
     if (capacity < (size_t)1 << 20) {
-        return ROW_SLOTS_MAX;
+        return 256;
     }
     return capacity < (size_t)32 << 20 ? 16 : 4;
+}
+
+static enum weir_status make_rows(struct weir_regions *regions)
+{
+    uint32_t slots = 0;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        slots += row_slots(class_index);
+    }
+    regions->slots = weir_mem_zalloc(slots, sizeof *regions->slots);
+    if (regions->slots == NULL) {
+        return WEIR_ENOMEM;
+    }
+    _Atomic(void *) *next = regions->slots;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        regions->rows[class_index].slots = next;
+        regions->rows[class_index].count = row_slots(class_index);
+        next += row_slots(class_index);
+    }
+    return WEIR_OK;
 }
 
 enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
@@ -83,14 +108,23 @@ enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
     }
     memset(regions, 0, sizeof *regions); /* before any other thread knows it */
     regions->idle_limit = idle_limit;
-    enum weir_status status = weir_pool_new(WEIR_REGIONS_HEADER_SIZE, WEIR_REGIONS_HEADERS_IDLE_MAX,
-                                            NULL, &regions->headers);
+    enum weir_status status = make_rows(regions);
     if (status != WEIR_OK) {
-        weir_mem_free(regions);
-        return status;
+        goto free_regions;
+    }
+    status = weir_pool_new(WEIR_REGIONS_HEADER_SIZE, WEIR_REGIONS_HEADERS_IDLE_MAX, NULL,
+                           &regions->headers);
+    if (status != WEIR_OK) {
+        goto free_slots;
     }
     *ret = regions;
     return WEIR_OK;
+
+free_slots:
+    weir_mem_free(regions->slots);
+free_regions:
+    weir_mem_free(regions);
+    return status;
 }
 
 void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
@@ -98,22 +132,27 @@ void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
     regions->warm_total = total;
 }
 
+/* An idle region of the class, or NULL. */
+static void *take_idle(struct weir_regions *regions, unsigned class_index)
+{
+    void *data = weir_row_take(&regions->rows[class_index]);
+    if (data != NULL) {
+        size_t capacity = class_capacity(class_index);
+        atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+        weir_unpoison(data, capacity);
+    }
+    return data;
+}
+
 /* Gives idle regions back, large ones first, until `bytes` are gone or none is left. */
 static void trim(struct weir_regions *regions, size_t bytes)
 {
     size_t gone = 0;
     for (unsigned class_index = CLASS_COUNT; class_index-- > 0 && gone < bytes;) {
-        size_t capacity = class_capacity(class_index);
-        for (unsigned i = 0; i < row_slots(class_index) && gone < bytes; i++) {
-            /* acquire: pairs with the release in put_idle */
-            void *data = atomic_exchange_explicit(&regions->rows[class_index][i], NULL,
-                                                  memory_order_acquire);
-            if (data != NULL) {
-                atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
-                weir_unpoison(data, capacity);
-                weir_mem_free(data);
-                gone += capacity;
-            }
+        void *data;
+        while (gone < bytes && (data = take_idle(regions, class_index)) != NULL) {
+            weir_mem_free(data);
+            gone += class_capacity(class_index);
         }
     }
 }
@@ -137,36 +176,14 @@ void weir_regions_free(struct weir_regions *regions)
     }
     WEIR_ASSERT(weir_regions_taken(regions) == 0);
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-        for (unsigned i = 0; i < row_slots(class_index); i++) {
-            /* acquire: pairs with the release in put_idle */
-            void *data = atomic_load_explicit(&regions->rows[class_index][i], memory_order_acquire);
-            if (data != NULL) {
-                weir_unpoison(data, class_capacity(class_index));
-                weir_mem_free(data);
-            }
+        void *data;
+        while ((data = take_idle(regions, class_index)) != NULL) {
+            weir_mem_free(data);
         }
     }
     weir_pool_free(regions->headers);
+    weir_mem_free(regions->slots);
     weir_mem_free(regions);
-}
-
-static void *take_idle(struct weir_regions *regions, unsigned class_index)
-{
-    size_t capacity = class_capacity(class_index);
-    for (unsigned i = 0; i < row_slots(class_index); i++) {
-        _Atomic(void *) *slot = &regions->rows[class_index][i];
-        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL) { /* not worth an exchange */
-            continue;
-        }
-        /* acquire: pairs with the release in put_idle */
-        void *data = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-        if (data != NULL) {
-            atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
-            weir_unpoison(data, capacity);
-            return data;
-        }
-    }
-    return NULL;
 }
 
 enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
@@ -191,21 +208,6 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     return WEIR_OK;
 }
 
-static bool put_idle(struct weir_regions *regions, unsigned class_index, void *data)
-{
-    for (unsigned i = 0; i < row_slots(class_index); i++) {
-        _Atomic(void *) *slot = &regions->rows[class_index][i];
-        void *empty = NULL;
-        /* release: pairs with the acquire in take_idle; a failed swap learns nothing */
-        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL &&
-            atomic_compare_exchange_strong_explicit(slot, &empty, data, memory_order_release,
-                                                    memory_order_relaxed)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void weir_region_give(struct weir_regions *regions, struct weir_region *region)
 {
     if (region->data == NULL) {
@@ -221,7 +223,7 @@ void weir_region_give(struct weir_regions *regions, struct weir_region *region)
     bool kept = false;
     if (idle + capacity <= regions->idle_limit || idle + taken <= regions->warm_total) {
         weir_poison(region->data, capacity);
-        kept = put_idle(regions, class_index, region->data);
+        kept = weir_row_put(&regions->rows[class_index], region->data);
     }
     if (!kept) {
         atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
@@ -252,14 +254,16 @@ void weir_regions_validate(const struct weir_regions *regions)
 {
     size_t idle = 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-        for (unsigned i = 0; i < ROW_SLOTS_MAX; i++) {
+        const struct weir_row *row = &regions->rows[class_index];
+        uint32_t seen = 0;
+        for (uint32_t i = 0; i < row->count; i++) {
             /* relaxed: the caller has made sure that nobody else is here */
-            const void *data =
-                atomic_load_explicit(&regions->rows[class_index][i], memory_order_relaxed);
-            WEIR_ASSERT(data == NULL || i < row_slots(class_index));
+            const void *data = atomic_load_explicit(&row->slots[i], memory_order_relaxed);
             WEIR_ASSERT((uintptr_t)data % REGION_ALIGNMENT == 0);
-            idle += data == NULL ? 0 : class_capacity(class_index);
+            seen += data == NULL ? 0 : 1;
         }
+        WEIR_ASSERT(seen == atomic_load_explicit(&row->idle, memory_order_relaxed));
+        idle += seen * class_capacity(class_index);
     }
     WEIR_ASSERT(idle == weir_regions_idle(regions));
     WEIR_ASSERT(idle <= regions->idle_limit || idle <= regions->warm_total);

@@ -48,7 +48,7 @@
 #include "ledger_internal.h"
 #include "weir/mem.h"
 
-enum { NOTES_LIMIT = 16 << 20, TICKETS_IDLE = 1024 };
+enum { NOTES_LIMIT = 16 << 20, TICKETS_IDLE = 8192 };
 
 /* The largest of what an entry's 32 bits reach: 256 GiB. */
 #define OFFSET_MAX  ((uint64_t)UINT32_MAX * WEIR_FRAME_RECORD_ALIGN)

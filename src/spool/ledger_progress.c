@@ -11,7 +11,8 @@
  *   I1  a pair (lsn, slot) has at most one progress, in a ticket or in the table
  *   I2  begin < end <= total, and between two spans there is a gap
  *   I3  every progress is of the table's pool, which keeps those that nobody has, spans and all: a
- *       batch that ends has a dozen of them, and none is an allocation once it is warm
+ *       batch has one for each request that it has points of, some thousand where requests are
+ *       small, and none is an allocation once it is warm
  *
  * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
  * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
@@ -24,14 +25,26 @@
 #include "weir/hash.h"
 #include "weir/mem.h"
 
-/* What is kept for the next: 512 of them with at most 2 KiB of spans each. */
-enum { CHAINS_INITIAL = 256, SPANS_INITIAL = 16, IDLE_MAX = 512, IDLE_SPANS_MAX = 256 };
+/* What is kept for the next: 8192 of them, with 128 bytes of spans each; with up to 2 KiB 512. */
+enum {
+    CHAINS_INITIAL = 256,
+    SPANS_INITIAL = 16,
+    IDLE_MAX = 8192,
+    IDLE_WIDE_MAX = 512,
+    IDLE_SPANS_MAX = 256
+};
+
+static bool is_wide(const struct weir_ledger_progress *progress)
+{
+    return progress->capacity > SPANS_INITIAL;
+}
 
 struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
                                                       uint64_t lsn, uint32_t slot)
 {
     struct weir_ledger_progress *progress = weir_pool_take(table->pool);
     if (progress != NULL) {
+        table->idle_wide -= is_wide(progress) ? 1 : 0;
         *progress = (struct weir_ledger_progress){
             .lsn = lsn,
             .slot = slot,
@@ -53,9 +66,14 @@ static void drop_spans(void *object)
 void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
                                struct weir_ledger_progress *progress)
 {
-    if (progress != NULL && progress->capacity > IDLE_SPANS_MAX) {
+    if (progress == NULL) {
+        return;
+    }
+    if (progress->capacity > IDLE_SPANS_MAX ||
+        (is_wide(progress) && table->idle_wide == IDLE_WIDE_MAX)) {
         drop_spans(progress);
     }
+    table->idle_wide += is_wide(progress) ? 1 : 0;
     weir_pool_give(table->pool, progress);
 }
 
@@ -138,7 +156,7 @@ enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress,
 
 enum weir_status weir_ledger_progress_table_init(struct weir_ledger_progress_table *table)
 {
-    struct weir_ledger_progress_table made = {NULL, CHAINS_INITIAL, 0, NULL};
+    struct weir_ledger_progress_table made = {.chain_count = CHAINS_INITIAL};
     WEIR_TRY(weir_pool_new(sizeof(struct weir_ledger_progress), IDLE_MAX, drop_spans, &made.pool));
     made.chains = weir_mem_zalloc(CHAINS_INITIAL, sizeof(void *));
     if (made.chains == NULL) {
@@ -160,7 +178,7 @@ void weir_ledger_progress_table_done(struct weir_ledger_progress_table *table)
     }
     weir_mem_free(table->chains);
     weir_pool_free(table->pool);
-    *table = (struct weir_ledger_progress_table){NULL, 0, 0, NULL};
+    *table = (struct weir_ledger_progress_table){.chain_count = 0};
 }
 
 static struct weir_ledger_progress **chain_of(const struct weir_ledger_progress_table *table,
@@ -171,8 +189,8 @@ static struct weir_ledger_progress **chain_of(const struct weir_ledger_progress_
 
 static void table_grow(struct weir_ledger_progress_table *table)
 {
-    struct weir_ledger_progress_table larger = {NULL, table->chain_count * 2, table->count,
-                                                table->pool};
+    struct weir_ledger_progress_table larger = *table;
+    larger.chain_count *= 2;
     larger.chains = weir_mem_zalloc(larger.chain_count, sizeof(void *));
     if (larger.chains == NULL) {
         return; /* longer chains, then */

@@ -34,7 +34,7 @@ enum { DESTINATIONS_MAX = WEIR_FRAME_NAMES_MAX };
 #define SEGMENTS_IN_LIMIT  32
 #define LANE_HEADERS_LIMIT ((size_t)1 << 30)
 #define ATTEMPT_NOTES_MAX  ((size_t)16 << 20)
-#define ATTEMPT_NOTES_KEPT ((size_t)64 << 10)
+#define ATTEMPT_NOTES_KEPT ((size_t)256 << 10)
 #define ATTEMPTS_IDLE      16
 
 /* -- small things --------------------------------------------------------------------------- */

@@ -153,16 +153,16 @@ static void test_a_limit_of_zero_keeps_nothing(void **state)
 static void test_a_full_row_gives_back_to_the_allocator(void **state)
 {
     (void)state;
-    enum { COUNT = 70 };
-    struct weir_regions *regions = make(1024 * kib);
-    struct weir_region some[COUNT];
+    enum { COUNT = 4100 };
+    static struct weir_region some[COUNT];
+    struct weir_regions *regions = make(COUNT * 4 * kib);
     for (size_t i = 0; i < COUNT; i++) {
         some[i] = take(regions, 1);
     }
     for (size_t i = 0; i < COUNT; i++) {
         weir_region_give(regions, &some[i]);
     }
-    assert_int_equal(weir_regions_idle(regions), 64 * 4 * kib);
+    assert_int_equal(weir_regions_idle(regions), 4096 * 4 * kib);
     weir_regions_validate(regions);
     weir_regions_free(regions);
 }
