@@ -232,7 +232,7 @@ void weir_probe_attributes(struct weir_buf *out, size_t size)
 uint8_t *weir_probe_gzip(struct weir_bytes body, size_t *ret_size)
 {
     struct weir_deflater *deflater;
-    if (weir_deflater_new(1, &deflater) != WEIR_OK) {
+    if (weir_deflater_new(6, &deflater) != WEIR_OK) { /* as zlib, unless told */
         return NULL;
     }
     size_t capacity = weir_gzip_bound(deflater, body.size);
