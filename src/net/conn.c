@@ -42,6 +42,11 @@
  * where bytes belong can have them put there (weir_conn_read), and none is read that nobody has
  * room for. Over TLS libh2o reads, since it must decrypt.
  *
+ * Who waits: a user that stops reading a plain connection, as each request does until its answer,
+ * only says so. The kernel goes on watching, and is told to stop by what comes too early (on_read):
+ * a request that nothing follows costs no epoll_ctl, where it took two. Over TLS reading stops at
+ * once, since libh2o would decrypt what nobody wants.
+ *
  * When the peer is slow: reading that is stopped lets the kernel's buffer fill (at most 512 KiB,
  * set by the listener, since over TLS libh2o reads on without a limit). A peer that stops reading
  * has TCP_USER_TIMEOUT (30 s) before the kernel ends the connection. While neither a read nor a
@@ -69,6 +74,7 @@ struct weir_conn {
     const struct weir_conn_events *events;
     void *user;
     enum state state;
+    bool wanted;      /* input, by the user */
     bool input_ended; /* the peer has shut its side, or reading failed */
     SSL *ssl;         /* of an encrypted connection, libh2o's; NULL while it shakes hands */
 
@@ -252,19 +258,6 @@ static void swallow(struct weir_conn *conn)
     }
 }
 
-/* What weir_conn_read_once says of the next bytes for the input. */
-static ssize_t read_input(struct weir_conn *conn)
-{
-    h2o_iovec_t room = h2o_buffer_reserve(&conn->sock->input, READ_BYTES);
-    if (room.base == NULL) {
-        return 0;
-    }
-    ssize_t got =
-        weir_conn_read_once(conn->sock, room.base, room.len < READ_BYTES ? room.len : READ_BYTES);
-    conn->sock->input->size += got > 0 ? (size_t)got : 0;
-    return got;
-}
-
 static bool is_plain(const struct weir_conn *conn)
 {
     return conn->sock->ssl == NULL;
@@ -303,10 +296,14 @@ static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct weir_conn *conn = sock->data;
     weir_loop_enter(conn->loop);
+    if (!conn->wanted && conn->state != STATE_LINGERING) {
+        h2o_socket_read_stop(sock); /* it stays where it is, and is told again when it is wanted */
+        return;
+    }
     /* Over TLS libh2o also calls for a record that is not whole yet; that is no input. */
     ssize_t got = sock->bytes_read > 0 ? (ssize_t)sock->bytes_read : -1;
     if (err == NULL && is_plain(conn)) {
-        got = read_input(conn);
+        got = weir_conn_read_more(sock, READ_BYTES);
     }
     if (err != NULL && conn->ssl != NULL) {
         ERR_clear_error(); /* OpenSSL keeps one list for all connections of a thread */
@@ -363,7 +360,7 @@ void weir_conn_announce(struct weir_conn *conn, SSL *ssl, bool ended,
     options->accepted(options->argument, conn);
     bool lives = loop->announced == conn && conn->state == STATE_OPEN;
     loop->announced = NULL;
-    if (!lives || conn->events == NULL || !h2o_socket_is_reading(conn->sock)) {
+    if (!lives || conn->events == NULL || !conn->wanted) {
         return;
     }
     bool fresh = conn->sock->input->size > 0;
@@ -385,13 +382,12 @@ void weir_conn_attach(struct weir_conn *conn, const struct weir_conn_events *eve
 void weir_conn_set_reading(struct weir_conn *conn, bool wanted)
 {
     weir_loop_assert_mine(conn->loop);
-    if (!wanted) {
-        h2o_socket_read_stop(conn->sock);
-        return;
-    }
     WEIR_ASSERT(conn->state != STATE_LINGERING);
-    if (!conn->input_ended) {
+    conn->wanted = wanted;
+    if (wanted && !conn->input_ended) {
         start_reading(conn);
+    } else if (!is_plain(conn)) {
+        h2o_socket_read_stop(conn->sock);
     }
 }
 

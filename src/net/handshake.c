@@ -235,9 +235,7 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
 {
     struct weir_handshake *self = sock->data;
     weir_loop_enter(self->loop);
-    h2o_iovec_t room = h2o_buffer_reserve(&sock->input, FIRST_BYTES);
-    bool readable = err == NULL && room.base != NULL;
-    ssize_t got = readable ? weir_conn_read_once(sock, room.base, FIRST_BYTES) : 0;
+    ssize_t got = err == NULL ? weir_conn_read_more(sock, FIRST_BYTES) : 0;
     if (got < 0) {
         return;
     }
@@ -245,7 +243,6 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
         fail(self, h2o_socket_error_closed);
         return;
     }
-    sock->input->size += (size_t)got;
     h2o_socket_read_stop(sock);
     h2o_socket_dont_read(sock, 0);
     ERR_clear_error();

@@ -85,6 +85,18 @@ static inline ssize_t weir_conn_read_once(h2o_socket_t *sock, void *at, size_t s
     return got;
 }
 
+/* The same, of at most `size` bytes, behind what is in the socket's input; 0 without memory too. */
+static inline ssize_t weir_conn_read_more(h2o_socket_t *sock, size_t size)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&sock->input, size);
+    if (room.base == NULL) {
+        return 0;
+    }
+    ssize_t got = weir_conn_read_once(sock, room.base, room.len < size ? room.len : size);
+    sock->input->size += got > 0 ? (size_t)got : 0;
+    return got;
+}
+
 /* Sends TLS's own goodbye, as far as the kernel takes it now, and leaves libh2o none to send, which
  * would wait for its flush without a limit. Once; nothing can be written behind it, and nothing may
  * be under way. */
