@@ -55,7 +55,7 @@ bool weir_custody_is_stopping(const struct weir_custody_thread *thread)
     return atomic_load_explicit(&thread->stopping, memory_order_acquire);
 }
 
-bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns)
+static void wait_for_bell(struct weir_custody_thread *thread, int64_t timeout_ns)
 {
     struct pollfd bell = {.fd = thread->bell.fd, .events = POLLIN};
     int64_t timeout_ms = timeout_ns <= 0 ? 0 : timeout_ns / WEIR_NS_PER_MS + 1;
@@ -63,6 +63,11 @@ bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns)
     int ready = poll(&bell, 1, timeout_ms > 60000 ? 60000 : (int)timeout_ms);
     weir_pulse_beat();
     WEIR_ASSERT(ready >= 0 || errno == EINTR);
+}
+
+bool weir_custody_sleep(struct weir_custody_thread *thread, int64_t timeout_ns)
+{
+    wait_for_bell(thread, timeout_ns);
     weir_wake_silence(&thread->bell);
     return !weir_custody_is_stopping(thread);
 }
@@ -172,19 +177,29 @@ static struct weir_spool_job *take_all(struct weir_custody *custody)
     return oldest;
 }
 
+static void commit_all(struct weir_custody *custody)
+{
+    struct weir_spool_job *jobs;
+    while ((jobs = take_all(custody)) != NULL) {
+        weir_pulse_beat();
+        weir_spool_commit(custody->options.spool, jobs, now());
+        if (!weir_spool_admits(custody->options.spool, 0)) {
+            weir_wake_ring(&custody->keeper.bell);
+        }
+    }
+}
+
+/* While there is something to do the bell is left ringing, so that who pushes finds it so and makes
+ * no system call; what came before it was silenced is looked for once more. */
 static void run_lane(struct weir_custody *custody)
 {
     bool runs = true;
     while (runs) {
-        runs = weir_custody_sleep(&custody->lane, KEEPER_NS);
-        struct weir_spool_job *jobs;
-        while ((jobs = take_all(custody)) != NULL) {
-            weir_pulse_beat();
-            weir_spool_commit(custody->options.spool, jobs, now());
-            if (!weir_spool_admits(custody->options.spool, 0)) {
-                weir_wake_ring(&custody->keeper.bell);
-            }
-        }
+        wait_for_bell(&custody->lane, KEEPER_NS);
+        runs = !weir_custody_is_stopping(&custody->lane);
+        commit_all(custody);
+        weir_wake_silence(&custody->lane.bell);
+        commit_all(custody);
     }
 }
 
