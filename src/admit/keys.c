@@ -8,6 +8,12 @@
  * without a branch) takes the same time whatever was presented. What may differ in time is hashing
  * itself, which depends on the length of what the sender sent.
  *
+ *   macs    [ ctx | NULL | ctx | ... ]     contexts that know the process key, between two uses
+ *
+ * OpenSSL's one-shot HMAC looks its algorithm up and makes its contexts anew each time, which is
+ * ten times the hashing of a short key. So contexts are kept: a check takes one out of its slot by
+ * an exchange and puts it back, and makes one where all are in use or none is there yet.
+ *
  *   I1  entries are immutable after weir_keys_new; any thread that holds the keys may check without
  *       a lock
  *   I2  no two entries have the same name; two may have the same key (the first that is valid now
@@ -23,10 +29,11 @@
 #include "weir/rand.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdatomic.h>
 
 #define DIGEST_SIZE  32
+#define MACS_IDLE    8
 #define ACCOUNTS_MAX 1000
 
 struct key_entry {
@@ -40,16 +47,65 @@ struct key_entry {
 struct weir_keys {
     _Atomic uint32_t holds;
     uint8_t process_key[DIGEST_SIZE];
+    _Atomic(EVP_MAC_CTX *) macs[MACS_IDLE];
     uint32_t count;
     struct key_entry entries[WEIR_KEYS_MAX];
 };
 
-static bool digest_of(const struct weir_keys *keys, struct weir_bytes key, uint8_t *digest)
+static EVP_MAC_CTX *mac_new(const struct weir_keys *keys)
 {
-    unsigned int size = DIGEST_SIZE;
-    return HMAC(EVP_sha256(), keys->process_key, DIGEST_SIZE, key.data, key.size, digest, &size) !=
-               NULL &&
-           size == DIGEST_SIZE;
+    char name[] = "SHA256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_utf8_string("digest", name, sizeof name - 1),
+                                 OSSL_PARAM_END};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+    EVP_MAC_free(hmac); /* the context has its own reference */
+    if (mac != NULL && EVP_MAC_init(mac, keys->process_key, DIGEST_SIZE, params) != 1) {
+        EVP_MAC_CTX_free(mac);
+        return NULL;
+    }
+    return mac;
+}
+
+static EVP_MAC_CTX *mac_take(struct weir_keys *keys)
+{
+    for (size_t i = 0; i < MACS_IDLE; i++) {
+        /* acquire: pairs with the release in mac_give */
+        EVP_MAC_CTX *mac = atomic_exchange_explicit(&keys->macs[i], NULL, memory_order_acquire);
+        if (mac != NULL) {
+            return mac;
+        }
+    }
+    return mac_new(keys);
+}
+
+static void mac_give(struct weir_keys *keys, EVP_MAC_CTX *mac)
+{
+    for (size_t i = 0; i < MACS_IDLE; i++) {
+        EVP_MAC_CTX *none = NULL;
+        /* release: pairs with the acquire in mac_take; a failed swap learns nothing */
+        if (atomic_compare_exchange_strong_explicit(&keys->macs[i], &none, mac,
+                                                    memory_order_release, memory_order_relaxed)) {
+            return;
+        }
+    }
+    EVP_MAC_CTX_free(mac);
+}
+
+/* `keys` is const to who judges with them, not to the contexts, which any thread may use. */
+static bool digest_of(const struct weir_keys *const_keys, struct weir_bytes key, uint8_t *digest)
+{
+    struct weir_keys *keys = (struct weir_keys *)(uintptr_t)const_keys;
+    EVP_MAC_CTX *mac = mac_take(keys);
+    if (mac == NULL) {
+        return false;
+    }
+    size_t size = 0;
+    bool good = EVP_MAC_init(mac, NULL, 0, NULL) == 1 && /* again, with the key it has */
+                EVP_MAC_update(mac, key.data, key.size) == 1 &&
+                EVP_MAC_final(mac, digest, &size, DIGEST_SIZE) == 1 && size == DIGEST_SIZE;
+    mac_give(keys, mac);
+    return good;
 }
 
 static void accounts_free(char **accounts)
@@ -135,6 +191,10 @@ void weir_keys_free(struct weir_keys *keys)
     for (uint32_t i = 0; i < keys->count; i++) {
         weir_mem_free(keys->entries[i].name);
         accounts_free(keys->entries[i].accounts);
+    }
+    for (size_t i = 0; i < MACS_IDLE; i++) {
+        /* relaxed: whoever frees has acquired all that holders did */
+        EVP_MAC_CTX_free(atomic_load_explicit(&keys->macs[i], memory_order_relaxed));
     }
     OPENSSL_cleanse(keys, sizeof(*keys));
     weir_mem_free(keys);
