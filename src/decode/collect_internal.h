@@ -10,9 +10,9 @@
  * alone.
  */
 
-/* A block (16 KiB) must stay below half an arena chunk: larger allocations take one of the arena's
- * few regions each. */
-#define COLLECT_BLOCK_POINTS 512
+/* A block (4 KiB) must stay well below half an arena chunk, of a small request's too: larger
+ * allocations take one of the arena's few regions each. */
+#define COLLECT_BLOCK_POINTS 128
 
 #define COLLECT_CACHE_LINE 64
 

@@ -187,12 +187,20 @@ static struct weir_body_options body_options(const struct weir_submission *submi
                                       .source_arn = submission->source_arn};
 }
 
+/* The chunks of a small body's arena. Beside its text and some 300 bytes for each point it holds
+ * tables of a fixed size, 24 KiB in all: requests of a few points come by the thousand between two
+ * batches, and with the usual chunk they would be most of the queued memory, and in nobody's cache.
+ */
+#define SMALL_BODY_BYTES  ((size_t)2 << 10)
+#define SMALL_CHUNK_BYTES ((size_t)32 << 10)
+
 static enum weir_status decode_body(struct weir_worker *worker, struct weir_submission *submission)
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
     const struct weir_body_options body = body_options(submission);
     struct weir_bytes raw = weir_bytes_of(submission->intake.region.data, submission->intake.size);
-    WEIR_TRY(weir_arena_new(options->regions, weir_credit_budget(options->intake), 0,
+    WEIR_TRY(weir_arena_new(options->regions, weir_credit_budget(options->intake),
+                            raw.size <= SMALL_BODY_BYTES ? SMALL_CHUNK_BYTES : 0,
                             &submission->arena));
     return weir_body_decode(worker->inflater, submission->arena, raw, &body, &submission->result);
 }
