@@ -127,6 +127,7 @@ static const struct weir_metric *add_metric(struct weir_collect *collect,
     *added = (struct known_metric){.metric = *key, .memo = &added->own};
     added->own.latest = &added->own.first;
     added->own.first.metric = &added->metric;
+    added->own.first.size_in_head = NOT_IN_HEAD;
     if (key->head.size > 0) {
         memcpy(added + 1, key->head.data, key->head.size);
         added->metric.head.data = (const uint8_t *)(added + 1);
@@ -141,10 +142,9 @@ static inline bool is_same_metric(const struct weir_metric *a, const struct weir
            weir_bytes_eq(a->data_head, b->data_head);
 }
 
-const struct weir_metric *weir_collect_known(const struct weir_collect *collect,
-                                             const struct weir_metric *key)
+__attribute__((noinline)) static const struct weir_metric *
+find_metric(const struct weir_intern *intern, const struct weir_metric *key)
 {
-    const struct weir_intern *intern = &collect->tables->metrics;
     uint32_t at = 0;
     for (const struct weir_metric *known = weir_intern_first(intern, key->hash, &at); known != NULL;
          known = weir_intern_next(intern, key->hash, &at)) {
@@ -158,7 +158,7 @@ const struct weir_metric *weir_collect_known(const struct weir_collect *collect,
 const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
                                              const struct weir_metric *key)
 {
-    const struct weir_metric *known = weir_collect_known(collect, key);
+    const struct weir_metric *known = find_metric(&collect->tables->metrics, key);
     return known != NULL ? known : add_metric(collect, key);
 }
 
@@ -183,6 +183,19 @@ void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *ke
     }
 }
 
+void weir_collect_find(const struct weir_collect *collect, const struct weir_metric *keys,
+                       uint32_t count, const struct weir_metric **ret_known)
+{
+    const struct weir_intern *intern = &collect->tables->metrics;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct weir_intern_slot *slot = weir_intern_slot_of(intern, keys[i].hash);
+        bool is_first = slot != NULL && slot->item != NULL && slot->hash == keys[i].hash;
+        ret_known[i] = is_first && is_same_metric(slot->item, &keys[i])
+                           ? slot->item
+                           : find_metric(intern, &keys[i]);
+    }
+}
+
 static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
                                 struct weir_bytes name)
 {
@@ -191,15 +204,11 @@ static struct place *find_place(struct weir_collect *collect, const struct weir_
     uint32_t at = 0;
     for (struct place *place = weir_intern_first(intern, hash, &at); place != NULL;
          place = weir_intern_next(intern, hash, &at)) {
-        if (place->resource == resource && weir_bytes_eq(place->name, name)) {
+        if (place->resource == resource && weir_bytes_eq_short(place->name, name)) {
             return place;
         }
     }
-    struct place fresh = {.resource = resource, .name = name};
-    if (name.size > 0) {
-        memcpy(fresh.begin, name.data,
-               name.size < WEIR_COLLECT_ROOM ? name.size : WEIR_COLLECT_ROOM);
-    }
+    const struct place fresh = {.resource = resource, .name = name};
     return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
@@ -221,6 +230,18 @@ static struct group *find_further(struct weir_collect *collect, const struct wei
     return place == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
+/* Where CloudWatch has the namespace in a metric's head: "amazonaws.com/" and it, behind a tag and
+ * a length. */
+#define NAME_IN_HEAD 16
+
+static uint32_t size_in_head(const struct weir_metric *metric, struct weir_bytes name)
+{
+    struct weir_bytes begin = weir_bytes_from(metric->head, NAME_IN_HEAD);
+    return name.size > 0 && name.size <= WEIR_COLLECT_ROOM && weir_bytes_starts_with(begin, name)
+               ? (uint32_t)name.size
+               : NOT_IN_HEAD;
+}
+
 /* Where the metric's latest point was in another place, or there was none. Out of line, because
  * that is rare. */
 __attribute__((noinline)) static struct group *change_group(struct weir_collect *collect,
@@ -231,6 +252,7 @@ __attribute__((noinline)) static struct group *change_group(struct weir_collect 
     struct group *group = &memo->first;
     if (group->place == NULL) {
         group->place = find_place(collect, metric->scope->resource, name);
+        group->size_in_head = size_in_head(metric, name);
         return group->place == NULL ? NULL : group;
     }
     if (!weir_bytes_eq(group->place->name, name)) {
@@ -240,20 +262,59 @@ __attribute__((noinline)) static struct group *change_group(struct weir_collect 
     return group;
 }
 
-/* Whether the place has this name, which has room behind it. */
-static inline bool has_roomy_name(const struct place *place, struct weir_bytes name)
+/* The group of a point of `metric` in the namespace `name`; NULL when full. */
+static inline struct group *find_group(struct weir_collect *collect,
+                                       const struct weir_metric *metric, struct memo *memo,
+                                       struct weir_bytes name)
 {
-    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] = {
-        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
-    if (name.size != place->name.size || name.size > WEIR_COLLECT_ROOM) {
-        return false;
+    struct group *latest = memo->latest;
+    if (latest->place != NULL && weir_bytes_eq_short(latest->place->name, name)) {
+        return latest;
     }
-    const uint8_t *mask = masks + WEIR_COLLECT_ROOM - name.size;
-    weir_bytes_lanes differ =
-        (weir_bytes_differ_16(name.data, place->begin, 0) & weir_bytes_lanes_of(mask)) |
-        (weir_bytes_differ_16(name.data, place->begin, 16) & weir_bytes_lanes_of(mask + 16));
+    return change_group(collect, metric, memo, name);
+}
+
+/* Whether `size` bytes before `a` and before `b` are equal, WEIR_COLLECT_ROOM at most. So many are
+ * read, in front of the text too. */
+static inline bool ends_are_equal(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] = {[WEIR_COLLECT_ROOM] = 0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF,
+                                                         0xFF};
+    const uint8_t *mask = masks + size;
+    a -= WEIR_COLLECT_ROOM;
+    b -= WEIR_COLLECT_ROOM;
+    weir_bytes_lanes differ = (weir_bytes_differ_16(a, b, 0) & weir_bytes_lanes_of(mask)) |
+                              (weir_bytes_differ_16(a, b, 16) & weir_bytes_lanes_of(mask + 16));
     return (differ[0] | differ[1]) == 0;
 }
 
@@ -281,8 +342,9 @@ static bool next_block(struct weir_collect *collect)
 }
 
 /* Puts a point into a group (NULL: none, when full). */
-static inline void add_point(struct weir_collect *collect, struct group *group,
-                             struct weir_bytes data, int64_t time_ns)
+__attribute__((always_inline)) static inline void add_point(struct weir_collect *collect,
+                                                            struct group *group,
+                                                            struct weir_bytes data, int64_t time_ns)
 {
     uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     WEIR_ASSERT(data.size <= UINT32_MAX);
@@ -299,17 +361,14 @@ static inline void add_point(struct weir_collect *collect, struct group *group,
 void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
                         struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
 {
-    if (collect->full) {
-        return;
+    if (!collect->full) {
+        struct memo *memo = ((const struct known_metric *)metric)->memo;
+        add_point(collect, find_group(collect, metric, memo, name), data, time_ns);
     }
-    struct memo *memo = ((const struct known_metric *)metric)->memo;
-    struct group *group = memo->latest;
-    if (group->place == NULL || !weir_bytes_eq_short(group->place->name, name)) {
-        group = change_group(collect, metric, memo, name);
-    }
-    add_point(collect, group, data, time_ns);
 }
 
+/* Nearly always the metric's first place, and the name of that a part of the head: a line of the
+ * cache that was met while the metric was looked up. The bytes before the head are the metric. */
 void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_metric *metric,
                               struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
 {
@@ -317,9 +376,11 @@ void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_me
         return;
     }
     struct memo *memo = ((const struct known_metric *)metric)->memo;
-    struct group *group = memo->latest;
-    if (group->place == NULL || !has_roomy_name(group->place, name)) {
-        group = change_group(collect, metric, memo, name);
+    struct group *group = &memo->first;
+    if (name.size != group->size_in_head ||
+        !ends_are_equal(metric->head.data + NAME_IN_HEAD + name.size, name.data + name.size,
+                        name.size)) {
+        group = find_group(collect, metric, memo, name);
     }
     add_point(collect, group, data, time_ns);
 }

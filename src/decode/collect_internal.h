@@ -37,8 +37,9 @@ struct place {
     struct place *next;  /* of those with points, in their order */
     struct group *first; /* its groups with points */
     struct group *last;
-    uint8_t begin[WEIR_COLLECT_ROOM]; /* of the name, and zeros behind it */
 };
+
+#define NOT_IN_HEAD UINT32_MAX
 
 /* Points of one metric in one place. `offset` and `run` are finish's. */
 struct group {
@@ -48,6 +49,7 @@ struct group {
     uint32_t count;
     uint32_t offset; /* of its next point in the sorted array */
     uint32_t run;
+    uint32_t size_in_head; /* of its place's name, where the metric's has it; else NOT_IN_HEAD */
     size_t bytes;
     int64_t newest_ns;
 };

@@ -4,20 +4,16 @@
 
 #include "weir/collect.h"
 
-/*
- * The collector's short ways, for who meets nearly every metric again and knows where its bytes
- * lie. They collect what the ones of weir/collect.h do.
- */
-
-/* The metric with this key and hash, where there is one already: its bytes were checked by who
- * added it, so equal ones need not be. NULL where it would be new. */
-const struct weir_metric *weir_collect_known(const struct weir_collect *collect,
-                                             const struct weir_metric *key);
-
 #define WEIR_COLLECT_ROOM 32
 
-/* As weir_collect_point, for a name from whose beginning WEIR_COLLECT_ROOM bytes can be read,
- * whatever they are: so names of any length up to that are compared in one way. */
+/* Sets ret_known[i] to the metric of keys[i], which were asked for (weir_collect_ask), or to NULL
+ * where there is none yet: that is weir_collect_asked to add, or to find where an equal key came
+ * before. What is known has its bytes from who added it: if those were checked, equal ones are. */
+void weir_collect_find(const struct weir_collect *collect, const struct weir_metric *keys,
+                       uint32_t count, const struct weir_metric **ret_known);
+
+/* As weir_collect_point, for a name up to whose end WEIR_COLLECT_ROOM bytes can be read, whatever
+ * they are: so that names of any length up to that are compared in one way. */
 void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_metric *metric,
                               struct weir_bytes name, struct weir_bytes data, int64_t time_ns);
 

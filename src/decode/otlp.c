@@ -44,20 +44,13 @@ static bool walk_labels(struct weir_otlp_walk *walk, const struct weir_metric *m
     return true;
 }
 
-/* A point of a Summary. Only 0.7's begins with field 1. */
-static inline bool walk_point(struct weir_otlp_walk *walk, const struct weir_metric *metric,
-                              struct weir_bytes data)
+/* A point of a Summary that is not as AWS lays out 1.0's. Only 0.7's begins with field 1. */
+__attribute__((noinline)) static bool walk_other_point(struct weir_otlp_walk *walk,
+                                                       const struct weir_metric *metric,
+                                                       struct weir_bytes data)
 {
-    struct weir_otlp_point point;
-    if (data.size > 0 && data.data[0] == 0x0A) {
-        return walk_labels(walk, metric, data) ||
-               weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
-    }
-    if (weir_otlp_aws_point(data, &point)) {
-        weir_collect_roomy_point(walk->collect, metric, point.name, data, point.time_ns);
-        return true;
-    }
-    return weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
+    return (data.size > 0 && data.data[0] == 0x0A && walk_labels(walk, metric, data)) ||
+           weir_otlp_plain_point(walk, metric, WEIR_OTLP_SUMMARY_POINT, data);
 }
 
 /* Takes the next child, if that is what comes next; on false both are untouched. */
@@ -74,15 +67,23 @@ static bool take_child(struct weir_bytes *rest, enum weir_otlp_shape shape, stru
     return true;
 }
 
-/* The points of a Metric that has AWS's layout. */
-static bool walk_points(struct weir_otlp_walk *walk, const struct weir_metric *metric,
-                        struct weir_bytes points)
+/* The points of a Metric that has AWS's layout: nearly always one, which ends where they end. */
+static inline bool walk_points(struct weir_otlp_walk *walk, const struct weir_metric *metric,
+                               struct weir_bytes points)
 {
+    struct weir_otlp_point point;
+    struct weir_bytes data;
     while (points.size > 0) {
-        struct weir_bytes data;
-        if ((!weir_otlp_aws_next(&points, 0x0A, &data) &&
-             !take_child(&points, WEIR_OTLP_DATA_PLAIN, &data)) ||
-            !walk_point(walk, metric, data)) {
+        if (weir_otlp_aws_only(points, 0x0A, &data)) {
+            points.size = 0;
+        } else if (!weir_otlp_aws_next(&points, 0x0A, &data) &&
+                   !take_child(&points, WEIR_OTLP_DATA_PLAIN, &data)) {
+            return false;
+        }
+        if (weir_otlp_aws_point(data, &point)) {
+            /* before the name stand 17 bytes of its attribute, and the metric's, which has it */
+            weir_collect_roomy_point(walk->collect, metric, point.name, data, point.time_ns);
+        } else if (!walk_other_point(walk, metric, data)) {
             return false;
         }
     }
@@ -99,24 +100,13 @@ static inline void ask_for_next(const uint8_t *at)
     }
 }
 
-/* The metric of a key that was asked for; NULL where its text is none. Equal bytes need no second
- * check, so most metrics need none. */
-static inline const struct weir_metric *find_metric(struct weir_collect *collect,
-                                                    const struct weir_metric *key)
-{
-    const struct weir_metric *known = weir_collect_known(collect, key);
-    if (known != NULL) {
-        return known;
-    }
-    return weir_otlp_aws_head(key->head) ? weir_collect_asked(collect, key) : NULL;
-}
-
 /* Takes Metrics of AWS's layout off the front of a scope, as many as are looked up together at
  * most, and walks their points; *ret_count is how many there were. */
 static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, uint32_t *ret_count)
 {
     struct weir_metric keys[WEIR_COLLECT_TOGETHER];
     struct weir_bytes points[WEIR_COLLECT_TOGETHER];
+    const struct weir_metric *known[WEIR_COLLECT_TOGETHER];
     uint32_t count = 0;
     while (count < WEIR_COLLECT_TOGETHER) {
         struct weir_bytes head;
@@ -128,9 +118,15 @@ static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, u
         ask_for_next(rest->data);
     }
     weir_collect_ask(walk->collect, keys, count);
+    weir_collect_find(walk->collect, keys, count, known);
     for (uint32_t i = 0; i < count; i++) {
-        const struct weir_metric *metric = find_metric(walk->collect, &keys[i]);
-        if (metric == NULL || !walk_points(walk, metric, points[i])) {
+        if (known[i] == NULL) {
+            if (!weir_otlp_aws_head(keys[i].head)) {
+                return false;
+            }
+            known[i] = weir_collect_asked(walk->collect, &keys[i]);
+        }
+        if (!walk_points(walk, known[i], points[i])) {
             return false;
         }
     }

@@ -33,6 +33,21 @@ static inline bool weir_otlp_aws_next(struct weir_bytes *rest, uint8_t tag, stru
     return true;
 }
 
+/* Whether a message is nothing but a field of this tag, with a length of two bytes. *ret is its
+ * content, untouched on false. */
+static inline bool weir_otlp_aws_only(struct weir_bytes message, uint8_t tag,
+                                      struct weir_bytes *ret)
+{
+    const uint8_t *at = message.data;
+    size_t size = message.size - 3;
+    if (message.size < 0x83 || at[0] != tag || at[1] != (uint8_t)(size | 0x80) ||
+        at[2] != size >> 7) {
+        return false;
+    }
+    *ret = weir_bytes_of(at + 3, size);
+    return true;
+}
+
 /* A Metric: 1 name, 3 unit, 11 Summary, each once. *ret_head is name and unit, every field but the
  * data, whose text is not checked (weir_otlp_aws_head); *ret_points the content of the Summary,
  * which is not checked. On false both are untouched. */
@@ -49,14 +64,11 @@ static inline bool weir_otlp_aws_usual_metric(struct weir_bytes metric, struct w
     }
     size_t unit = 2 + (size_t)at[1];
     size_t head = unit + 2 + at[unit + 1];
-    size_t points = metric.size - head - 3;
-    if (at[0] != 0x0A || at[unit] != 0x1A || at[unit + 1] >= 0x80 || metric.size < head + 0x83 ||
-        at[head] != 0x5A || at[head + 1] != (uint8_t)(points | 0x80) ||
-        at[head + 2] != points >> 7) {
+    if (at[0] != 0x0A || at[unit] != 0x1A || at[unit + 1] >= 0x80 || metric.size < head ||
+        !weir_otlp_aws_only(weir_bytes_of(at + head, metric.size - head), 0x5A, ret_points)) {
         return false;
     }
     *ret_head = weir_bytes_of(at, head);
-    *ret_points = weir_bytes_of(at + head + 3, points);
     return true;
 }
 
@@ -78,9 +90,12 @@ static inline bool weir_otlp_aws_next_metric(struct weir_bytes *rest, struct wei
 /* Whether the name and unit of such a head are text. */
 bool weir_otlp_aws_head(struct weir_bytes head);
 
-/* A 1.0 data point: its times, count, sum, quantiles, and the three attributes; two of them stand
- * behind the name, so that WEIR_COLLECT_ROOM bytes of it can be read. */
+/* A 1.0 data point: its times, count, sum, quantiles, and the three attributes. */
 bool weir_otlp_aws_point(struct weir_bytes data, struct weir_otlp_point *ret);
+
+/* The same for a point of whatever lengths and numbers: what weir_otlp_aws_point asks where the
+ * point is not the usual one. */
+bool weir_otlp_aws_any_point(struct weir_bytes data, struct weir_otlp_point *ret);
 
 /* A 0.7 data point: its labels, times, count, sum and quantiles, read into *ret, which is
  * undefined on false. */

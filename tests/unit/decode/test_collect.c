@@ -93,29 +93,35 @@ static void test_metrics_asked_for_together(void **state)
     }
 }
 
-/* Names with room behind them find the places that others have made, whatever stands there, and
- * names that differ in one byte do not. */
+/* Names with room before them find the places that others have made, whatever stands there, in
+ * metrics that have the name in their head and in others; names that differ in one byte do not. */
 static void test_roomy_names_find_the_same_places(void **state)
 {
     struct fixture *fixture = *state;
     struct weir_collect *collect = fixture->collect;
-    const struct weir_metric *metric = metric_of(collect, "r", "m");
-    enum { SIZES = 50 };
-    static uint8_t names[3][SIZES + WEIR_COLLECT_ROOM];
+    enum { SIZES = 50, END = SIZES + WEIR_COLLECT_ROOM };
+    static char head[16 + SIZES + 2];
+    static uint8_t names[3][END];
     struct weir_runs runs;
-    memset(names[0], 'a', sizeof(names[0]));
     for (size_t size = 1; size < SIZES; size++) {
-        memset(names[1], 'x', sizeof(names[1]));
-        memset(names[1], 'a', size);
-        memset(names[2], 'a', size - 1);
-        names[2][size - 1] = 'b';
-        weir_collect_point(collect, metric, weir_bytes_of(names[0], size), WEIR_BYTES("1"), 1);
-        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[1], size), WEIR_BYTES("2"),
-                                 1);
-        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[2], size), WEIR_BYTES("3"),
-                                 1);
-        weir_collect_roomy_point(collect, metric, weir_bytes_of(names[1], size), WEIR_BYTES("4"),
-                                 1);
+        memset(head, 'h', 16);
+        memset(head + 16, 'a', size);
+        snprintf(head + 16 + size, 2, "%c", (char)('/' + size % 2));
+        const struct weir_metric *metric = metric_of(collect, "r", size % 3 == 0 ? "m" : head);
+        memset(names, 'x', sizeof(names));
+        for (unsigned i = 0; i < 3; i++) {
+            memset(names[i] + END - size, 'a', size);
+        }
+        memset(names[0], 'y', END - size);
+        names[2][END - 1 - size / 2] = 'b';
+        struct weir_bytes a = weir_bytes_of(names[0] + END - size, size);
+        struct weir_bytes again = weir_bytes_of(names[1] + END - size, size);
+        struct weir_bytes b = weir_bytes_of(names[2] + END - size, size);
+        weir_collect_point(collect, metric, a, WEIR_BYTES("1"), 1);
+        weir_collect_roomy_point(collect, metric, again, WEIR_BYTES("2"), 1);
+        weir_collect_roomy_point(collect, metric, b, WEIR_BYTES("3"), 1);
+        weir_collect_roomy_point(collect, metric, again, WEIR_BYTES("4"), 1);
+        assert_int_equal(collect->points, 4 * size);
     }
     assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
     assert_int_equal(runs.count, 2 * (SIZES - 1));
