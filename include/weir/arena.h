@@ -54,12 +54,23 @@ void weir_arena_reset(struct weir_arena *arena);
 WEIR_MUST_USE enum weir_status weir_arena_charge_to(struct weir_arena *arena,
                                                     struct weir_arena_budget budget);
 
-/* One more reference, which keeps `live` bytes of the arena in use. Any thread that holds a
- * reference. */
-void weir_arena_ref(struct weir_arena *arena, size_t live);
+/* `count` more references, which together keep `live` bytes of the arena in use. Any thread that
+ * holds a reference. */
+void weir_arena_refs(struct weir_arena *arena, uint32_t count, size_t live);
 
-/* Gives a reference and its `live` bytes back; the last one frees everything. NULL is nothing. */
-void weir_arena_unref(struct weir_arena *arena, size_t live);
+/* Gives so many references and their `live` bytes back; the last one frees everything. NULL is
+ * nothing. Any thread. */
+void weir_arena_unrefs(struct weir_arena *arena, uint32_t count, size_t live);
+
+/* The same with one reference. */
+static inline void weir_arena_ref(struct weir_arena *arena, size_t live)
+{
+    weir_arena_refs(arena, 1, live);
+}
+static inline void weir_arena_unref(struct weir_arena *arena, size_t live)
+{
+    weir_arena_unrefs(arena, 1, live);
+}
 
 struct weir_arena_stat {
     size_t size; /* bytes charged */

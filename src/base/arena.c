@@ -187,7 +187,7 @@ static void give_regions(struct weir_arena *arena)
 
 void weir_arena_reset(struct weir_arena *arena)
 {
-    /* acquire: pairs with the release in weir_arena_unref, of readers that have come and gone */
+    /* acquire: pairs with the release in weir_arena_unrefs, of readers that have come and gone */
     WEIR_ASSERT(atomic_load_explicit(&arena->references, memory_order_acquire) == 1);
     WEIR_ASSERT(weir_arena_stat(arena).live == 0);
     give_regions(arena);
@@ -205,17 +205,17 @@ enum weir_status weir_arena_charge_to(struct weir_arena *arena, struct weir_aren
     return WEIR_OK;
 }
 
-void weir_arena_ref(struct weir_arena *arena, size_t live)
+void weir_arena_refs(struct weir_arena *arena, uint32_t count, size_t live)
 {
     /* Relaxed: the caller holds a reference already, so the arena is there and visible. */
-    uint32_t before = atomic_fetch_add_explicit(&arena->references, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&arena->references, count, memory_order_relaxed);
     WEIR_ASSERT(before > 0);
-    WEIR_ASSERT(before < UINT32_MAX);
+    WEIR_ASSERT(before <= UINT32_MAX - count);
     size_t live_before = atomic_fetch_add_explicit(&arena->live, live, memory_order_relaxed);
     WEIR_ASSERT(live_before <= SIZE_MAX - live);
 }
 
-void weir_arena_unref(struct weir_arena *arena, size_t live)
+void weir_arena_unrefs(struct weir_arena *arena, uint32_t count, size_t live)
 {
     if (arena == NULL) {
         return;
@@ -223,9 +223,9 @@ void weir_arena_unref(struct weir_arena *arena, size_t live)
     size_t live_before = atomic_fetch_sub_explicit(&arena->live, live, memory_order_relaxed);
     WEIR_ASSERT(live_before >= live);
     /* acq_rel: every drop releases its reads and writes, the last one acquires all of them */
-    uint32_t before = atomic_fetch_sub_explicit(&arena->references, 1, memory_order_acq_rel);
-    WEIR_ASSERT(before > 0);
-    if (before == 1) {
+    uint32_t before = atomic_fetch_sub_explicit(&arena->references, count, memory_order_acq_rel);
+    WEIR_ASSERT(before >= count);
+    if (before == count) {
         /* relaxed: whoever gave live bytes back did so before dropping, and this drop came last */
         WEIR_ASSERT(atomic_load_explicit(&arena->live, memory_order_relaxed) == 0);
         give_regions(arena);
