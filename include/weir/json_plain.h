@@ -23,21 +23,25 @@ static inline bool weir_json_plain_is(uint8_t byte)
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
-/* The bytes of sixteen at `at` that are not plain, WEIR_JSON_PLAIN_BITS of the result each, the
- * first lowest. Compared as signed, what is above 7F is below 20 as well. */
+/* The first of sixteen bytes at `at` that is not plain, or NULL. Compared as signed, what is above
+ * 7F is below 20 as well. */
 #if defined(__SSE2__)
-#define WEIR_JSON_PLAIN_BITS 1
-static inline uint64_t weir_json_plain_others(const uint8_t *at)
+/* Whoever reads on behind a string waits for its quote, and seldom for what else may be there. So
+ * the way to the quote is the shorter one, and the rest is asked beside it. */
+static inline const uint8_t *weir_json_plain_first_other(const uint8_t *at)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
-    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, slash)));
+    unsigned quotes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+    unsigned others = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, slash));
+    if (quotes != 0 && (others & (quotes - 1)) == 0) {
+        return at + (unsigned)__builtin_ctz(quotes);
+    }
+    return others == 0 ? NULL : at + (unsigned)__builtin_ctz(others);
 }
 #elif defined(__aarch64__)
-#define WEIR_JSON_PLAIN_BITS 4
-static inline uint64_t weir_json_plain_others(const uint8_t *at)
+static inline const uint8_t *weir_json_plain_first_other(const uint8_t *at)
 {
     uint8x16_t bytes = vld1q_u8(at);
     uint8x16_t low = vcltq_s8(vreinterpretq_s8_u8(bytes), vdupq_n_s8(0x20));
@@ -45,20 +49,20 @@ static inline uint64_t weir_json_plain_others(const uint8_t *at)
     uint8x16_t slash = vceqq_u8(bytes, vdupq_n_u8('\\'));
     uint8x16_t others = vorrq_u8(low, vorrq_u8(quote, slash));
     uint8x8_t nibbles = vshrn_n_u16(vreinterpretq_u16_u8(others), 4);
-    return vget_lane_u64(vreinterpret_u64_u8(nibbles), 0);
+    uint64_t bits = vget_lane_u64(vreinterpret_u64_u8(nibbles), 0);
+    return bits == 0 ? NULL : at + (unsigned)__builtin_ctzll(bits) / 4;
 }
 #endif
 
 /* The first byte of [at, end) that is not plain, or `end`. Reads nothing outside. */
 static inline const uint8_t *weir_json_plain_end(const uint8_t *at, const uint8_t *end)
 {
-#if defined(WEIR_JSON_PLAIN_BITS)
-    while (end - at >= WEIR_JSON_PLAIN_STEP) {
-        uint64_t others = weir_json_plain_others(at);
-        if (others != 0) {
-            return at + (unsigned)__builtin_ctzll(others) / WEIR_JSON_PLAIN_BITS;
+#if defined(__SSE2__) || defined(__aarch64__)
+    for (; end - at >= WEIR_JSON_PLAIN_STEP; at += WEIR_JSON_PLAIN_STEP) {
+        const uint8_t *other = weir_json_plain_first_other(at);
+        if (other != NULL) {
+            return other;
         }
-        at += WEIR_JSON_PLAIN_STEP;
     }
 #endif
     while (at < end && weir_json_plain_is(*at)) {

@@ -20,8 +20,8 @@
  *
  *     and into the arena where it does not fit there, as the first one's
  *
- * Resources and units are few, and building one's head costs more than a point, so they are remembered for as
- * long as the request lives:
+ * Resources and units are few, and building a resource's head costs more than a point, so they are
+ * remembered for as long as the request lives:
  *
  *   last                                           the stream of the line before is tried first
  *   streams   (metric_stream_name, account_id, region)     ─► scope

@@ -31,6 +31,23 @@ static void test_the_end_of_the_plain_part(void **state)
     }
 }
 
+/* Two bytes that are not plain, of all kinds, before and behind each other. */
+static void test_the_first_of_two_ends(void **state)
+{
+    (void)state;
+    static const uint8_t others[] = {'"', '\\', '\n', 0x1f, 0x80, 0xff};
+    enum { OTHERS = sizeof(others), SIZE = 34 };
+    uint8_t text[SIZE];
+    for (size_t i = 0; i < (size_t)SIZE * SIZE * OTHERS * OTHERS; i++) {
+        size_t one = i % SIZE;
+        size_t two = i / SIZE % SIZE;
+        memset(text, 'x', sizeof(text));
+        text[one] = others[i / SIZE / SIZE % OTHERS];
+        text[two] = others[i / SIZE / SIZE / OTHERS];
+        assert_ptr_equal(weir_json_plain_end(text, text + SIZE), text + (one < two ? one : two));
+    }
+}
+
 /* Reads `inside` as a base64 string twice: plainly and then decoded, and undone on the way. */
 static void check_begun(struct weir_bytes inside, bool good)
 {
@@ -102,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_end_of_the_plain_part),
+        cmocka_unit_test(test_the_first_of_two_ends),
         cmocka_unit_test(test_base64_undone_on_the_way),
         cmocka_unit_test(test_base64_without_an_end),
     };
