@@ -30,24 +30,21 @@
  *   I1  nothing is kept as a view of a line that was a metric; one that was none stays as it is,
  *       and so does all before it
  *   I2  one context holds for all of a request's records
- *   I3  `room` is the rest of a piece of the arena that nothing else is written to; points are cut
- *       off it, since asking the arena costs what writing a point does
- *   I4  points reach the collector in the order of their lines, and all of a record's before
+ *   I3  points reach the collector in the order of their lines, and all of a record's before
  *       weir_cwjson_decode returns
  *
  * Where the arena is full, `full` is set and the line is dropped: the request fails as a whole.
  */
 #include "weir/cwjson.h"
+#include "collect_quick.h"
 #include "cwjson_line.h"
 #include "weir/hash.h"
 #include "weir/intern.h"
 #include "weir/panic.h"
 #include "weir/unit.h"
 
-#define ROOM_SIZE ((size_t)16 << 10) /* at a time; below half an arena chunk */
-#define ROOM_LEFT ((size_t)512)      /* for a usual point; what is less is left unused */
-#define AROUND    ((size_t)96)       /* more than is written around names, besides their bytes */
-#define HEAD_SIZE ((size_t)256)      /* for a usual metric's head */
+#define AROUND    ((size_t)96)  /* more than is written around names, besides their bytes */
+#define HEAD_SIZE ((size_t)256) /* for a usual metric's head */
 
 struct stream {
     struct weir_bytes stream;
@@ -86,10 +83,8 @@ struct weir_cwjson_cache {
     struct weir_intern streams;
     struct stream *recent_streams[1 << RECENT_BITS];
     struct unit recent_units[1 << RECENT_BITS];
-    struct weir_cwpoint_room room;
     struct weir_cwjson_last last;
-    struct waiting waiting;       /* empty between records; from here on not zeroed */
-    struct weir_cwjson_line line; /* one line's values, too large for the stack */
+    struct weir_cwjson_line *line; /* one line's values, too large for the stack */
 };
 
 /* A record under way. */
@@ -98,21 +93,24 @@ struct record {
     const struct weir_cwjson_context *context;
     struct weir_cwpoint_room spare; /* of the record: nobody needs what stands there any more */
     uint32_t index;
+    struct waiting waiting;
 };
 
 /* The Summary's type; its own statistics have no name of their own. */
 static const struct weir_bytes no_statistic;
 
+/* In two pieces, so that the smallest of arenas has both in its chunks. */
 static struct weir_cwjson_cache *open_cache(struct weir_collect *collect)
 {
     if (collect->cwjson == NULL) {
         struct weir_cwjson_cache *cache = weir_arena_alloc(collect->arena, sizeof(*cache), 8);
-        if (cache == NULL) {
+        struct weir_cwjson_line *line = weir_arena_alloc(collect->arena, sizeof(*line), 8);
+        if (cache == NULL || line == NULL) {
             collect->full = true;
             return NULL;
         }
-        memset(cache, 0, offsetof(struct weir_cwjson_cache, waiting));
-        cache->waiting.count = 0;
+        memset(cache, 0, sizeof(*cache));
+        cache->line = line;
         collect->cwjson = cache;
     }
     return collect->cwjson;
@@ -247,37 +245,6 @@ static const struct weir_scope *find_scope(struct weir_collect *collect,
     return known->scope;
 }
 
-/* `size` bytes of the arena at the beginning of a room, at least; its `at` NULL when it is full.
- * What is used of it is taken by end_room. */
-static inline struct weir_cwpoint_room begin_room(struct weir_collect *collect, size_t size)
-{
-    struct weir_cwpoint_room *room = &collect->cwjson->room;
-    if ((size_t)(room->end - room->at) >= size) {
-        return *room;
-    }
-    size_t whole = size > ROOM_SIZE / 4 ? size : ROOM_SIZE;
-    uint8_t *fresh = weir_arena_alloc(collect->arena, whole, _Alignof(max_align_t));
-    if (fresh == NULL) {
-        collect->full = true;
-        return (struct weir_cwpoint_room){NULL, NULL};
-    }
-    struct weir_cwpoint_room ret = {fresh, fresh + whole};
-    if (size <= ROOM_SIZE / 4) {
-        *room = ret;
-    }
-    return ret;
-}
-
-/* Takes what is before `end`. */
-static inline void end_room(struct weir_collect *collect, struct weir_cwpoint_room taken,
-                            uint8_t *end)
-{
-    struct weir_cwpoint_room *room = &collect->cwjson->room;
-    if (taken.at == room->at) {
-        room->at = end;
-    }
-}
-
 static void remember_unit(struct unit *unit, struct weir_bytes cloudwatch)
 {
     struct weir_bytes otlp = weir_unit_otlp(cloudwatch);
@@ -314,11 +281,11 @@ static inline struct weir_bytes write_head(struct weir_collect *collect,
         return head;
     }
     size_t size = AROUND + point->name.size + point->metric_name.size + statistic.size + unit.size;
-    struct weir_cwpoint_room room = begin_room(collect, size);
-    if (room.at != NULL) {
-        head = weir_cwpoint_metric_head_in(room, point, statistic, unit);
+    uint8_t *data = weir_arena_alloc(collect->arena, size, 1);
+    if (data != NULL) {
+        head = weir_cwpoint_metric_head_in((struct weir_cwpoint_room){data, data + size}, point,
+                                           statistic, unit);
         WEIR_ASSERT(head.size > 0);
-        end_room(collect, room, room.at + head.size);
     }
     return head;
 }
@@ -339,22 +306,29 @@ static inline struct weir_bytes write_summary_head(struct weir_collect *collect,
                : write_head(collect, &line->point, no_statistic, weir_unit_otlp(line->unit), heads);
 }
 
-static void put_point(struct weir_collect *collect, const struct weir_metric *metric,
-                      const struct waiting_point *point)
+/* The namespace stands in the metric's head, which the collector has copied behind more than it
+ * wants to read before it. */
+static inline void put_point(struct weir_collect *collect, const struct weir_metric *metric,
+                             const struct waiting_point *point)
 {
     if (!collect->full) {
-        weir_collect_point(collect, metric, weir_cwpoint_head_name(metric->head, point->name_size),
-                           point->data, point->time_ns);
+        weir_collect_roomy_point(collect, metric,
+                                 weir_cwpoint_head_name(metric->head, point->name_size),
+                                 point->data, point->time_ns);
     }
 }
 
 /* Gives all that waits to the collector. */
-static void hand_over(struct weir_collect *collect)
+static void hand_over(struct weir_collect *collect, struct waiting *waiting)
 {
-    struct waiting *waiting = &collect->cwjson->waiting;
+    const struct weir_metric *known[WEIR_COLLECT_TOGETHER];
     weir_collect_ask(collect, waiting->keys, waiting->count);
+    weir_collect_find(collect, waiting->keys, waiting->count, known);
     for (uint32_t i = 0; i < waiting->count; i++) {
-        put_point(collect, weir_collect_asked(collect, &waiting->keys[i]), &waiting->points[i]);
+        if (known[i] == NULL) {
+            known[i] = weir_collect_asked(collect, &waiting->keys[i]);
+        }
+        put_point(collect, known[i], &waiting->points[i]);
     }
     waiting->count = 0;
 }
@@ -362,24 +336,12 @@ static void hand_over(struct weir_collect *collect)
 /* The line's Summary, written where there is room; empty when the arena is full. */
 static struct weir_bytes write_summary(struct record *record, const struct weir_cwpoint *point)
 {
-    struct weir_collect *collect = record->collect;
     struct weir_bytes data = weir_cwpoint_summary_in(record->spare, point);
     if (data.size > 0) {
         record->spare.at += data.size;
         return data;
     }
-    struct weir_cwpoint_room room = begin_room(collect, ROOM_LEFT);
-    if (room.at == NULL) {
-        return (struct weir_bytes){NULL, 0};
-    }
-    data = weir_cwpoint_summary_in(room, point);
-    if (data.size == 0) {
-        data = weir_cwpoint_summary(collect->arena, point, 0, NULL);
-        collect->full = collect->full || data.size == 0;
-        return data;
-    }
-    end_room(collect, room, room.at + data.size);
-    return data;
+    return weir_cwpoint_summary(record->collect->arena, point, 0, NULL);
 }
 
 /* The Gauges of a line, whose Summary is with the collector. */
@@ -405,7 +367,7 @@ static void put_extra(struct weir_collect *collect, const struct weir_scope *sco
 static void put_line(struct record *record, struct weir_cwjson_line *line)
 {
     struct weir_collect *collect = record->collect;
-    struct waiting *waiting = &collect->cwjson->waiting;
+    struct waiting *waiting = &record->waiting;
     const struct weir_scope *scope = find_scope(collect, record->context, line);
     uint32_t at = waiting->count;
     struct weir_metric *key = &waiting->keys[at];
@@ -414,12 +376,13 @@ static void put_line(struct record *record, struct weir_cwjson_line *line)
     key->head = write_summary_head(collect, line, waiting->heads[at]);
     waiting->points[at] = (struct waiting_point){
         write_summary(record, &line->point), line->point.name.size, (int64_t)line->point.time_ns};
+    collect->full = collect->full || key->head.size == 0 || waiting->points[at].data.size == 0;
     if (collect->full) {
         return;
     }
     waiting->count++;
     if (waiting->count == WEIR_COLLECT_TOGETHER || line->extra_count > 0) {
-        hand_over(collect);
+        hand_over(collect, waiting);
         put_extra(collect, scope, line);
     }
 }
@@ -440,7 +403,7 @@ static void decode_line(struct record *record, uint8_t *text, size_t size)
 {
     enum weir_quarantine reason = WEIR_QUARANTINE_JSON_LINE;
     struct weir_collect *collect = record->collect;
-    struct weir_cwjson_line *line = &collect->cwjson->line;
+    struct weir_cwjson_line *line = collect->cwjson->line;
     if (is_blank(weir_bytes_of(text, size))) {
         return;
     }
@@ -456,9 +419,9 @@ static void decode_line(struct record *record, uint8_t *text, size_t size)
 static inline uint8_t *take_line(struct record *record, uint8_t *at, uint8_t *end)
 {
     struct weir_cwjson_cache *cache = record->collect->cwjson;
-    const uint8_t *next = weir_cwjson_line_quick(at, end, &cache->last, &cache->line);
+    const uint8_t *next = weir_cwjson_line_quick(at, end, &cache->last, cache->line);
     if (next != NULL) {
-        put_line(record, &cache->line);
+        put_line(record, cache->line);
         return at + (next - at);
     }
     const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));
@@ -476,10 +439,15 @@ void weir_cwjson_decode(struct weir_collect *collect, struct weir_cwjson_context
     /* the record is mutable (weir/cwjson.h); views are read-only only by their type */
     uint8_t *at = (uint8_t *)(uintptr_t)record.data;
     uint8_t *end = at + record.size;
-    struct record under_way = {collect, &context, {at, at}, record_index};
+    struct record under_way; /* not zeroed: it is large */
+    under_way.collect = collect;
+    under_way.context = &context;
+    under_way.spare.at = at;
+    under_way.index = record_index;
+    under_way.waiting.count = 0;
     while (at < end && !collect->full) {
         under_way.spare.end = at;
         at = take_line(&under_way, at, end);
     }
-    hand_over(collect);
+    hand_over(collect, &under_way.waiting);
 }
