@@ -189,10 +189,10 @@ void weir_collect_find(const struct weir_collect *collect, const struct weir_met
     const struct weir_intern *intern = &collect->tables->metrics;
     for (uint32_t i = 0; i < count; i++) {
         const struct weir_intern_slot *slot = weir_intern_slot_of(intern, keys[i].hash);
-        bool is_first = slot != NULL && slot->item != NULL && slot->hash == keys[i].hash;
-        ret_known[i] = is_first && is_same_metric(slot->item, &keys[i])
-                           ? slot->item
-                           : find_metric(intern, &keys[i]);
+        const struct weir_metric *first = slot == NULL ? NULL : slot->item;
+        bool is_first =
+            first == NULL || (slot->hash == keys[i].hash && is_same_metric(first, &keys[i]));
+        ret_known[i] = is_first ? first : find_metric(intern, &keys[i]);
     }
 }
 
