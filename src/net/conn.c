@@ -313,7 +313,9 @@ static void on_read(h2o_socket_t *sock, const char *err)
     } else if (conn->state == STATE_LINGERING) {
         swallow(conn);
     } else if (got > 0 && conn->events != NULL) {
+        struct weir_loop *loop = conn->loop;
         conn->events->on_input(conn->user);
+        weir_loop_run_posted(loop); /* a body can take milliseconds, and ten may wait their turn */
     }
 }
 

@@ -5,7 +5,8 @@
  *   other threads                         the loop's thread
  *   weir_loop_post --CAS--> posted        epoll_wait
  *        |                  (a stack)       |- bell (eventfd): take the whole stack, reverse it,
- *        |                                  |  run each task
+ *        |                                  |  run each task; and so after each input, so that
+ *        |                                  |  answers need not wait for what else has come in
  *        +-- if it was empty: write 1 --->  |- ticker (timerfd): expire lingering and
  *                                           |  handshakes, resume listeners, on_tick
  *   weir_loop_stop: write 2^32 --------->   |- sockets: conn.c, listener.c, handshake.c
@@ -91,8 +92,13 @@ static struct weir_loop_task *reverse(struct weir_loop_task *newest)
     return oldest;
 }
 
-static void run_posted(struct weir_loop *loop)
+void weir_loop_run_posted(struct weir_loop *loop)
 {
+    WEIR_DCHECK(loop->turning); /* I3 */
+    /* relaxed: spares an exchange; the bell rings for what is not seen here */
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL) {
+        return;
+    }
     /* Acquire: pairs with the release in weir_loop_post, so the tasks' contents are seen. */
     struct weir_loop_task *task =
         reverse(atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire));
@@ -112,7 +118,7 @@ static void on_bell(h2o_socket_t *sock, const char *err)
         loop->stopping = true;
         loop->stop_by_ns = loop->now_ns + STOP_LINGER_MS * WEIR_NS_PER_MS;
     }
-    run_posted(loop);
+    weir_loop_run_posted(loop);
 }
 
 void weir_loop_tick(struct weir_loop *loop, int64_t now_ns)
@@ -261,9 +267,9 @@ void weir_loop_post(struct weir_loop *loop, struct weir_loop_task *task)
     struct weir_loop_task *newest = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do {
         task->next = newest;
-        /* Release: pairs with the acquire in run_posted. The loop takes the whole stack at once,
-         * never one of several, so a task that comes back at the same address does no harm (no
-         * ABA). */
+        /* Release: pairs with the acquire in weir_loop_run_posted. The loop takes the whole stack
+         * at once, never one of several, so a task that comes back at the same address does no harm
+         * (no ABA). */
     } while (!atomic_compare_exchange_weak_explicit(&loop->posted, &newest, task,
                                                     memory_order_release, memory_order_relaxed));
     if (newest == NULL) {

@@ -63,6 +63,9 @@ static inline void weir_loop_enter(struct weir_loop *loop)
     loop->now_ns = weir_clock_mono_ns();
 }
 
+/* Runs the tasks that were posted, if there are; the last act of a callback. */
+void weir_loop_run_posted(struct weir_loop *loop);
+
 /* Makes a connection of an accepted socket and counts it in the loop. NULL: no memory; the socket
  * is still the caller's. */
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock);

@@ -209,6 +209,83 @@ static void a_tick_by_hand_ends_what_lingers(void **state)
     turn_until_quiet(stage);
 }
 
+/* Two connections with input at one time; the first that is told posts a task. */
+struct pair {
+    struct weir_loop_task task;
+    struct weir_loop *loop;
+    struct weir_conn *conns[2];
+    uint32_t conn_count;
+    uint32_t inputs;
+    uint32_t inputs_before_task;
+};
+
+static void run_between(struct weir_loop_task *task)
+{
+    struct pair *pair = (struct pair *)(void *)task;
+    pair->inputs_before_task = pair->inputs;
+}
+
+static void on_input_of_pair(void *user)
+{
+    struct pair *pair = user;
+    if (pair->inputs++ == 0) {
+        weir_loop_post(pair->loop, &pair->task);
+    }
+}
+
+static void accepted_pair(void *argument, struct weir_conn *conn)
+{
+    static const struct weir_conn_events events = {on_input_of_pair, on_written, on_written};
+    struct pair *pair = argument;
+    pair->conns[pair->conn_count++] = conn;
+    weir_conn_attach(conn, &events, pair);
+    weir_conn_read_start(conn);
+}
+
+static void a_task_does_not_wait_for_all_input(void **state)
+{
+    struct stage *stage = *state;
+    struct pair pair = {.task = {.run = run_between}, .loop = stage->loop};
+    const struct weir_listener_options options = {
+        .connections_max = 2, .accepted = accepted_pair, .argument = &pair};
+    int ends[2][2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[i]), 0);
+        assert_int_equal(weir_listener_take(stage->loop, ends[i][1], &options), WEIR_OK);
+        assert_int_equal(send(ends[i][0], "hello", 5, 0), 5);
+    }
+    turn_until_quiet(stage);
+    assert_int_equal(pair.inputs, 2);
+    assert_int_equal(pair.inputs_before_task, 1);
+    for (int i = 0; i < 2; i++) {
+        weir_conn_close(pair.conns[i], 0);
+        assert_int_equal(close(ends[i][0]), 0);
+    }
+}
+
+static void what_comes_while_nobody_reads_is_told_afterwards(void **state)
+{
+    struct stage *stage = *state;
+    enum weir_status status;
+    int fd = take(stage, 1, NULL, &status);
+    assert_int_equal(status, WEIR_OK);
+    turn_until_quiet(stage);
+    weir_conn_read_stop(stage->conn);
+    assert_int_equal(send(fd, "early", 5, 0), 5);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    for (int i = 0; i < 10; i++) {
+        turn_until_quiet(stage); /* it would spin here if it went on watching */
+    }
+    assert_int_equal(weir_conn_input(stage->conn).size, 0);
+    assert_int_equal(stage->closed, 0);
+    weir_conn_read_start(stage->conn);
+    turn_until_quiet(stage);
+    assert_int_equal(recv(fd, stage->echoed, sizeof stage->echoed, MSG_DONTWAIT), 5);
+    assert_memory_equal(stage->echoed, "early", 5);
+    assert_int_equal(stage->closed, 1);
+    assert_int_equal(close(fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +296,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_door_is_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_it_is_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tick_by_hand_ends_what_lingers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_task_does_not_wait_for_all_input, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_while_nobody_reads_is_told_afterwards, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
