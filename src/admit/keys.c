@@ -10,14 +10,16 @@
  *
  *   macs    [ ctx | NULL | ctx | ... ]     contexts that know the process key, between two uses
  *
- * OpenSSL's one-shot HMAC looks its algorithm up and makes its contexts anew each time, which is
- * ten times the hashing of a short key. So contexts are kept: a check takes one out of its slot by
- * an exchange and puts it back, and makes one where all are in use or none is there yet.
+ * OpenSSL's one-shot HMAC looks its algorithm up and makes its contexts anew each time: 3.5
+ * microseconds for a key of 32 bytes, where a context that is there takes 0.8. So contexts are
+ * kept: a check takes one out of its slot by an exchange and puts it back, and makes one where all
+ * are in use or none is there yet.
  *
  *   I1  entries are immutable after weir_keys_new; any thread that holds the keys may check without
  *       a lock
  *   I2  no two entries have the same name; two may have the same key (the first that is valid now
  *       wins)
+ *   I3  a context is in one slot or with one check; which one makes no difference to the digest
  *
  * Time and account are judged after the key, on the matching entries only: they are no secret.
  */

@@ -109,7 +109,7 @@ static enum weir_status span_insert(struct weir_ledger_progress *progress, uint3
                                     struct weir_span span)
 {
     if (progress->count == progress->capacity) {
-        uint32_t capacity = progress->capacity == 0 ? SPANS_INITIAL : progress->capacity * 2;
+        uint32_t capacity = progress->capacity == 0 ? SPANS_INITIAL : progress->capacity * 4;
         struct weir_span *spans =
             weir_mem_resize(progress->spans, capacity, sizeof progress->spans[0]);
         if (spans == NULL) {
