@@ -99,12 +99,12 @@ static inline size_t weir_arena_size(const struct weir_arena *arena)
     return weir_arena_stat(arena).size;
 }
 
-/* Whether the live bytes have fallen under a quarter of the arena: worth copying out (design: arena
+/* Whether the live bytes have fallen under an eighth of the arena: worth copying out (design: arena
  * pinning). A hint. Arenas under 64 KiB are never worth it. */
 static inline bool weir_arena_is_sparse(const struct weir_arena *arena)
 {
     struct weir_arena_stat stat = weir_arena_stat(arena);
-    return stat.size >= (size_t)64 << 10 && stat.live < stat.size / 4;
+    return stat.size >= (size_t)64 << 10 && stat.live < stat.size / 8;
 }
 
 #endif

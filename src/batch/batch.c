@@ -20,10 +20,12 @@
  *   I4  what a node or span views lies in an arena of `refs` or in `copies`
  *   I5  the manifest, where there is one, names each point of the batch that has a ticket once
  *
+ *   I6  known holds what it knows of one arena, as long as the batch has a reference of that: an
+ *       arena that came later could lie where this one lay
+ *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
- * arena each time. While one run is added the last pointers are remembered, so another metric of
- * the same scope costs one look-up; not longer, for the next run's arena may lie where this one's
- * lay.
+ * arena each time. While one run is added the last pointers are remembered, and as long as runs of
+ * one arena come in a row their scopes are, so another metric of such a scope costs one look-up.
  *
  * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
  * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
@@ -34,9 +36,6 @@
 #include "weir/panic.h"
 
 enum { LEVELS = WEIR_BATCH_LEVELS, CACHE_LINE = 64 };
-
-#define COPY_CHUNK_MIN ((size_t)16 << 10)
-#define COPY_CHUNK_MAX ((size_t)1 << 20)
 
 /* The way from the request down to a metric. */
 struct path {
@@ -67,6 +66,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
     batch->first_resource = WEIR_BATCH_NONE;
     batch->last_resource = WEIR_BATCH_NONE;
     batch->copies = NULL;
+    batch->known_arena = NULL;
     weir_batch_index_open(batch, budget);
 }
 
@@ -95,15 +95,47 @@ static struct weir_batch_node describe(const struct weir_metric *metric, uint32_
     return node;
 }
 
-/* Finds the way to `metric`; from the scope down only when that is the last one's. */
-static void find_path(const struct weir_batch *batch, struct path *path,
-                      const struct weir_metric *metric)
+static struct weir_batch_known *known_place(struct weir_batch *batch,
+                                            const struct weir_scope *scope)
+{
+    size_t at = ((uintptr_t)scope / _Alignof(struct weir_scope)) * 0x9e3779b1u / 65536;
+    return &batch->known[at % WEIR_BATCH_KNOWN];
+}
+
+/* Forgets what is known, unless it is of this arena. */
+static void begin_arena(struct weir_batch *batch, const struct weir_arena *arena)
+{
+    if (batch->known_arena != arena) {
+        batch->known_age++;
+        batch->known_arena = NULL;
+    }
+    if (batch->known_age == 0) { /* once around: what is very old must not look new */
+        memset(batch->known, 0, sizeof(batch->known));
+        batch->known_age = 1;
+    }
+}
+
+/* Takes the way to `scope` from what is known. */
+static bool recall(struct weir_batch *batch, const struct weir_scope *scope, struct path *path)
+{
+    const struct weir_batch_known *known = known_place(batch, scope);
+    if (known->scope != scope || known->age != batch->known_age) {
+        return false;
+    }
+    path->nodes[WEIR_BATCH_SCOPE] = known->node;
+    path->nodes[WEIR_BATCH_RESOURCE] = batch->nodes[known->node].parent;
+    return true;
+}
+
+/* Finds the way to `metric`; from the scope down only when that is the last one's, or known. */
+static void find_path(struct weir_batch *batch, struct path *path, const struct weir_metric *metric)
 {
     if (path->metric == metric) {
         return;
     }
     bool same_scope = path->metric != NULL && path->metric->scope == metric->scope;
-    uint32_t level = same_scope ? WEIR_BATCH_METRIC : WEIR_BATCH_RESOURCE;
+    bool is_known = same_scope || recall(batch, metric->scope, path);
+    uint32_t level = is_known ? WEIR_BATCH_METRIC : WEIR_BATCH_RESOURCE;
     for (; level < LEVELS; level++) {
         uint32_t parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
         path->wanted[level] = describe(metric, level, parent);
@@ -181,6 +213,8 @@ static void place_span(struct weir_batch *batch, struct path *path, struct weir_
         batch->nodes[path->nodes[level]].children += path->growth[level];
     }
     append_span(batch, path->nodes[WEIR_BATCH_METRIC], span);
+    *known_place(batch, path->metric->scope) = (struct weir_batch_known){
+        path->metric->scope, path->nodes[WEIR_BATCH_SCOPE], batch->known_age};
 }
 
 /* All of a span, or nothing: WEIR_EFULL, WEIR_ENOMEM. */
@@ -287,75 +321,6 @@ static void note_origin(struct weir_batch *batch, const struct weir_origin *orig
     batch->requests++;
 }
 
-static void copy_view(const uint8_t **view, size_t size, uint8_t **to)
-{
-    if (size > 0) {
-        memcpy(*to, *view, size);
-        *view = *to;
-        *to += size;
-    }
-}
-
-/* Bytes that a reference's spans and nodes view in its arena, as a copy of them has. */
-static size_t viewed_bytes(const struct weir_batch *batch, const struct weir_batch_ref *ref)
-{
-    size_t size = 0;
-    for (uint32_t i = ref->nodes_begin; i < ref->nodes_end; i++) {
-        size += batch->nodes[i].head.size + batch->nodes[i].data_head.size;
-    }
-    for (uint32_t i = ref->spans_begin; i < ref->spans_end; i++) {
-        size += batch->spans[i].bytes;
-    }
-    return size;
-}
-
-/* Memory of the batch's own; NULL when the budget says no. */
-static uint8_t *alloc_copy(struct weir_batch *batch, const struct weir_batcher_options *options,
-                           size_t size)
-{
-    size_t chunk = options->hints.size / 16;
-    chunk = chunk < COPY_CHUNK_MIN ? COPY_CHUNK_MIN : chunk;
-    chunk = chunk > COPY_CHUNK_MAX ? COPY_CHUNK_MAX : chunk;
-    if (batch->copies == NULL &&
-        weir_arena_new(options->regions, options->budget, chunk, &batch->copies) != WEIR_OK) {
-        return NULL;
-    }
-    return weir_arena_alloc(batch->copies, size, 1);
-}
-
-/* Copies out of a sparse arena and drops its reference (the last one takes its place). Returns the
- * bytes copied. */
-static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_options *options,
-                          uint32_t index)
-{
-    struct weir_batch_ref ref = batch->refs[index];
-    if (!weir_arena_is_sparse(ref.arena)) {
-        return 0;
-    }
-    size_t size = viewed_bytes(batch, &ref);
-    if (size > weir_arena_size(ref.arena) / 2) {
-        return 0;
-    }
-    uint8_t *to = alloc_copy(batch, options, size);
-    if (to == NULL) {
-        return 0;
-    }
-    for (uint32_t i = ref.nodes_begin; i < ref.nodes_end; i++) {
-        copy_view(&batch->nodes[i].head.data, batch->nodes[i].head.size, &to);
-        copy_view(&batch->nodes[i].data_head.data, batch->nodes[i].data_head.size, &to);
-    }
-    for (uint32_t i = ref.spans_begin; i < ref.spans_end; i++) {
-        struct weir_batch_span *span = &batch->spans[i];
-        uint8_t *end = weir_batch_put_span(to, span, span->count);
-        span->points = NULL;
-        span->encoded = to;
-        to = end;
-    }
-    batch->refs[index] = batch->refs[--batch->ref_count];
-    weir_arena_unref(ref.arena, ref.live);
-    return size;
-}
-
 /* Room for what is noted of one more run; as weir_batch_make_ref_room. */
 static enum weir_status make_note_room(struct weir_batch *batch)
 {
@@ -376,26 +341,6 @@ static void note_points(struct weir_batch *batch, const struct weir_run *run, ui
     }
 }
 
-/* References the points of `run` that went in since `ref` was begun. The caller's own reference
- * ends when `is_last`. */
-static void add_ref(struct weir_batch *batch, const struct weir_run *run, struct weir_batch_ref ref,
-                    bool is_last)
-{
-    ref.arena = run->arena;
-    ref.spans_end = batch->span_count;
-    ref.nodes_end = batch->node_count;
-    batch->refs[batch->ref_count++] = ref;
-    note_origin(batch, run->origin);
-    if (!is_last) {
-        weir_arena_ref(run->arena, ref.live);
-    } else if (ref.live != run->bytes) {
-        struct weir_arena *arena = run->arena;
-        size_t all = run->bytes;
-        weir_arena_ref(arena, ref.live);
-        weir_arena_unref(arena, all);
-    }
-}
-
 /* Asks for the next span's metric while this one is added: metrics lie where they were first seen
  * in their body, and each would begin with a miss. */
 static void fetch(const struct weir_metric *metric)
@@ -411,6 +356,7 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
     struct path path = {.metric = NULL};
+    begin_arena(batch, run->arena);
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     enum weir_status status = WEIR_OK;
@@ -427,8 +373,8 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
     }
     if (next > *offset) {
         note_points(batch, run, *offset, next); /* before the run's arena may go */
-        add_ref(batch, run, ref, next == run->count);
-        compact_ref(batch, options, batch->ref_count - 1);
+        note_origin(batch, run->origin);
+        weir_batch_add_ref(batch, options, run, ref, next == run->count);
         *offset = next;
     }
     return status;
@@ -449,6 +395,7 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
     WEIR_TRY(make_note_room(batch));
     WEIR_TRY(weir_batch_make_room(batch, demand.spans, demand.nodes));
     struct path path = {.metric = NULL};
+    begin_arena(batch, run->arena);
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     for (uint32_t next = 0; next < run->count;) {
@@ -461,16 +408,7 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
     }
     weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
     note_points(batch, run, 0, sources);
-    add_ref(batch, run, ref, true);
-    compact_ref(batch, options, batch->ref_count - 1);
+    note_origin(batch, run->origin);
+    weir_batch_add_ref(batch, options, run, ref, true);
     return WEIR_OK;
-}
-
-size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options)
-{
-    size_t copied = 0;
-    for (uint32_t i = batch->ref_count; i > 0; i--) {
-        copied += compact_ref(batch, options, i - 1);
-    }
-    return copied;
 }

@@ -12,7 +12,8 @@
  *   nodes  [ R1 | S1 | M1 | M2 | S2 | M3 | R2 | ... ]  resources, scopes, metrics as they came
  *            R1 ─first─► S1 ─next─► S2   S1 ─first─► M1 ─next─► M2   M1 ─first─► spans
  *   spans  [ s | s | s | s | ... ]                     as they came; `next` is its metric's next
- *   refs   [ arena, its spans, its nodes | ... ]       one for each run viewed and not copied
+ *   refs   [ arena, its spans, its nodes | ... ]       of runs viewed and not copied; those of one
+ *                                                      arena that came in a row are one
  *   slots  [ 0 | 3 | 0 | 1 | ... ]                     hash table of nodes: index + 1, 0 is empty
  *
  * A span is points of one metric that lie in a row in their run. What is worked out for a batch is
@@ -58,14 +59,23 @@ struct weir_batch_span {
     uint32_t next;
 };
 
-/* One run (or a part of one) whose arena is referenced. Its spans and the nodes that it brought
- * are contiguous. */
+/* Runs (or parts of one) that came in a row and whose arena is referenced. Their spans and the
+ * nodes that they brought are contiguous. */
 struct weir_batch_ref {
     struct weir_arena *arena;
     size_t live;
+    uint32_t count; /* references */
     uint32_t spans_begin, spans_end;
     uint32_t nodes_begin, nodes_end;
 };
+
+/* Where a scope's node was last found. */
+struct weir_batch_known {
+    const struct weir_scope *scope;
+    uint32_t node;
+    uint32_t age; /* it counts while this is the batch's */
+};
+enum { WEIR_BATCH_KNOWN = 128 };
 
 struct weir_batch {
     struct weir_buffer buffer; /* its bytes are the encoded request's */
@@ -95,6 +105,11 @@ struct weir_batch {
     size_t index_bytes;   /* of the arrays */
     size_t index_charged; /* of those, to the budget; 0 in the pool */
 
+    /* Scopes of the arena that the last run came in: NULL when the batch has no reference of it. */
+    const struct weir_arena *known_arena;
+    uint32_t known_age;
+    struct weir_batch_known known[WEIR_BATCH_KNOWN];
+
     struct weir_arena *copies; /* what was copied out of sparse arenas; NULL: nothing yet */
 };
 
@@ -116,6 +131,13 @@ WEIR_MUST_USE enum weir_status weir_batch_add_whole(struct weir_batch *batch,
 
 /* See weir_batcher_compact. */
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options);
+
+/* batch_refs.c */
+
+/* References the points of `run` that went in since `ref` was begun, or copies them where that is
+ * worth it; room was made. The caller's own reference ends when `is_last`. */
+void weir_batch_add_ref(struct weir_batch *batch, const struct weir_batcher_options *options,
+                        const struct weir_run *run, struct weir_batch_ref ref, bool is_last);
 
 /* encode.c */
 

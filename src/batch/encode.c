@@ -152,7 +152,8 @@ void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)
         return;
     }
     for (uint32_t i = 0; i < batch->ref_count; i++) {
-        weir_arena_unref(batch->refs[i].arena, batch->refs[i].live);
+        const struct weir_batch_ref *ref = &batch->refs[i];
+        weir_arena_unrefs(ref->arena, ref->count, ref->live);
     }
     batch->ref_count = 0;
     weir_arena_unref(batch->copies, 0);
@@ -249,7 +250,7 @@ static bool refs_are_valid(const struct weir_batch *batch)
 {
     for (uint32_t i = 0; i < batch->ref_count; i++) {
         const struct weir_batch_ref *ref = &batch->refs[i];
-        if (ref->arena == NULL || ref->spans_begin >= ref->spans_end ||
+        if (ref->arena == NULL || ref->count == 0 || ref->spans_begin >= ref->spans_end ||
             ref->spans_end > batch->span_count || ref->nodes_begin > ref->nodes_end ||
             ref->nodes_end > batch->node_count) {
             return false;

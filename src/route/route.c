@@ -147,11 +147,11 @@ struct attempt {
 };
 
 /* What a row may have in its rings and count as one that keeps up: so little that all rows together
- * pin no more than the last quarter with it, if a quarter of each arena is live
+ * pin no more than the last quarter with it, if an eighth of each arena is live
  * (weir_router_compact sees to that). */
 static size_t little(const struct attempt *attempt)
 {
-    return attempt->router->credit->limit / 16 / attempt->sharers;
+    return attempt->router->credit->limit / 32 / attempt->sharers;
 }
 
 /* Whether the arena may be queued for this row beside what the budget pays for now. */
