@@ -286,6 +286,22 @@ static void check_keys(struct check *check)
     }
 }
 
+/* Says it where one of the two was written: by default only one of them can be. */
+static void report_shared(struct check *check, const char *address)
+{
+    const struct weir_config *config = check->config;
+    if (config->admin.at.place.line > 0) {
+        weir_config_error(check->report, config->admin.at.place, "admin.listen",
+                          "%s is ingest.listen's address too", address);
+        return;
+    }
+    struct weir_config_place place =
+        weir_schema_place(&config->ingest.at, weir_schema_ingest, "listen");
+    weir_config_error(check->report, place, "ingest.listen",
+                      "%s is admin.listen's address too, by default (write another one for either)",
+                      address);
+}
+
 /* One address for two purposes. */
 static void check_listen(struct check *check)
 {
@@ -294,8 +310,7 @@ static void check_listen(struct check *check)
         bool any_port = strlen(ours[i]) > 2 && strcmp(ours[i] + strlen(ours[i]) - 2, ":0") == 0;
         for (size_t j = 0; check->config->admin.listen[j] != NULL && !any_port; j++) {
             if (strcmp(ours[i], check->config->admin.listen[j]) == 0) {
-                weir_config_error(check->report, check->config->admin.at.place, "admin.listen",
-                                  "%s is ingest.listen's address too", ours[i]);
+                report_shared(check, ours[i]);
             }
         }
     }

@@ -219,6 +219,9 @@ static void addresses(void **state)
          "out)"},
         {OPEN "admin: {listen: '127.0.0.1:8080'}\n",
          "w.yaml:2:8: admin.listen: 127.0.0.1:8080 is ingest.listen's address too"},
+        {"ingest: {access_keys: none, listen: '127.0.0.1:9464'}\n",
+         "w.yaml:1:37: ingest.listen: 127.0.0.1:9464 is admin.listen's address too, by default "
+         "(write another one for either)"},
         {"ingest: {access_keys: none, path: metrics}\n",
          "w.yaml:1:35: ingest.path: not a path: \"metrics\" (it begins with /)"},
     };
