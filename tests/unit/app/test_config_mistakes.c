@@ -212,8 +212,7 @@ static void addresses(void **state)
          "a port, such as 127.0.0.1:8080 or [::]:8080)"},
         {"ingest: {access_keys: none, listen: ['::1:8080']}\n",
          "w.yaml:1:38: ingest.listen: not an address: \"::1:8080\" (write an IP address and a "
-         "port, "
-         "such as 127.0.0.1:8080 or [::]:8080)"},
+         "port, such as 127.0.0.1:8080 or [::]:8080)"},
         {"ingest: {access_keys: none, listen: []}\n",
          "w.yaml:1:37: ingest.listen: has 0 entries, not 1 to 16 (write one, or leave the key "
          "out)"},
