@@ -86,7 +86,7 @@ struct weir_run {
     int64_t newest_ns;     /* the newest point's time (wall clock, ns), 0 where unknown */
     struct weir_run *next; /* the request's next run with the same namespace_id; the router's */
     uint64_t takers;       /* bits of the destinations that get it; the router's */
-    uint32_t chain;        /* number of its namespace_id among the request's; the router's */
+    bool is_first;         /* of those with its namespace_id; the router's */
     uint8_t unrouted;      /* enum weir_unrouted: why there is no taker; the router's */
 };
 

@@ -9,21 +9,19 @@
 #include "weir/wake.h"
 
 /*
- * Who gets a run, and in which turn.
+ * Which rings a run enters, and how they are drained.
  * tidy: allow header-functions -- one request's way is choose, reserve, publish or cancel, release;
  * the set that it goes by and the two gauges at the end are not worth modules of their own
  *
- *   loops ─bundle─► destination 0 ─► in order, or by turns of namespaces ─► drainer 0
- *         ─bundle─► destination 1 ─► ...                                  ─► drainer 1
+ *              namespace 0   namespace 1   ...   shared (namespaces past 1,024)
+ *   dest. 0    [ring]        [ring]              [ring]      <- drainer 0, fair over its row
+ *   dest. 1    [ring]        (excluded)          [ring]      <- drainer 1
  *
- * What a destination takes of one request is a bundle, and crosses to its drainer in one step,
- * whatever the number of its runs. A request's runs with one namespace id are a chain, and a
- * namespace's ring is the chains of it that wait for a destination, with a bound of their number:
- * so a request needs one slot in each ring, however many accounts or names it brings.
+ * A request's runs with one namespace id are a chain, and a slot of a ring holds a chain. So a
+ * request needs one slot in each ring, however many accounts or names it brings:
  *
- *   bundle ──► chain ──► run ─next─► run ─next─► run     one request, one namespace id; one
- *          ├─► chain ──► run                             destination may skip some of those that
- *          └─► ...                                       share the last ring
+ *   slot ──► run ─next─► run ─next─► run     one request, one namespace id; one destination may
+ *                                            skip some of those that share the last ring
  *
  * A request reserves first: queued memory for its arena, a share for each destination, a credit in
  * every ring that any of its runs enters. All or nothing for each destination, nothing waits,
@@ -31,12 +29,12 @@
  * Then, once it is committed, it publishes; that cannot fail. A run in a ring holds one arena
  * reference with its bytes live. A run without points enters none.
  *
- *   I1  a destination's queued bytes = the bytes of the runs reserved for it or waiting
+ *   I1  a destination's queued bytes = the bytes of the runs reserved for or in its rings
  *   I2  only the drainer of a destination takes from its row
- *   I3  a namespace's chains that are reserved or wait for a destination are never more than its
- *       ring has slots, so one that floods a destination leaves room for the others
+ *   I3  a ring is made when its namespace first comes to the destination's slot, and lives as long
+ *       as the router
  *
- * Destinations have slots, 0..61: one bit in every mask, one row. Which slots are whose
+ * Destinations have slots, 0..61: one bit in every mask, one row of rings. Which slots are whose
  * may change while requests are under way (weir_router_configure): a request goes by the set that
  * it found at its beginning until it has been released, so what it took is what it gives back.
  *
@@ -116,7 +114,7 @@ weir_route_set_of(const struct weir_route_destination *destinations, uint32_t co
 
 struct weir_router_options {
     struct weir_route_set set;  /* the first */
-    uint32_t ring_slots;        /* power of two; requests that a namespace may have waiting */
+    uint32_t ring_slots;        /* power of two; requests a ring can hold */
     struct weir_credit *queued; /* what arenas are charged to while in rings and batches */
     struct weir_namespaces *namespaces;
     struct weir_regions *regions;       /* for copies of sparse arenas */
@@ -156,9 +154,6 @@ struct weir_reservation {
     uint64_t wanted; /* bits of the destinations that want at least one of its points */
     uint64_t live;   /* of those: all that the destination wants has its credit in the rings */
     uint32_t points[WEIR_DESTINATIONS_MAX]; /* that each wants */
-    uint32_t nameless;                      /* points that share the last ring for want of ids */
-    struct weir_arena *arena;               /* the request's */
-    struct weir_route_bundle *bundles;      /* of the live ones; in the arena */
 };
 
 /* Why no destination gets a run: the filter that the last one fell out at, in this order. */
@@ -245,30 +240,31 @@ void weir_router_release(struct weir_router *router, struct weir_route_choice *c
 /* Decides which destinations each run goes to, by namespace, account and region, and sets its
  * takers. Sets each run's arena, namespace_id and chain, moves the arena's charge to the queued
  * budget, and takes shares and ring credits in the row of each of the targets that wants some of
- * it: all or nothing for a destination, which is then `live`, and has its bundle in the arena. One
- * without room (its share, a ring, the queued budget or its last quarter, the arena's memory for a
- * bundle), or disk-only, is `wanted` and not live, and nothing is held for it: the caller takes the
- * request disk-only for it, or cancels. Where none is live, or only such as had nothing queued, the
- * arena's charge may have stayed where it was. O(runs) for each destination. Any RCU-registered
- * thread that may allocate in the arena. */
+ * it: all or nothing for a destination, which is then `live`. One without room (its share,
+ * a ring, the queued budget or its last quarter, memory for a ring), or disk-only, is `wanted` and
+ * not live, and nothing is held for it: the caller takes the request disk-only for it, or cancels.
+ * Where none is live, or only such as had nothing queued, the arena's charge may have stayed where
+ * it was. O(runs) for each destination. Any RCU-registered thread. */
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, const struct weir_route_choice *choice,
                          struct weir_reservation *ret);
 
-/* Gives a reservation back: the commit failed, or it was a repetition. The arena must be there
- * still. Any RCU-registered thread. */
-void weir_router_cancel(struct weir_router *router, const struct weir_reservation *reservation);
+/* Gives a reservation back: the commit failed, or it was a repetition. Any RCU-registered
+ * thread. */
+void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
+                        const struct weir_reservation *reservation);
 
-/* Hands its bundle to each live destination, each run with a reference of its own for each, and
- * rings the drainers' bells; the caller's reference of the arena stays the caller's. The runs are
- * not written to any more. Cannot fail. Any RCU-registered thread with a metrics slab. */
-void weir_router_publish(struct weir_router *router, const struct weir_reservation *reservation);
+/* Pushes every chain into its rings of the live destinations, each run with a reference of its own
+ * for each, and rings the drainers' bells; the caller's reference stays the caller's. The runs must
+ * be those reserved, and are not written to any more. Cannot fail. Any RCU-registered thread with a
+ * metrics slab. */
+void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
+                         const struct weir_reservation *reservation);
 
-/* The next run for destination `index`, or NULL when nothing waits for it. In the order they came
- * as long as little waits; else deficit round robin by bytes: a namespace with a hundred times the
- * data gets no more than its turn while others have something. In either case a namespace's runs
- * come in their order. The caller owns the run's arena reference (weir_arena_unref(run->arena,
- * run->bytes)). That destination's drainer only; O(namespaces known + runs skipped) at worst. */
+/* The next run for destination `index`, or NULL when all its rings are empty. Deficit round robin
+ * by bytes: a namespace with a hundred times the data gets no more than its turn while others have
+ * something. The caller owns the run's arena reference (weir_arena_unref(run->arena, run->bytes)).
+ * That destination's drainer only; O(namespaces known + runs skipped) at worst. */
 struct weir_run *weir_router_take(struct weir_router *router, uint32_t index);
 
 /* Looks through the rings of destination `index` for chains whose arena has become sparse
@@ -278,7 +274,7 @@ struct weir_run *weir_router_take(struct weir_router *router, uint32_t index);
 size_t weir_router_compact(struct weir_router *router, uint32_t index);
 
 /* Bytes reserved for or in the rings of a destination; points now in the rings of a namespace, all
- * destinations; of a request that is just being taken, those of its beginning too. Relaxed. */
+ * destinations. Relaxed. */
 size_t weir_router_queued_bytes(const struct weir_router *router, uint32_t index);
 uint64_t weir_router_ring_points(const struct weir_router *router, uint32_t namespace_id);
 

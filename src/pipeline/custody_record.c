@@ -197,7 +197,7 @@ static enum weir_custody_outcome publish_chosen(const struct hand *hand, struct 
     }
     weir_backlog_expect(options->spool, hand->place->ticket, destination, held.points[destination],
                         total);
-    weir_router_publish(options->router, &held);
+    weir_router_publish(options->router, runs, &held);
     return WEIR_CUSTODY_TAKEN;
 }
 

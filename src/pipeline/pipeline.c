@@ -244,7 +244,8 @@ static const struct weir_pipeline_options *options_of(const struct weir_submissi
 
 static void cancel(struct weir_submission *submission)
 {
-    weir_router_cancel(options_of(submission)->router, &submission->reservation);
+    weir_router_cancel(options_of(submission)->router, &submission->result.runs,
+                       &submission->reservation);
 }
 
 /* Without a place on disk, what was quarantined is put into the dead letter now. */
@@ -275,7 +276,8 @@ static void publish(struct weir_submission *submission)
     weir_intake_release(&submission->intake);
     weir_account_request(worker->pipeline->account, &worker->cache, submission,
                          weir_clock_wall_ns());
-    weir_router_publish(options_of(submission)->router, &submission->reservation);
+    weir_router_publish(options_of(submission)->router, &submission->result.runs,
+                        &submission->reservation);
 }
 
 static void refuse_uncommitted(struct weir_submission *submission)

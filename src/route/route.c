@@ -4,17 +4,17 @@
  * and wants what is in plan.c and decide.c.
  *
  *   reserve   ids, chains, takers of each run (decide.c)
- *             row 0: bundle ─► share of its bytes ─► a credit for each chain  ┐ given back when
- *             row 1: ...                                                      ┘ not all has room
- *             arena's charge ─► queued budget, if a row is live
- *   publish   references for all live rows, then bundles, then bells
+ *             row 0: share of the bytes ─► a credit in each ring   ┐ what a row took is
+ *             row 1: ...                                           ┘ given back when it
+ *             arena's charge ─► queued budget, if a row is live               has no room for all
+ *   publish   references for all live rows, then pushes, then bells
  *   cancel    credits and shares of the live rows
  *
  *   I1  who takes a run is decided once, in reserve, and stands in the run from then on
  *   I2  so reserve, publish, cancel and drainer see the same decision, and what is taken is what is
  *       given back, also when another set of destinations has been configured meanwhile
- *   I3  what a row has reserved is its bundle, and nothing else
- *   I4  chains' links are the same for all rows, and nobody writes to a run once it is published
+ *   I3  a ring's credits out = requests reserved for it and not yet published or cancelled
+ *   I4  chains are the same for all rows, and nobody writes to a run once it is published
  *   I5  rows that do not keep up leave the last quarter of the queued budget to those that do
  *
  * A share bounds the bytes of a row's runs, but what these pin is their arenas, several times as
@@ -30,10 +30,16 @@
  * account or a name more is a run more), and a request with more of them than a ring has slots
  * would be refused for ever.
  *
- * Threads: any; nothing here waits. A full row is wanted and not live, and holds nothing; the other
- * rows do not notice. A drainer may free a run's arena as soon as it has the bundle; so all
- * references are taken before the first is handed over, and the caller's own reference keeps the
- * bundles themselves.
+ * The shared ring of WEIR_NAMESPACE_OVERFLOW has many names behind one id, and the runs of one
+ * namespace may be of several accounts and regions. So a row that does not want all of a chain goes
+ * past some: what it reserves, retains, counts, takes and gives back are the runs that
+ * weir_route_wanted finds.
+ *
+ * Threads: any; nothing here waits. Two threads that miss the same ring both make one, and a
+ * compare-and-swap keeps the first; the loser frees its own. A full row is wanted and not live, and
+ * holds nothing; the other rows do not notice. A drainer may free a run's arena as soon as the run
+ * is in its ring; so all references are taken before the first push, and the caller's own reference
+ * keeps the array of runs itself.
  *
  * Deliberately no waiting for credit, and no partial requests: a request is all or nothing for each
  * destination. Whether one destination without room stops the others is the caller's to say.
@@ -89,19 +95,85 @@ enum weir_status weir_router_new(const struct weir_router_options *options,
     return WEIR_OK;
 }
 
+/* Whether a run goes to a destination. */
+static bool takes(const struct weir_route_row *row, const struct weir_run *run)
+{
+    return (run->takers & row->bit) != 0;
+}
+
+struct weir_run *weir_route_wanted(struct weir_route_row *row, struct weir_run *run)
+{
+    while (run != NULL && !takes(row, run)) {
+        run = run->next;
+    }
+    return run;
+}
+
+/* Gives back the references of what a row takes of a chain. */
+static void drop_chain(struct weir_route_row *row, struct weir_run *run)
+{
+    run = weir_route_wanted(row, run);
+    while (run != NULL) {
+        struct weir_run *next = weir_route_wanted(row, run->next); /* it may go with this one */
+        weir_arena_unref(run->arena, run->bytes);
+        run = next;
+    }
+}
+
+static void free_ring(struct weir_route_row *row, struct weir_ring *ring)
+{
+    struct weir_run *run = NULL;
+    while (ring != NULL && (run = weir_ring_pop(ring)) != NULL) {
+        drop_chain(row, run);
+    }
+    weir_ring_free(ring);
+}
+
 void weir_router_free(struct weir_router *router)
 {
     if (router == NULL) {
         return;
     }
     while (router->used != 0) {
-        weir_route_row_drop(router, &router->rows[weir_route_next(&router->used)]);
+        struct weir_route_row *row = &router->rows[weir_route_next(&router->used)];
+        for (uint32_t id = 0; id < WEIR_NAMESPACE_IDS; id++) {
+            /* acquire: pairs with the release in ring_of */
+            free_ring(row, atomic_load_explicit(&row->rings[id], memory_order_acquire));
+        }
     }
     weir_route_plan_retire(router, weir_rcu_load(&router->plan));
     /* acquire: pairs with the release of whoever freed a plan */
     WEIR_ASSERT(atomic_load_explicit(&router->plan_count, memory_order_acquire) == 0);
     weir_mem_free(router->rows_memory);
     weir_mem_free(router);
+}
+
+/* The ring of a namespace, made if there is none yet. */
+static enum weir_status ring_of(struct weir_router *router, struct weir_route_row *row, uint32_t id,
+                                struct weir_ring **ret)
+{
+    /* acquire: pairs with the release below, so the ring is seen whole */
+    struct weir_ring *ring = atomic_load_explicit(&row->rings[id], memory_order_acquire);
+    if (ring == NULL) {
+        struct weir_ring *made;
+        WEIR_TRY(weir_ring_new(router->ring_slots, &made));
+        /* release: publishes the new ring; acquire on failure: somebody else's is used instead */
+        if (atomic_compare_exchange_strong_explicit(&row->rings[id], &ring, made,
+                                                    memory_order_acq_rel, memory_order_acquire)) {
+            ring = made;
+        } else {
+            weir_ring_free(made);
+        }
+    }
+    *ret = ring;
+    return WEIR_OK;
+}
+
+/* The ring that a reserved run goes to. */
+static struct weir_ring *reserved_ring(struct weir_route_row *row, const struct weir_run *run)
+{
+    /* acquire: pairs with the release in ring_of */
+    return atomic_load_explicit(&row->rings[run->namespace_id], memory_order_acquire);
 }
 
 static enum weir_status take_share(struct weir_route_row *row, size_t share, size_t bytes)
@@ -117,8 +189,29 @@ static enum weir_status take_share(struct weir_route_row *row, size_t share, siz
     return WEIR_OK;
 }
 
-static void give_share(struct weir_route_row *row, size_t bytes)
+/* Bytes that a row takes of a chain. */
+static size_t wanted_bytes(struct weir_route_row *row, struct weir_run *first)
 {
+    size_t bytes = 0;
+    struct weir_run *run = weir_route_wanted(row, first);
+    for (; run != NULL; run = weir_route_wanted(row, run->next)) {
+        bytes += run->bytes;
+    }
+    return bytes;
+}
+
+/* Gives back what the chains that begin among the first `count` runs hold in a row: credits and
+ * share. */
+static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct weir_run *first = &runs->runs[i];
+        if (first->is_first && weir_route_wanted(row, first) != NULL) {
+            weir_ring_cancel(reserved_ring(row, first), 1);
+            bytes += wanted_bytes(row, first);
+        }
+    }
     /* relaxed: a counter */
     size_t queued = atomic_fetch_sub_explicit(&row->queued, bytes, memory_order_relaxed);
     WEIR_ASSERT(queued >= bytes);
@@ -143,7 +236,6 @@ struct attempt {
     const struct weir_runs *runs;
     const struct weir_route_plan *plan;
     uint32_t sharers;
-    uint32_t chains;
 };
 
 /* What a row may have in its rings and count as one that keeps up: so little that all rows together
@@ -167,46 +259,57 @@ static bool has_room(const struct attempt *attempt, const struct weir_route_row 
            weir_credit_used(credit) + weir_arena_size(attempt->arena) <= credit->limit / 4 * 3;
 }
 
-/* Share and credits in one row for all that goes there, or NULL and nothing. */
-static struct weir_route_bundle *reserve_row(const struct attempt *attempt, uint32_t slot)
+static enum weir_status reserve_chain(const struct attempt *attempt, uint32_t slot,
+                                      struct weir_run *first)
 {
+    struct weir_ring *ring;
     struct weir_route_row *row = &attempt->router->rows[slot];
-    struct weir_route_bundle *bundle =
-        weir_route_bundle_make(attempt->arena, attempt->runs, attempt->chains, row->bit);
-    if (bundle == NULL ||
-        take_share(row, attempt->plan->rows[slot].options.share, bundle->bytes) != WEIR_OK) {
-        return NULL;
+    size_t bytes = wanted_bytes(row, first);
+    WEIR_TRY(ring_of(attempt->router, row, first->namespace_id, &ring));
+    WEIR_TRY(take_share(row, attempt->plan->rows[slot].options.share, bytes));
+    enum weir_status status = weir_ring_reserve(ring, 1);
+    if (status != WEIR_OK) {
+        /* relaxed: a counter */
+        atomic_fetch_sub_explicit(&row->queued, bytes, memory_order_relaxed);
     }
-    if (weir_route_bundle_reserve(row, bundle, attempt->router->ring_slots) != WEIR_OK) {
-        give_share(row, bundle->bytes);
-        return NULL;
-    }
-    bundle->slot = slot;
-    return bundle;
+    return status;
 }
 
-/* Gives the runs their ids and links those with the same one, in the order they came; returns how
- * many chains they are. */
-static uint32_t link_chains(struct weir_router *router, struct weir_arena *arena,
-                            const struct weir_runs *runs)
+/* Share and credits in one row for all chains of which something goes there, or nothing. */
+static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot)
+{
+    struct weir_route_row *row = &attempt->router->rows[slot];
+    for (uint32_t i = 0; i < attempt->runs->count; i++) {
+        struct weir_run *first = &attempt->runs->runs[i];
+        if (!first->is_first || weir_route_wanted(row, first) == NULL) {
+            continue;
+        }
+        enum weir_status status = reserve_chain(attempt, slot, first);
+        if (status != WEIR_OK) {
+            cancel_row(row, attempt->runs, i);
+            return status;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Gives the runs their ids and links those with the same one, in the order they came. */
+static void link_chains(struct weir_router *router, struct weir_arena *arena,
+                        const struct weir_runs *runs)
 {
     struct weir_run *last[WEIR_NAMESPACE_IDS] = {NULL};
-    uint32_t chains = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
         struct weir_run *run = &runs->runs[i];
         uint32_t id = weir_namespaces_id(router->namespaces, run->name);
         run->arena = arena;
         run->namespace_id = id;
         run->next = NULL;
-        if (last[id] == NULL) {
-            run->chain = chains++;
-        } else {
-            run->chain = last[id]->chain;
+        run->is_first = last[id] == NULL;
+        if (!run->is_first) {
             last[id]->next = run;
         }
         last[id] = run;
     }
-    return chains;
 }
 
 /* Points that a row takes of all runs. */
@@ -214,32 +317,15 @@ static uint32_t wanted_points(const struct weir_route_row *row, const struct wei
 {
     uint32_t points = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
-        points += (runs->runs[i].takers & row->bit) != 0 ? runs->runs[i].count : 0;
+        points += takes(row, &runs->runs[i]) ? runs->runs[i].count : 0;
     }
     return points;
 }
 
-/* Points whose namespace has no id of its own. */
-static uint32_t nameless_points(const struct weir_runs *runs)
+static void cancel_rows(struct weir_router *router, const struct weir_runs *runs, uint64_t rows)
 {
-    uint32_t points = 0;
-    for (uint32_t i = 0; i < runs->count; i++) {
-        const struct weir_run *run = &runs->runs[i];
-        points += run->namespace_id == WEIR_NAMESPACE_OVERFLOW ? run->count : 0;
-    }
-    return points;
-}
-
-/* Gives back what is held in these rows. */
-static void cancel_rows(struct weir_router *router, const struct weir_reservation *reservation,
-                        uint64_t rows)
-{
-    for (struct weir_route_bundle *it = reservation->bundles; it != NULL; it = it->next) {
-        struct weir_route_row *row = &router->rows[it->slot];
-        if ((rows & row->bit) != 0) {
-            weir_route_bundle_cancel(row, it);
-            give_share(row, it->bytes);
-        }
+    while (rows != 0) {
+        cancel_row(&router->rows[weir_route_next(&rows)], runs, runs->count);
     }
 }
 
@@ -248,11 +334,10 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_reservation *ret)
 {
     const struct weir_route_plan *plan = choice->plan;
-    struct weir_reservation made = {.plan = plan, .arena = arena};
-    const struct attempt attempt = {
-        router, arena, runs, plan, sharers(router, plan), link_chains(router, arena, runs)};
+    struct weir_reservation made = {.plan = plan};
+    const struct attempt attempt = {router, arena, runs, plan, sharers(router, plan)};
+    link_chains(router, arena, runs);
     weir_route_decide(plan, runs, choice->targets);
-    made.nameless = nameless_points(runs);
     uint64_t empty = 0; /* rows with nothing queued before this */
     for (uint64_t rest = plan->all; rest != 0;) {
         uint32_t slot = weir_route_next(&rest);
@@ -263,68 +348,85 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
         }
         made.wanted |= row->bit;
         empty |= weir_router_queued_bytes(router, slot) == 0 ? row->bit : 0;
-        bool may = (plan->open & row->bit) != 0 && has_room(&attempt, row);
-        struct weir_route_bundle *bundle = may ? reserve_row(&attempt, slot) : NULL;
-        if (bundle != NULL) {
-            bundle->next = made.bundles;
-            made.bundles = bundle;
-            made.live |= row->bit;
-        }
+        bool fits = (plan->open & row->bit) != 0 && has_room(&attempt, row) &&
+                    reserve_row(&attempt, slot) == WEIR_OK;
+        made.live |= fits ? row->bit : 0;
     }
     if (made.live != 0 && weir_arena_charge_to(arena, router->queued) != WEIR_OK) {
         empty = attempt.sharers > 1 ? empty : 0;
-        cancel_rows(router, &made, made.live & ~empty);
+        cancel_rows(router, runs, made.live & ~empty);
         made.live &= empty;
     }
     *ret = made;
 }
 
-void weir_router_cancel(struct weir_router *router, const struct weir_reservation *reservation)
+void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs,
+                        const struct weir_reservation *reservation)
 {
-    cancel_rows(router, reservation, reservation->live);
+    cancel_rows(router, runs, reservation->live);
 }
 
-/* One reference for each row that a run goes to. */
-static void retain(const struct weir_router *router, const struct weir_reservation *reservation)
+/* One reference for each ring that a run will be in, those of neighbours at once, since they share
+ * an arena; and the count of what shares a ring for want of ids. */
+static void retain(const struct weir_runs *runs, const struct weir_reservation *reservation)
 {
-    uint32_t count = 0;
-    size_t bytes = 0;
-    for (const struct weir_route_bundle *it = reservation->bundles; it != NULL; it = it->next) {
-        bool is_live = (reservation->live & router->rows[it->slot].bit) != 0;
-        count += is_live ? it->left : 0;
-        bytes += is_live ? it->bytes : 0;
+    uint64_t shared_points = 0;
+    uint32_t refs = 0;
+    size_t live = 0;
+    for (uint32_t i = 0; i < runs->count; i++) {
+        const struct weir_run *run = &runs->runs[i];
+        uint32_t rows = (uint32_t)__builtin_popcountll(run->takers & reservation->live);
+        refs += rows;
+        live += rows * run->bytes;
+        if (refs > 0 && (i + 1 == runs->count || run[1].arena != run->arena)) {
+            weir_arena_refs(run->arena, refs, live);
+            refs = 0;
+            live = 0;
+        }
+        shared_points += run->namespace_id == WEIR_NAMESPACE_OVERFLOW ? run->count : 0;
     }
-    weir_arena_refs(reservation->arena, count, bytes);
+    if (shared_points > 0) {
+        weir_metrics_add(weir_metrics_series(WEIR_M_NAMESPACE_OVERFLOW, NULL), shared_points);
+    }
 }
 
-void weir_router_publish(struct weir_router *router, const struct weir_reservation *reservation)
+/* Pushes what a row wants of a chain; false when that is nothing. */
+static bool publish_chain(struct weir_router *router, struct weir_route_row *row,
+                          struct weir_run *first)
+{
+    struct weir_run *begin = weir_route_wanted(row, first);
+    if (begin == NULL) {
+        return false;
+    }
+    uint64_t points = 0;
+    for (struct weir_run *run = begin; run != NULL; run = weir_route_wanted(row, run->next)) {
+        points += run->count;
+    }
+    /* relaxed: a gauge; before the push, so it never falls below nothing */
+    atomic_fetch_add_explicit(&router->points[begin->namespace_id], points, memory_order_relaxed);
+    weir_ring_push(reserved_ring(row, begin), begin);
+    return true;
+}
+
+void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
+                         const struct weir_reservation *reservation)
 {
     if (reservation->live == 0) {
         return;
     }
-    if (reservation->nameless > 0) {
-        weir_metrics_add(weir_metrics_series(WEIR_M_NAMESPACE_OVERFLOW, NULL),
-                         reservation->nameless);
-    }
-    retain(router, reservation);
-    struct weir_route_bundle *next = reservation->bundles;
-    while (next != NULL) {
-        struct weir_route_bundle *bundle = next;
-        uint32_t slot = bundle->slot;
-        struct weir_route_row *row = &router->rows[slot];
-        next = bundle->next; /* the drainer's, once it is pushed */
-        if ((reservation->live & row->bit) != 0) {
-            struct weir_wake *wake = reservation->plan->rows[slot].options.wake;
-            for (uint32_t i = 0; i < bundle->chain_count; i++) {
-                /* relaxed: a gauge; before the push, so it never falls below nothing */
-                const struct weir_route_chain *chain = &bundle->chains[i];
-                atomic_fetch_add_explicit(&router->points[chain->run->namespace_id], chain->points,
-                                          memory_order_relaxed);
+    retain(runs, reservation);
+    for (uint64_t rows = reservation->live; rows != 0;) {
+        uint32_t slot = weir_route_next(&rows);
+        struct weir_wake *wake = reservation->plan->rows[slot].options.wake;
+        bool is_published = false;
+        for (uint32_t i = 0; i < runs->count; i++) {
+            if (runs->runs[i].is_first &&
+                publish_chain(router, &router->rows[slot], &runs->runs[i])) {
+                is_published = true;
             }
-            weir_route_bundle_push(row, bundle);
-            if (wake != NULL) {
-                weir_wake_ring(wake);
-            }
+        }
+        if (is_published && wake != NULL) {
+            weir_wake_ring(wake);
         }
     }
 }

@@ -3,6 +3,7 @@
 #define WEIR_ROUTE_ROUTER_INTERNAL_H
 
 #include "match.h"
+#include "weir/ring.h"
 #include "weir/route.h"
 
 #include <stdatomic.h>
@@ -47,51 +48,19 @@ struct weir_route_plan {
     _Alignas(64) struct weir_plan_row rows[]; /* [slot], up to the highest of its slots */
 };
 
-/* What a request has of one namespace id, and a row takes. The next run to be taken of it, from
- * which the row's others are found by weir_route_wanted. */
-struct weir_route_chain {
-    struct weir_run *run;
-    struct weir_route_chain *next; /* the namespace's next one, once it is sorted; the drainer's */
-    size_t bytes;                  /* of all that the row takes of it */
-    uint32_t points;               /* in the gauge */
-};
-
-/* What a row takes of a request. It lies in the request's arena, and is there for as long as some
- * of its runs were not taken. */
-struct weir_route_bundle {
-    struct weir_route_bundle *next; /* the request's; then those that arrived before; then after */
-    struct weir_run *runs;          /* all of the request's */
-    size_t bytes;                   /* of those that the row takes */
-    uint32_t left;                  /* of those: not taken yet */
-    uint32_t slot;
-    uint32_t chain_count;
-    struct weir_route_chain chains[];
-};
-
 /*
  * One slot's row. What producers share, and what only its drainer touches, lie on different cache
  * lines.
  */
 struct weir_route_row {
     uint64_t bit; /* its own in masks of destinations; set when it first is in a set */
-    _Alignas(64) _Atomic size_t queued;                       /* bytes reserved or waiting */
-    _Alignas(64) _Atomic(struct weir_route_bundle *) arrived; /* the newest first */
-    _Alignas(64) _Atomic uint32_t used[WEIR_NAMESPACE_IDS];   /* chains reserved or waiting */
-    /* The drainer's own. What is whole: bundles in the order they came, and where it is in the
-     * first of them. */
-    _Alignas(64) struct weir_route_bundle *first;
-    struct weir_route_bundle *last;
-    struct weir_run *next; /* of the first one; one that the row takes */
-    uint32_t loud;         /* namespaces of which more than a quantum is whole */
-    /* What is sorted: chains by namespace, whose turn it is, whether this turn's quantum was given,
-     * and what each namespace has left of its quanta. */
-    uint32_t sorted;
-    uint32_t turn;
+    _Alignas(64) _Atomic size_t queued; /* bytes reserved for or in the rings */
+    _Alignas(64) _Atomic(struct weir_ring *) rings[WEIR_NAMESPACE_IDS]; /* NULL: none yet */
+    /* The drainer's own: whose turn it is, whether this turn's quantum was given, and what each
+     * ring has left of its quanta. */
+    _Alignas(64) uint32_t turn;
     bool is_granted;
-    struct weir_route_chain *heads[WEIR_NAMESPACE_IDS];
-    struct weir_route_chain *tails[WEIR_NAMESPACE_IDS];
     uint64_t deficits[WEIR_NAMESPACE_IDS];
-    uint64_t waiting[WEIR_NAMESPACE_IDS]; /* bytes of what is whole */
 };
 
 struct weir_router {
@@ -144,33 +113,6 @@ void weir_route_decide(const struct weir_route_plan *plan, const struct weir_run
 
 /* The first run that the row takes, of the chain that goes on with `run`; NULL when there is none.
  * Any thread that keeps the chain's arena. */
-static inline struct weir_run *weir_route_wanted(const struct weir_route_row *row,
-                                                 struct weir_run *run)
-{
-    while (run != NULL && (run->takers & row->bit) == 0) {
-        run = run->next;
-    }
-    return run;
-}
-
-/* bundle.c */
-
-/* Makes the bundle of the row with this bit, of a request with so many chains, in its arena; `slot`
- * is the caller's to set. NULL: no room. */
-struct weir_route_bundle *weir_route_bundle_make(struct weir_arena *arena,
-                                                 const struct weir_runs *runs, uint32_t chains,
-                                                 uint64_t bit);
-
-/* Takes a credit for each chain, all or nothing: WEIR_EFULL. */
-WEIR_MUST_USE enum weir_status weir_route_bundle_reserve(struct weir_route_row *row,
-                                                         const struct weir_route_bundle *bundle,
-                                                         uint32_t slots);
-void weir_route_bundle_cancel(struct weir_route_row *row, const struct weir_route_bundle *bundle);
-
-/* Hands it to the drainer. */
-void weir_route_bundle_push(struct weir_route_row *row, struct weir_route_bundle *bundle);
-
-/* Gives up everything that waits, references and all; when nobody pushes any more. */
-void weir_route_row_drop(struct weir_router *router, struct weir_route_row *row);
+struct weir_run *weir_route_wanted(struct weir_route_row *row, struct weir_run *run);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The deep copy of a chain of runs into one block: see run_copy.h.
  *
- *   block  [ chain | run | points[] | resource, bytes | origin, bytes | name | metric, data, ...
+ *   block  [ run | points[] | resource, bytes | origin, bytes | name | metric, bytes, data, ...
  *            next run | points[] | resource, bytes | name | ... ]
  *
  * One block for the whole chain and not one for each run: a chain may be thousands of runs of one
@@ -168,18 +168,14 @@ static struct weir_run *copy_run(struct copier *copier, const struct weir_run *f
 
 /* One walk: into the arena's block, with a reference for each run, or, without a block, only
  * measuring. Returns the bytes placed; more than `size_max` when it was given up. */
-static size_t walk(const struct weir_route_row *row, const struct weir_route_chain *chain,
-                   size_t size_max, struct weir_arena *arena, uint8_t *block)
+static size_t walk(struct weir_route_row *row, struct weir_run *from, size_t size_max,
+                   struct weir_arena *arena, uint8_t *block)
 {
     struct copier copier = {.block = block};
     struct weir_run *last = NULL;
-    struct weir_route_chain *to = place(&copier, sizeof(*to), alignof(struct weir_route_chain));
-    struct weir_run *from = chain->run;
     while (from != NULL && copier.used <= size_max) {
         struct weir_run *copy = copy_run(&copier, from, arena);
-        if (copy != NULL && last == NULL) {
-            *to = (struct weir_route_chain){copy, chain->next, chain->bytes, chain->points};
-        } else if (copy != NULL) {
+        if (last != NULL) {
             last->next = copy;
         }
         if (copy != NULL) {
@@ -192,10 +188,9 @@ static size_t walk(const struct weir_route_row *row, const struct weir_route_cha
 }
 
 enum weir_status weir_run_copy(struct weir_router *router, struct weir_route_row *row,
-                               const struct weir_route_chain *chain, size_t size_max,
-                               struct weir_route_chain **ret)
+                               struct weir_run *run, size_t size_max, struct weir_run **ret)
 {
-    size_t size = walk(row, chain, size_max, NULL, NULL);
+    size_t size = walk(row, run, size_max, NULL, NULL);
     if (size > size_max) {
         return WEIR_EFULL;
     }
@@ -203,12 +198,12 @@ enum weir_status weir_run_copy(struct weir_router *router, struct weir_route_row
     if (weir_arena_new(router->regions, router->queued, size, &arena) != WEIR_OK) {
         return WEIR_EFULL;
     }
-    struct weir_route_chain *copy = weir_arena_alloc(arena, size, alignof(max_align_t));
+    struct weir_run *copy = weir_arena_alloc(arena, size, alignof(max_align_t));
     if (copy == NULL) {
         weir_arena_unref(arena, 0);
         return WEIR_EFULL;
     }
-    size_t copied = walk(row, chain, size, arena, (uint8_t *)copy);
+    size_t copied = walk(row, run, size, arena, (uint8_t *)copy);
     WEIR_ASSERT(copied == size);
     weir_arena_unref(arena, 0);
     *ret = copy;

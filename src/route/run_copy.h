@@ -5,15 +5,15 @@
 #include "router_internal.h"
 
 /*
- * Copies what is left of a chain of `row`, with everything that hangs on it (points, metrics,
- * scopes, resources, origin, names), into an arena of its own, one region, charged to the router's
- * budget. The copies are a chain again, which lies there too and has the first one's next. The
- * arena has one reference for each of them with its bytes live, and those are the caller's.
- * WEIR_EFULL when the budget or memory says no, or when the copy would be larger than `size_max`;
- * the chain is only read.
+ * Copies what `row` takes of the chain from `run` on, with everything that hangs on it (points,
+ * metrics, scopes, resources, origin, names), into an arena of its own, one region, charged to the
+ * router's budget. The copies are a chain again. The arena has one reference for each of them with
+ * its bytes live, and those are the caller's. WEIR_EFULL when the budget or memory says no, or when
+ * the copy would be larger than `size_max`; the chain is only read. `run` is one that the row
+ * takes.
  */
 WEIR_MUST_USE enum weir_status weir_run_copy(struct weir_router *router, struct weir_route_row *row,
-                                             const struct weir_route_chain *chain, size_t size_max,
-                                             struct weir_route_chain **ret);
+                                             struct weir_run *run, size_t size_max,
+                                             struct weir_run **ret);
 
 #endif

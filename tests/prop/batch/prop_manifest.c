@@ -256,7 +256,7 @@ static void a_copied_run_keeps_its_account(void **state)
     struct weir_arena *arena = request.arena;
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(arena, 0);
     assert_true(weir_router_compact(router, 0) > 0);
     for (uint32_t i = 0; i < 2; i++) {

@@ -199,9 +199,9 @@ static void end(struct under_way *one)
     bool is_published = !chance(4);
     book(one, false, is_published);
     if (is_published) {
-        weir_router_publish(world.router, &one->held);
+        weir_router_publish(world.router, &one->request.runs, &one->held);
     } else {
-        weir_router_cancel(world.router, &one->held);
+        weir_router_cancel(world.router, &one->request.runs, &one->held);
     }
     world.sets[one->set].requests--;
     weir_router_release(world.router, &one->choice);

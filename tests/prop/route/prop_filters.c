@@ -222,7 +222,7 @@ static void bring_request(struct fixture *fixture, struct weir_router *router,
         uint64_t one = choose(router, request.arena, &sample, UINT64_C(1) << d);
         fixture_reserve_for(router, &request, one, &held);
         assert_int_equal(held.points[d], __builtin_popcountll(expected[d]));
-        weir_router_cancel(router, &held);
+        weir_router_cancel(router, &request.runs, &held);
     }
     uint64_t targets = choose(router, request.arena, &sample, WEIR_TARGETS_ALL);
     fixture_reserve_for(router, &request, targets, &held);
@@ -232,7 +232,7 @@ static void bring_request(struct fixture *fixture, struct weir_router *router,
         assert_true(targets == 0 || (request.runs.runs[i].takers != 0) ==
                                         (request.runs.runs[i].unrouted == WEIR_ROUTED));
     }
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     for (uint32_t d = 0; d < DESTINATIONS; d++) {
         check_taken(router, d, expected[d]);

@@ -20,7 +20,7 @@
 enum { SCHEDULES = 4, QUIET = 5, NOISY = QUIET, NAMES = QUIET + 1, WAITING_MAX = 64 };
 enum { STEPS = 150, NOISY_RUNS = 100, SLOTS = 1024 };
 
-#define QUANTUM ((size_t)256 << 10) /* as src/route/drain.c has it */
+#define QUANTUM ((size_t)64 << 10) /* as src/route/drain.c has it */
 #define RUN_MAX ((size_t)17 << 10)
 #define MUCH    ((size_t)1 << 30)
 
@@ -58,7 +58,7 @@ static bool bring(struct scene *scene, struct weir_rand *rand, uint32_t index)
     assert_true(run->bytes <= RUN_MAX);
     size_t bytes = run->bytes;
     fixture_reserve_for(scene->router, &request, WEIR_TARGETS_ALL, &held);
-    weir_router_publish(scene->router, &held); /* nothing, where it is full */
+    weir_router_publish(scene->router, &request.runs, &held); /* nothing, where it is full */
     weir_arena_unref(request.arena, 0);
     scene->queued[index] += held.live == 0 ? 0 : bytes;
     return held.live != 0;

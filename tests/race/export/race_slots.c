@@ -143,7 +143,7 @@ static void publish(struct scene *scene, struct weir_ticket *ticket, uint64_t fr
     }
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(scene->router, &request, &held), WEIR_OK);
-    weir_router_publish(scene->router, &held);
+    weir_router_publish(scene->router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 

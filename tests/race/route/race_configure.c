@@ -120,9 +120,9 @@ static bool bring(struct producer *producer, struct weir_rand *rand, uint64_t nu
             producer->takers[number + i - producer->first_number] =
                 (uint8_t)(request.runs.runs[i].takers & held.live);
         }
-        weir_router_publish(router, &held);
+        weir_router_publish(router, &request.runs, &held);
     } else {
-        weir_router_cancel(router, &held);
+        weir_router_cancel(router, &request.runs, &held);
     }
     weir_router_release(router, &choice);
     weir_arena_unref(request.arena, 0);

@@ -81,10 +81,10 @@ static void produce(void *argument)
             (void)sched_yield();
         }
         if (weir_rand_below(&rand, 8) == 0) {
-            weir_router_cancel(router, &held);
+            weir_router_cancel(router, &request.runs, &held);
             i--; /* the same numbers once more */
         } else {
-            weir_router_publish(router, &held);
+            weir_router_publish(router, &request.runs, &held);
         }
         weir_arena_unref(request.arena, 0);
     }

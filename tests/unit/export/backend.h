@@ -302,7 +302,7 @@ static inline bool scene_publish(struct scene *scene, uint64_t from, uint64_t to
     }
     bool fits = fixture_reserve(scene->router, &request, &held) == WEIR_OK;
     if (fits) {
-        weir_router_publish(scene->router, &held);
+        weir_router_publish(scene->router, &request.runs, &held);
     }
     weir_arena_unref(request.arena, 0);
     return fits;

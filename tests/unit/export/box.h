@@ -180,7 +180,7 @@ static inline void box_publish(struct scene *scene, struct weir_ticket *ticket, 
     }
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(scene->router, &request, &held), WEIR_OK);
-    weir_router_publish(scene->router, &held);
+    weir_router_publish(scene->router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 

@@ -197,7 +197,7 @@ static void publish_mixed(struct play *play, uint64_t nth)
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(play->scene.router, &request, &held), WEIR_OK);
     (void)weir_mem_fail_at(nth);
-    weir_router_publish(play->scene.router, &held);
+    weir_router_publish(play->scene.router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 
@@ -242,7 +242,7 @@ static void what_is_filtered_among_others_is_counted(void **state)
     }
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(play.scene.router, &request, &held), WEIR_OK);
-    weir_router_publish(play.scene.router, &held);
+    weir_router_publish(play.scene.router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     await_settled(&play, 60);
     assert_true(await(&play.scene, 0, 30, 10));

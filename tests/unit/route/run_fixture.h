@@ -215,7 +215,7 @@ static inline enum weir_status fixture_reserve(struct weir_router *router,
     if (ret->live == ret->wanted) {
         return WEIR_OK;
     }
-    weir_router_cancel(router, ret);
+    weir_router_cancel(router, &request->runs, ret);
     return WEIR_EFULL;
 }
 

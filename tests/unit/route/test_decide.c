@@ -81,13 +81,13 @@ static bool takes_run(const char *namespace_, const char *account, const char *r
     assert_int_equal(held.wanted & 1, 1);
     assert_int_equal(run->takers, held.wanted);
     assert_int_equal(run->unrouted, WEIR_ROUTED);
-    weir_router_cancel(router, &held);
+    weir_router_cancel(router, &request.runs, &held);
     bool taken = (held.wanted & 2) != 0;
 
     fixture_reserve_for(router, &request, 2, &held);
     assert_int_equal(held.wanted, taken ? 2 : 0);
     assert_int_equal(run->unrouted == WEIR_ROUTED, taken);
-    weir_router_cancel(router, &held);
+    weir_router_cancel(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     return taken;
 }
@@ -283,7 +283,7 @@ static void the_last_filter_is_the_reason(void **state)
     assert_int_equal(request.runs.runs[4].unrouted, WEIR_ROUTED);
     assert_string_equal(weir_route_unrouted_text(WEIR_UNROUTED_REGION), "region");
     assert_string_equal(weir_route_unrouted_text(WEIR_UNROUTED_CHANGED), "changed");
-    weir_router_cancel(router, &held);
+    weir_router_cancel(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 
@@ -301,7 +301,7 @@ static void every_other_run_of_a_chain(void **state)
     assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
     assert_int_equal(held.points[0], 6);
     assert_int_equal(held.points[1], 3);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     static const uint64_t expected[] = {1, 3, 4};
     for (int i = 0; i < 3; i++) {
@@ -329,7 +329,7 @@ static void compaction_keeps_the_decision(void **state)
     add_run(&request, "N", "1", "r", 2);
     struct weir_reservation held;
     assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     assert_true(weir_router_compact(router, 1) > 0);
     struct weir_run *run = weir_router_take(router, 1);

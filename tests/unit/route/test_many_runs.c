@@ -76,7 +76,7 @@ static enum weir_status bring(struct fixture_request request)
     struct weir_reservation held;
     enum weir_status status = fixture_reserve(router, &request, &held);
     if (status == WEIR_OK) {
-        weir_router_publish(router, &held);
+        weir_router_publish(router, &request.runs, &held);
     }
     weir_arena_unref(request.arena, 0);
     return status;
@@ -155,7 +155,7 @@ static void test_a_slot_is_a_request(void **state)
     for (int i = 0; i < 3 * SLOTS; i++) {
         struct fixture_request request = a_wide_request(true);
         assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
-        weir_router_cancel(router, &held);
+        weir_router_cancel(router, &request.runs, &held);
         weir_arena_unref(request.arena, 0);
         expect_empty(0);
         expect_empty(1);

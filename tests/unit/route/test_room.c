@@ -67,7 +67,7 @@ static uint64_t publish(struct weir_router *router, uint64_t number, size_t padd
     fixture_point(&request, run, fixture_metric(run, "", "metric"), number, 60000);
     struct weir_reservation held;
     fixture_reserve_for(router, &request, WEIR_TARGETS_ALL, &held);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     return held.live;
 }

@@ -65,7 +65,7 @@ static void publish(struct weir_router *router, struct fixture_request request)
     struct weir_reservation held;
     assert_true(weir_runs_validate(&request.runs));
     assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
 }
 
@@ -192,7 +192,7 @@ static void test_cancel_gives_everything_back(void **state)
         struct fixture_request request = fixture_single(&fixture, "A", 1, 100);
         assert_int_equal(fixture_reserve(router, &request, &held), WEIR_OK);
         assert_true(weir_router_queued_bytes(router, 1) > 100);
-        weir_router_cancel(router, &held);
+        weir_router_cancel(router, &request.runs, &held);
         assert_int_equal(weir_router_queued_bytes(router, 0), 0);
         assert_int_equal(weir_router_queued_bytes(router, 1), 0);
         weir_arena_unref(request.arena, 0);
@@ -242,7 +242,7 @@ static void test_one_without_room_does_not_stop_the_others(void **state)
     assert_int_equal(held.points[0], 1);
     assert_int_equal(held.points[1], 1);
     assert_int_equal(weir_router_queued_bytes(router, 1), 0);
-    weir_router_publish(router, &held);
+    weir_router_publish(router, &request.runs, &held);
     weir_arena_unref(request.arena, 0);
     expect(router, 0, 1);
     assert_null(weir_router_take(router, 1));
@@ -265,7 +265,7 @@ static void test_only_targets_get_it(void **state)
         assert_int_equal(held.wanted, i == 0 ? 2 : 0);
         assert_int_equal(held.live, held.wanted);
         assert_int_equal(held.points[0], 0);
-        weir_router_publish(router, &held);
+        weir_router_publish(router, &request.runs, &held);
         weir_arena_unref(request.arena, 0);
     }
     expect(router, 1, 0);
@@ -322,7 +322,7 @@ static void test_drains_fairly_by_bytes(void **state)
         before_rare += number >= 1000;
         drop(run);
     }
-    assert_true(before_rare <= 5); /* a quantum */
+    assert_true(before_rare <= 2);
     weir_router_free(router);
 }
 
@@ -380,11 +380,11 @@ static void test_namespaces_past_the_table_share_a_ring(void **state)
     publish(router, fixture_single(&fixture, "past1", 11, 0));
     publish(router, fixture_single(&fixture, "known1", 1, 0));
     assert_int_equal(weir_router_ring_points(router, WEIR_NAMESPACE_OVERFLOW), 3);
+    expect(router, 0, 1);
     expect(router, 0, 10);
     expect(router, 0, 11);
-    expect(router, 0, 1);
-    expect(router, 1, 11);
     expect(router, 1, 1);
+    expect(router, 1, 11);
     assert_null(weir_router_take(router, 1));
     weir_router_free(router);
 }
