@@ -190,15 +190,16 @@ static void commit_all(struct weir_custody *custody)
 }
 
 /* While there is something to do the bell is left ringing, so that who pushes finds it so and makes
- * no system call; what came before it was silenced is looked for once more. */
+ * no system call; what came before it was silenced is looked for once more. A stop rings the same
+ * bell, so it too is looked for only then. */
 static void run_lane(struct weir_custody *custody)
 {
     bool runs = true;
     while (runs) {
         wait_for_bell(&custody->lane, KEEPER_NS);
-        runs = !weir_custody_is_stopping(&custody->lane);
         commit_all(custody);
         weir_wake_silence(&custody->lane.bell);
+        runs = !weir_custody_is_stopping(&custody->lane);
         commit_all(custody);
     }
 }

@@ -4,7 +4,8 @@
  *
  *   producer   push, then ring: ringing = true; if it was not, write to the descriptor
  *   consumer   sleep until the descriptor is readable; silence: read it, then ringing = false;
- *              then look at the queue
+ *              then look at the queue. The lane looks before it silences the bell as well, so that
+ *              pushes find it ringing; its stop is a push like the others
  *
  * Checked: in the end the consumer has seen every push, in every interleaving: no push is left in
  * the queue while the consumer sleeps for ever (which Spin finds as an invalid end state).
@@ -87,6 +88,10 @@ proctype consumer()
     :: seen[0] + seen[1] + seen[2] == PRODUCERS * PUSHES -> break
     :: else ->
         descriptor > 0; /* sleeps */
+        if
+        :: look() /* the lane */
+        :: skip
+        fi;
         if
         :: MUTANT == 1 -> clear(); descriptor = 0; look()
         :: MUTANT == 3 -> look(); descriptor = 0; clear()

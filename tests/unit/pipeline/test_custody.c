@@ -29,6 +29,17 @@ static void prepare_failing(void)
     weir_disk_close(&disk);
 }
 
+/* -- a directory whose syncs take a while --------------------------------------------------- */
+
+static _Atomic bool is_syncing; /* relaxed everywhere: says only that the lane is at work */
+
+static int slow_sync(void *self, int file)
+{
+    atomic_store_explicit(&is_syncing, true, memory_order_relaxed);
+    (void)usleep(50000);
+    return real_ops->sync(self, file);
+}
+
 /* -- tests ---------------------------------------------------------------------------------- */
 
 static void test_what_is_settled_is_released(void **state)
@@ -79,6 +90,26 @@ static void test_the_lane_ends_with_nothing_unanswered(void **state)
     for (uint32_t i = 0; i < RIG_REQUESTS; i++) {
         assert_int_equal(rig.requests[i].answer.code, 200);
     }
+    rig_down();
+}
+
+static void test_a_stop_during_a_commit_does_not_wait_for_the_next_bell(void **state)
+{
+    (void)state;
+    prepare_failing();
+    failing.sync = slow_sync;
+    rig_up((struct rig_options){.ops = &failing});
+    (void)usleep(100000); /* the keeper's first step syncs too */
+    atomic_store_explicit(&is_syncing, false, memory_order_relaxed);
+    rig_submit(0, ONE);
+    while (!atomic_load_explicit(&is_syncing, memory_order_relaxed)) {
+        (void)usleep(1000);
+    }
+    int64_t begun_ns = weir_clock_mono_ns();
+    weir_custody_lane_stop(rig.custody);
+    int64_t took_ns = weir_clock_mono_ns() - begun_ns;
+    assert_true(took_ns < 900 * WEIR_NS_PER_MS); /* asleep it would look again after a second */
+    rig_expect(0, 200, "ok");
     rig_down();
 }
 
@@ -167,6 +198,8 @@ int main(void)
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(test_the_lane_ends_with_nothing_unanswered, rig_set_up,
                                         rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_stop_during_a_commit_does_not_wait_for_the_next_bell,
+                                        rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_stops_may_come_twice_and_in_any_order, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(test_a_disk_that_fails_twice_is_said_once, rig_set_up,
