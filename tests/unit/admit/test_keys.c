@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weir/keys.h"
 
+#include <openssl/evp.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,9 +131,24 @@ static void test_bad_specs_are_refused(void **state)
     assert_null(keys);
 }
 
+/* As where memory is out, or the system's OpenSSL is made to allow something else. */
+static void test_without_a_mac_there_are_no_keys(void **state)
+{
+    (void)state;
+    const struct weir_key_spec spec = {.name = "a", .key = WEIR_BYTES_INIT("secret-key")};
+    struct weir_keys *keys = NULL;
+    assert_int_equal(EVP_set_default_properties(NULL, "provider=none"), 1);
+    assert_int_equal(weir_keys_new(&spec, 1, &keys), WEIR_ENOMEM);
+    assert_null(keys);
+    assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
+    keys = keys_of(&spec, 1);
+    weir_keys_free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_a_mac_there_are_no_keys),
         cmocka_unit_test(test_no_keys_let_nobody_in),
         cmocka_unit_test(test_near_misses_are_unknown),
         cmocka_unit_test(test_too_long_a_key_is_unknown),
