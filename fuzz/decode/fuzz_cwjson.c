@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Oracles: a record is its lines; what is written passes the OTLP check; a line's two readers. */
+/* Oracles: a record is its lines, the quarantined ones too; what is written passes the OTLP check;
+ * a line's two readers. */
 #include "../../tests/unit/decode/cwjson_twins.h"
 #include "../../tests/unit/decode/fixture.h"
 #include "weir/cwjson.h"
@@ -37,6 +38,16 @@ static void check_same(const struct weir_runs *a, const struct weir_runs *b)
     }
 }
 
+/* A line that is none stays as it is, whatever is written over those around it. */
+static void check_same_quarantined(const struct weir_tally *a, const struct weir_tally *b)
+{
+    WEIR_ASSERT(a->kept_count == b->kept_count);
+    for (uint32_t i = 0; i < a->kept_count; i++) {
+        WEIR_ASSERT(a->kept[i].reason == b->kept[i].reason);
+        WEIR_ASSERT(weir_bytes_eq(a->kept[i].whole, b->kept[i].whole));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         WEIR_ASSERT(status == WEIR_OK && weir_runs_validate(&runs[i]));
     }
     check_same(&runs[0], &runs[1]);
+    check_same_quarantined(fixture[0].collect->tally, fixture[1].collect->tally);
     for (int i = 0; i < 2; i++) {
         fixture_close(&fixture[i]);
         guard_free(&copy[i]);

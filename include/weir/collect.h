@@ -44,9 +44,9 @@ struct weir_collect_mark {
  * arena is full. */
 struct weir_collect *weir_collect_new(struct weir_arena *arena);
 
-/* Interned heads. The bytes must be in the arena already. Never NULL: after `full` a static dummy.
- * A resource is known by its head alone: what the first one gave as account and region stays. A
- * metric's hash is worked out here. */
+/* Interned heads. The bytes must be in the arena already, but for a metric's head, which is copied.
+ * Never NULL: after `full` a static dummy. A resource is known by its head alone: what the first
+ * one gave as account and region stays. A metric's hash is worked out by weir_collect_metric. */
 const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
                                                   struct weir_bytes head, struct weir_bytes account,
                                                   struct weir_bytes region);

@@ -4,7 +4,7 @@
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
- *          ─► block ⇄ block ⇄ block        512 points each: where, how long, which group, when
+ *          ─► block ⇄ block ⇄ block        128 points each: where, how long, which group, when
  *
  *   metric ─► group ─► place               what stands together in a run. A metric's name holds the
  *                                          namespace, so its points nearly always share one place:

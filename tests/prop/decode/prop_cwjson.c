@@ -6,6 +6,7 @@
  *   - a line with any damage, or written in any other way, is left to the plain one, or read the
  *     same by both
  *   - a record decodes to the same points, whichever reads its lines
+ *   - what is no metric stays as it is, though points are written over the lines around it
  */
 #include "../../unit/decode/cwjson_twins.h"
 #include "../../unit/decode/fixture.h"
@@ -229,6 +230,42 @@ static void test_records_decode_to_the_same(void **state)
     check_records(put_similar_lines, support_rand(4));
 }
 
+/* Metrics around lines that are none: of any length, one after the other, first and last. */
+static void test_quarantined_lines_stay(void **state)
+{
+    (void)state;
+    struct weir_rand rand = support_rand(5);
+    for (unsigned round = 0; round < 100; round++) {
+        struct fixture fixture;
+        struct weir_buf record = weir_buf_grow_init(1 << 20);
+        uint32_t bad = 0;
+        while (bad < WEIR_QUARANTINED_KEPT) {
+            struct weir_buf line = random_line(&rand);
+            if (weir_rand_below(&rand, 3) > 0) {
+                weir_buf_printf(&record, "%u:%.*s\n", bad++, (int)weir_rand_below(&rand, 200),
+                                "a long line that is no JSON, longer than a point is, to be written"
+                                " over or not, from its first byte to its last one, which is this");
+            } else {
+                weir_buf_put(&record, weir_buf_view(&line));
+                weir_buf_put_byte(&record, '\n');
+            }
+            weir_buf_done(&line);
+        }
+        fixture_open(&fixture);
+        struct weir_bytes copy = fixture_copy(&fixture, weir_buf_view(&record));
+        weir_cwjson_decode(fixture.collect, (struct weir_cwjson_context){{NULL, 0}, {NULL, 0}},
+                           copy, 0);
+        assert_int_equal(fixture.collect->tally->kept_count, bad);
+        for (uint32_t i = 0; i < bad; i++) {
+            struct weir_bytes whole = fixture.collect->tally->kept[i].whole;
+            size_t at = (size_t)(whole.data - copy.data);
+            support_assert_bytes(whole, weir_bytes_of(record.data + at, whole.size));
+        }
+        fixture_close(&fixture);
+        weir_buf_done(&record);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_unusual_lines_are_left),
         cmocka_unit_test(test_mutated_lines),
         cmocka_unit_test(test_records_decode_to_the_same),
+        cmocka_unit_test(test_quarantined_lines_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

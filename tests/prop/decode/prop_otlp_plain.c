@@ -138,6 +138,23 @@ static void damage(struct weir_buf *message, struct weir_rand *rand)
     }
 }
 
+/* A field of every length; its length as two bytes, also where it takes another number of them. */
+static void test_only_two_bytes_of_length(void **state)
+{
+    (void)state;
+    static uint8_t message[sizeof(long_value) + 3];
+    for (size_t size = 0; size < 0x8000; size++) {
+        struct weir_bytes content = {NULL, 0};
+        message[0] = 0x0A;
+        message[1] = (uint8_t)(size | 0x80);
+        message[2] = (uint8_t)(size >> 7);
+        bool taken = weir_otlp_aws_only(weir_bytes_of(message, size + 3), 0x0A, &content);
+        assert_int_equal(taken, size >= 0x80 && size < 0x4000);
+        assert_int_equal(content.size, taken ? size : 0);
+        assert_false(weir_otlp_aws_only(weir_bytes_of(message, size < 3 ? size : 2), 0x0A, NULL));
+    }
+}
+
 static void test_whole_messages(void **state)
 {
     (void)state;
@@ -220,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_aws_layout_is_taken),
         cmocka_unit_test(test_any_byte_of_a_point),
+        cmocka_unit_test(test_only_two_bytes_of_length),
         cmocka_unit_test(test_whole_messages),
         cmocka_unit_test(test_all_lengths),
         cmocka_unit_test(test_a_dimension_beyond_its_list),
