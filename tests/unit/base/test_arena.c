@@ -277,13 +277,13 @@ static void test_the_last_reference_frees(void **state)
     weir_arena_unref(fixture.arena, 0);
     assert_false(weir_arena_is_sparse(fixture.arena));
     weir_arena_unref(fixture.arena, 40 * kib);
-    assert_false(weir_arena_is_sparse(fixture.arena)); /* 20 of 64: more than a quarter */
+    assert_false(weir_arena_is_sparse(fixture.arena)); /* 20 of 64: more than an eighth */
     weir_arena_ref(fixture.arena, 0);
-    weir_arena_unref(fixture.arena, 5 * kib);
+    weir_arena_unref(fixture.arena, 13 * kib);
     assert_true(weir_arena_is_sparse(fixture.arena));
-    assert_int_equal(weir_arena_stat(fixture.arena).live, 15 * kib);
+    assert_int_equal(weir_arena_stat(fixture.arena).live, 7 * kib);
     assert_int_equal(fixture.purse.used, 64 * kib);
-    weir_arena_unref(fixture.arena, 15 * kib);
+    weir_arena_unref(fixture.arena, 7 * kib);
     assert_int_equal(fixture.purse.used, 0);
     weir_regions_free(fixture.regions);
 }
