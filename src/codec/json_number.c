@@ -267,9 +267,12 @@ const uint8_t *weir_json_take_double(const uint8_t *at, const uint8_t *end, doub
 
 enum weir_status weir_json_parse_double(struct weir_bytes text, double *ret)
 {
+    if (text.size == 0) {
+        return WEIR_EMALFORMED;
+    }
     double value;
     const uint8_t *end = text.data + text.size;
-    if (text.size == 0 || weir_json_take_double(text.data, end, &value) != end) {
+    if (weir_json_take_double(text.data, end, &value) != end) {
         return WEIR_EMALFORMED;
     }
     if (text.size > WEIR_JSON_NUMBER_MAX || isinf(value)) {
