@@ -39,9 +39,10 @@ static inline bool weir_otlp_aws_only(struct weir_bytes message, uint8_t tag,
                                       struct weir_bytes *ret)
 {
     const uint8_t *at = message.data;
-    size_t size = message.size - 3; /* for less than 3 as too large as what is */
-    if (size - 0x80 >= 0x4000 - 0x80 || at[0] != tag || at[1] != (uint8_t)(size | 0x80) ||
-        at[2] != size >> 7) {
+    size_t size = message.size - 3;
+    /* signed, a byte that another one follows is no part of any size */
+    if (message.size < 0x83 || at[0] != tag || at[1] != (uint8_t)(size | 0x80) ||
+        (size_t)(int8_t)at[2] != size >> 7) {
         return false;
     }
     *ret = weir_bytes_of(at + 3, size);
