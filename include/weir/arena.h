@@ -100,11 +100,12 @@ static inline size_t weir_arena_size(const struct weir_arena *arena)
 }
 
 /* Whether the live bytes have fallen under an eighth of the arena: worth copying out (design: arena
- * pinning). A hint. Arenas under 64 KiB are never worth it. */
+ * pinning). A hint. Arenas under 16 KiB are never worth it. Those of small requests have 32, and
+ * the thousands that wait for a batch would be all of the queued memory. */
 static inline bool weir_arena_is_sparse(const struct weir_arena *arena)
 {
     struct weir_arena_stat stat = weir_arena_stat(arena);
-    return stat.size >= (size_t)64 << 10 && stat.live < stat.size / 8;
+    return stat.size >= (size_t)16 << 10 && stat.live < stat.size / 8;
 }
 
 #endif

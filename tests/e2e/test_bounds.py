@@ -109,6 +109,17 @@ class Flood(WeirCase):
         self.assertEqual(self.answers(weir), 200)
 
 
+class Small(WeirCase):
+    """Requests of one point, whose memory is a hundred times the point's."""
+
+    def test_many_wait_for_one_batch(self):
+        weir = self.weir(self.receiver(), memory_limit="128MiB", buffer={"interval": "30s"})
+        record = points.as_json(points.series(1, seed=1))
+        with Firehose(weir.port, timeout=30) as client:
+            statuses = {client.post(envelope([record])).status for _ in range(1500)}
+        self.assertEqual(statuses, {200})
+
+
 class Overload(WeirCase):
     """More comes in than the backend takes."""
 

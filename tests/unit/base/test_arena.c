@@ -298,6 +298,16 @@ static void test_small_arenas_are_never_sparse(void **state)
     tear_down(&fixture);
 }
 
+static void test_a_request_of_a_point_is_sparse(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture, 1024 * kib, 32 * kib);
+    assert_non_null(weir_arena_alloc(fixture.arena, 1, 1));
+    assert_true(weir_arena_is_sparse(fixture.arena));
+    tear_down(&fixture);
+}
+
 static void test_mistakes_of_the_owner_are_asserted(void **state)
 {
     (void)state;
@@ -329,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_the_charge_moves_whole_or_not_at_all),
         cmocka_unit_test(test_the_last_reference_frees),
         cmocka_unit_test(test_small_arenas_are_never_sparse),
+        cmocka_unit_test(test_a_request_of_a_point_is_sparse),
         cmocka_unit_test(test_mistakes_of_the_owner_are_asserted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
