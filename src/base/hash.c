@@ -2,8 +2,9 @@
 /*
  * Three hashes for bytes from outside.
  *
- *   weir_hash        SipHash-1-3, keyed per process: tables
- *   weir_hash_quick  multiply and fold, keyed per process: what is hashed for every data point
+ *   weir_hash        SipHash-1-3, keyed per process: what is hashed now and then (sources, logs)
+ *   weir_hash_quick  multiply and fold, keyed per process: what is hashed for every data point or
+ *                    run, and the names of tables
  *   weir_hash_wide   SipHash-2-4, the caller's key, 128 bits: what is kept on disk
  *
  *   process_key ─► weir_hash(0), (1), (2), ... ─► quick_key
