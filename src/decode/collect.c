@@ -274,42 +274,14 @@ static inline struct group *find_group(struct weir_collect *collect,
     return change_group(collect, metric, memo, name);
 }
 
+#define EIGHT_TIMES(text) text text text text text text text text
+
 /* Whether `size` bytes before `a` and before `b` are equal, WEIR_COLLECT_ROOM at most. So many are
  * read, in front of the text too. */
 static inline bool ends_are_equal(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] = {[WEIR_COLLECT_ROOM] = 0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF,
-                                                         0xFF};
+    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] =
+        EIGHT_TIMES("\0\0\0\0") EIGHT_TIMES("\xFF\xFF\xFF\xFF");
     const uint8_t *mask = masks + size;
     a -= WEIR_COLLECT_ROOM;
     b -= WEIR_COLLECT_ROOM;
