@@ -112,8 +112,10 @@ enum weir_status weir_config_expand(struct weir_bytes text, struct weir_buf *out
             weir_buf_put(why, WEIR_BYTES("only ${env:NAME} is known (write $$ for a plain $)"));
             return WEIR_EINVAL;
         } else {
-            weir_buf_put_byte(out, rest.data[0]);
-            at++;
+            const uint8_t *next = memchr(rest.data + 1, '$', rest.size - 1);
+            size_t plain = next == NULL ? rest.size : (size_t)(next - rest.data);
+            weir_buf_put(out, weir_bytes_of(rest.data, plain));
+            at += plain;
         }
     }
     if (out->failed) {
