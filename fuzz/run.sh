@@ -9,7 +9,7 @@
 # runs in build/fuzz/executions; a finding is kept in build/fuzz/findings with the command that
 # replays it. Exits 1 when there is a finding.
 #
-# --fast is for campaigns: the fuzz-fast preset has no sanitizers and runs twenty times as many, of
+# --fast is for campaigns: the fuzz-fast preset has no sanitizers and runs several times as many, of
 # inputs up to 512 bytes, guided by new edges alone. The oracles, the hot-path checks and the guard
 # pages are the same; corpus and executions are shared with the other; what it finds, and what it
 # adds to the corpus, is for the targets with sanitizers to run again.
