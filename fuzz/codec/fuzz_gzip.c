@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Oracles: what inflates, inflates the same into room of exactly its size and not into one byte
- * less; what is deflated, by ISA-L (level 1) and by libdeflate, fits the bound, inflates to itself,
- * also as two members, and is the same bytes again. */
+ * less; what is deflated, by ISA-L (level 1) or by libdeflate, fits the bound and inflates to
+ * itself; deflated once more it is the same bytes, and two members inflate to both. Deflating costs
+ * ten times what inflating does: an input's size says by whom it is deflated, and whether twice. */
 #include "../../tests/support/guard.h"
 #include "weir/gzip.h"
 
@@ -31,6 +32,22 @@ static void check_inflate(struct weir_inflater *inflater, struct weir_bytes inpu
     guard_free(&exact);
 }
 
+static void check_again(struct weir_inflater *inflater, struct weir_deflater *deflater,
+                        struct weir_bytes input, struct weir_bytes member)
+{
+    static uint8_t out[ROOM];
+    size_t size;
+    size_t twice;
+    memcpy(packed, member.data, member.size);
+    enum weir_status status = weir_gzip_deflate(deflater, input, packed + member.size,
+                                                sizeof packed - member.size, &size);
+    WEIR_ASSERT(status == WEIR_OK);
+    WEIR_ASSERT(weir_bytes_eq(weir_bytes_of(packed + member.size, size), member));
+    status = weir_gzip_inflate(inflater, weir_bytes_of(packed, 2 * size), out, ROOM, &twice);
+    WEIR_ASSERT(status == WEIR_OK);
+    WEIR_ASSERT(twice == 2 * input.size);
+}
+
 static void check_deflate(struct weir_inflater *inflater, struct weir_deflater *deflater,
                           struct weir_bytes input)
 {
@@ -42,15 +59,9 @@ static void check_deflate(struct weir_inflater *inflater, struct weir_deflater *
     WEIR_ASSERT(status == WEIR_OK);
     struct weir_bytes member = weir_bytes_of(exact.data, size);
     check_inflate(inflater, member, input);
-    memcpy(packed, member.data, size);
-    status = weir_gzip_deflate(deflater, input, packed + size, exact.size, &size);
-    WEIR_ASSERT(status == WEIR_OK);
-    WEIR_ASSERT(weir_bytes_eq(weir_bytes_of(packed + size, size), member));
-    static uint8_t out[ROOM];
-    size_t twice;
-    status = weir_gzip_inflate(inflater, weir_bytes_of(packed, 2 * size), out, ROOM, &twice);
-    WEIR_ASSERT(status == WEIR_OK);
-    WEIR_ASSERT(twice == 2 * input.size);
+    if (input.size % 8 < 2) {
+        check_again(inflater, deflater, input, member);
+    }
     guard_free(&copy);
     guard_free(&exact);
 }
@@ -66,15 +77,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t got;
     if (inflater == NULL && (weir_inflater_new(&inflater) != WEIR_OK ||
                              weir_deflater_new(1, &deflaters[0]) != WEIR_OK ||
-                             weir_deflater_new(2 + (int)(size % 11), &deflaters[1]) != WEIR_OK)) {
+                             weir_deflater_new(6, &deflaters[1]) != WEIR_OK)) {
         return 0;
     }
     if (weir_gzip_inflate(inflater, input, out, ROOM, &got) == WEIR_OK) {
         check_inflate(inflater, input, weir_bytes_of(out, got));
     }
     if (size <= ROOM / 2) {
-        check_deflate(inflater, deflaters[0], input);
-        check_deflate(inflater, deflaters[1], input);
+        check_deflate(inflater, deflaters[size % 2], input);
     }
     return 0;
 }
