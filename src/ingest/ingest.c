@@ -30,6 +30,7 @@
 #include "weir/pool.h"
 #include "weir/pulse.h"
 #include "weir/rcu.h"
+#include "weir/spread.h"
 #include "weir/thread.h"
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -57,6 +58,7 @@ struct ingest_loop {
 struct weir_ingest {
     struct weir_ingest_options options;
     struct weir_door *door;
+    struct weir_spread *spread;
     uint32_t address_count;
     uint16_t ports[ADDRESSES_MAX];
     int claims[ADDRESSES_MAX]; /* -1: given back */
@@ -158,6 +160,7 @@ static enum weir_status open_listeners(struct ingest_loop *loop)
         WEIR_TRY(weir_listener_open(loop->loop, ingest->options.addresses[i], ingest->ports[i],
                                     &options, &loop->listeners[i]));
     }
+    weir_spread_join(ingest->spread, (uint32_t)(loop - ingest->loops), loop->loop, &options);
     return WEIR_OK;
 }
 
@@ -216,7 +219,7 @@ static void on_tick(void *argument, int64_t now_ns)
         weir_session_abort(&loop->context);
     }
     /* acquire: pairs with the release in post_home (session.c) */
-    if (loop->draining && loop->context.session_count == 0 &&
+    if (loop->draining && loop->context.session_count == 0 && weir_spread_is_over(loop->loop) &&
         atomic_load_explicit(&loop->context.posting, memory_order_acquire) == 0) {
         weir_loop_stop(loop->loop);
     }
@@ -241,6 +244,7 @@ static void drain_task(struct weir_loop_task *task)
     struct ingest_loop *loop =
         (struct ingest_loop *)(void *)((char *)task - offsetof(struct ingest_loop, drain_task));
     loop->draining = true;
+    weir_spread_leave(loop->loop);
     close_listeners(loop);
     weir_session_drain(&loop->context);
 }
@@ -313,6 +317,9 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
     static const struct weir_listener_door calls = {.admits = admits, .left = left, .tell = tell};
     enum weir_status status = weir_door_new(options, &calls, &ingest->door, ret_address);
     if (status == WEIR_OK) {
+        status = weir_spread_new(options->threads, &ingest->spread);
+    }
+    if (status == WEIR_OK) {
         status = probe_addresses(ingest, ret_address);
     }
     if (status == WEIR_OK && sem_init(&ingest->reported, 0, 0) != 0) {
@@ -320,6 +327,7 @@ enum weir_status weir_ingest_start(const struct weir_ingest_options *options,
     }
     if (status != WEIR_OK) {
         give_back_claims(ingest);
+        weir_spread_free(ingest->spread);
         weir_door_free(ingest->door);
         weir_mem_free(ingest);
         return status;
@@ -372,6 +380,7 @@ void weir_ingest_free(struct weir_ingest *ingest)
         return;
     }
     (void)sem_destroy(&ingest->reported);
+    weir_spread_free(ingest->spread);
     weir_door_free(ingest->door);
     weir_mem_free(ingest);
 }

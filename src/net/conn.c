@@ -142,8 +142,9 @@ bool weir_conn_admit(struct weir_conn *conn, const struct weir_listener_options 
 static void count_closed(void *data)
 {
     struct weir_loop *loop = data;
-    WEIR_ASSERT(loop->conn_open > 0);
-    loop->conn_open--;
+    WEIR_ASSERT(weir_loop_open(loop) > 0);
+    /* relaxed: partner is weir_loop_open */
+    atomic_fetch_sub_explicit(&loop->conn_open, 1, memory_order_relaxed);
 }
 
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
@@ -165,7 +166,8 @@ struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
     sock->data = conn;
     sock->on_close.cb = count_closed;
     sock->on_close.data = loop;
-    loop->conn_open++;
+    /* relaxed: partner is weir_loop_open */
+    atomic_fetch_add_explicit(&loop->conn_open, 1, memory_order_relaxed);
     return conn;
 }
 

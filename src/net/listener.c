@@ -7,7 +7,8 @@
  *   weir_listener_open x loops   bind with SO_REUSEPORT: the kernel spreads new connections over
  *                                the loops
  *
- *   kernel's queue --> accept_some --> adopt --> [PROXY header, from a balancer: preface.c]
+ *   kernel's queue --> accept_some --> [another loop has fewer: spread.c]
+ *                        |         --> adopt --> [PROXY header, from a balancer: preface.c]
  *                        |                 |                      |
  *                        |                 +----------------------+--> the door admits it?
  *                        |                                               --> [TLS] --> accepted
@@ -261,32 +262,41 @@ static void begin(struct weir_loop *loop, const struct weir_listener_options *op
     }
 }
 
-enum weir_status weir_listener_take(struct weir_loop *loop, int fd,
-                                    const struct weir_listener_options *options)
+/* The connection of an accepted descriptor; NULL: no memory, and it is closed. */
+static struct weir_conn *adopt(struct weir_loop *loop, int fd)
 {
-    weir_loop_assert_mine(loop);
-    WEIR_ASSERT(options->connections_max > 0);
-    if (loop->conn_open >= options->connections_max) {
-        close(fd);
-        return WEIR_EFULL;
-    }
     h2o_socket_t *sock =
         h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     struct weir_conn *conn = weir_conn_adopt(loop, sock);
     if (conn == NULL) {
         h2o_socket_close(sock);
+    }
+    return conn;
+}
+
+enum weir_status weir_listener_take(struct weir_loop *loop, int fd,
+                                    const struct weir_listener_options *options)
+{
+    weir_loop_assert_mine(loop);
+    WEIR_ASSERT(options->connections_max > 0);
+    if (weir_loop_open(loop) >= options->connections_max) {
+        close(fd);
+        return WEIR_EFULL;
+    }
+    struct weir_conn *conn = adopt(loop, fd);
+    if (conn == NULL) {
         return WEIR_ENOMEM;
     }
     begin(loop, options, conn);
     return WEIR_OK;
 }
 
-/* Takes one connection from the kernel's queue; false when there is no point in
- * trying again now. */
-static bool accept_one(struct weir_listener *listener)
+/* Takes one connection from the kernel's queue, for the loop that has fewer where there is one;
+ * false when there is no point in trying again now. */
+static bool accept_one(struct weir_listener *listener, struct weir_spread_place *better)
 {
-    h2o_socket_t *sock = h2o_evloop_socket_accept(listener->sock);
-    if (sock == NULL) {
+    int fd = accept4(h2o_socket_get_fd(listener->sock), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd == -1) {
         bool starved = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
         if (starved) {
             pause_accepting(listener, WEIR_LISTENER_STARVED);
@@ -294,9 +304,12 @@ static bool accept_one(struct weir_listener *listener)
         /* Any other error is that of a connection which died in the queue. */
         return !starved && errno != EAGAIN;
     }
-    struct weir_conn *conn = weir_conn_adopt(listener->loop, sock);
+    if (better != NULL && weir_spread_pass(better, fd)) {
+        listener->told = false;
+        return true;
+    }
+    struct weir_conn *conn = adopt(listener->loop, fd);
     if (conn == NULL) {
-        h2o_socket_close(sock);
         pause_accepting(listener, WEIR_LISTENER_STARVED);
         return false;
     }
@@ -311,11 +324,12 @@ static void accept_some(struct weir_listener *listener, uint32_t count_max, uint
     bool closing = listener->closing;
     listener->accepting = true;
     for (uint32_t count = 0; count < count_max; count++) {
-        if (listener->loop->conn_open >= open_max) {
+        struct weir_spread_place *better = weir_spread_better(listener->loop);
+        if (better == NULL && weir_loop_open(listener->loop) >= open_max) {
             pause_accepting(listener, WEIR_LISTENER_FULL);
             break;
         }
-        if (!accept_one(listener) || listener->closing != closing) {
+        if (!accept_one(listener, better) || listener->closing != closing) {
             break; /* closed by `accepted`: its socket is gone, the struct is still ours */
         }
     }
@@ -336,7 +350,7 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
 void weir_listener_resume(struct weir_loop *loop)
 {
     for (struct weir_listener *at = loop->listeners; at != NULL; at = at->next) {
-        if (at->paused && loop->conn_open < at->options.connections_max) {
+        if (at->paused && weir_loop_open(loop) < at->options.connections_max) {
             at->paused = false;
             h2o_socket_read_start(at->sock, on_acceptable);
         }

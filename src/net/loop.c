@@ -312,7 +312,8 @@ void weir_loop_free(struct weir_loop *loop)
     weir_preface_expire(loop, INT64_MAX);
     weir_handshake_expire(loop, INT64_MAX);
     weir_conn_expire(loop, INT64_MAX);
-    WEIR_ASSERT(loop->conn_open == 0);
+    WEIR_ASSERT(weir_loop_open(loop) == 0);
+    WEIR_ASSERT(weir_spread_is_over(loop));
     h2o_socket_close(loop->ticker);
     h2o_socket_close(loop->bell);
     h2o_evloop_destroy(loop->evloop);

@@ -7,6 +7,7 @@
 #include "weir/listener.h"
 #include "weir/loop.h"
 #include "weir/panic.h"
+#include "weir/spread.h"
 #include <errno.h>
 #include <h2o/socket.h>
 #include <openssl/ssl.h>
@@ -44,8 +45,19 @@ struct weir_loop {
     struct weir_handshake *shaking_last;
     uint32_t shaking_count;
     struct weir_conn *announced; /* its owner is being told of it */
-    uint32_t conn_open;          /* sockets accepted and not closed, the lingering ones too */
+    _Atomic uint32_t conn_open;  /* sockets accepted and not closed, the lingering ones too; written
+                                    by the loop, read by its spread */
+    struct weir_spread *spread;  /* NULL: in none */
+    uint32_t spread_index;
+    bool passes_on; /* has joined it, and not left */
 };
+
+/* The open connections of a loop. Any thread. */
+static inline uint32_t weir_loop_open(const struct weir_loop *loop)
+{
+    /* relaxed: partner is weir_conn_adopt, and the socket's close */
+    return atomic_load_explicit(&loop->conn_open, memory_order_relaxed);
+}
 
 /* To be the first act of every callback that libh2o makes and of every function with
  * a thread rule. */
@@ -140,6 +152,13 @@ void weir_preface_expire(struct weir_loop *loop, int64_t now_ns);
 
 /* Takes in a connection whose source is known: asks the door, and announces it or closes it. */
 void weir_listener_welcome(const struct weir_listener_options *options, struct weir_conn *conn);
+
+/* The place of a loop with fewer connections than this one has; NULL: there is none, or this loop
+ * passes nothing on. Lives as long as the spread. */
+struct weir_spread_place *weir_spread_better(const struct weir_loop *loop);
+
+/* Gives an accepted connection to that loop; false: no memory, and it is still the caller's. */
+bool weir_spread_pass(struct weir_spread_place *place, int fd);
 
 /* Tells the door, if there is one; `conn` NULL: about none. */
 void weir_listener_tell(const struct weir_listener_options *options, enum weir_listener_event event,

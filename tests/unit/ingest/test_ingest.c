@@ -11,24 +11,28 @@ static const char health[] = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
 
 static struct flow flow;
 
-static bool never_ready(void *argument)
+static bool is_ready;
+
+static bool ready(void *argument)
 {
     (void)argument;
-    return false;
+    return is_ready;
 }
+
+static uint32_t connections_max = 100;
 
 static enum weir_status start(const char *const *addresses, uint32_t threads,
                               struct weir_ingest **ret, const char **ret_address)
 {
     const struct weir_ingest_options options = {.addresses = addresses,
                                                 .threads = threads,
-                                                .connections_max = 100,
+                                                .connections_max = connections_max,
                                                 .path = "/",
                                                 .pipeline = flow.pipeline,
                                                 .intake = &flow.intake,
                                                 .regions = flow.regions,
                                                 .limits = weir_session_limits_default(),
-                                                .ready = never_ready};
+                                                .ready = ready};
     return weir_ingest_start(&options, ret, ret_address);
 }
 
@@ -92,6 +96,40 @@ static void test_all_loops_serve_and_unready_is_503(void **state)
     flow_stop(&flow);
 }
 
+/* The kernel would give one loop more than its share, which would not be answered, and another
+ * less. */
+static void test_connections_are_spread_evenly(void **state)
+{
+    (void)state;
+    enum { THREADS = 4, SHARE = 3, COUNT = THREADS * SHARE };
+    static const char *const any[] = {"127.0.0.1:0", NULL};
+    flow_start(&flow, (struct flow_options){0});
+    struct weir_ingest *ingest = NULL;
+    const char *address = NULL;
+    connections_max = COUNT;
+    is_ready = true;
+    assert_int_equal(start(any, THREADS, &ingest, &address), WEIR_OK);
+    int fds[COUNT];
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            fds[i] = peer_connect(weir_ingest_port(ingest, 0));
+            peer_send(fds[i], health, sizeof(health) - 1);
+            assert_int_equal(peer_answer(fds[i]), 200);
+        }
+        for (uint32_t i = 0; i < COUNT; i++) {
+            assert_int_equal(close(fds[i]), 0);
+        }
+        while (weir_ingest_connections(ingest) > 0) {
+            (void)usleep(1000);
+        }
+    }
+    connections_max = 100;
+    is_ready = false;
+    weir_ingest_drain(ingest, weir_clock_mono_ns() + 60 * WEIR_NS_PER_S);
+    weir_ingest_free(ingest);
+    flow_stop(&flow);
+}
+
 static void test_the_drain_deadline_cuts_what_never_ends(void **state)
 {
     (void)state;
@@ -120,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_bad_addresses_are_named),
         cmocka_unit_test(test_a_port_in_use_is_refused),
         cmocka_unit_test(test_all_loops_serve_and_unready_is_503),
+        cmocka_unit_test(test_connections_are_spread_evenly),
         cmocka_unit_test(test_the_drain_deadline_cuts_what_never_ends),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
