@@ -350,7 +350,8 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
 void weir_listener_resume(struct weir_loop *loop)
 {
     for (struct weir_listener *at = loop->listeners; at != NULL; at = at->next) {
-        if (at->paused && weir_loop_open(loop) < at->options.connections_max) {
+        bool room = weir_loop_open(loop) < at->options.connections_max;
+        if (at->paused && (room || weir_spread_better(loop) != NULL)) {
             at->paused = false;
             h2o_socket_read_start(at->sock, on_acceptable);
         }

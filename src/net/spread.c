@@ -11,8 +11,8 @@
  * Invariants
  *   I1  A place is filled once (`loop` is set last) and stays until the spread is freed. So whoever
  *       sees a loop in it may post to it until he himself has left.
- *   I2  A loop that has joined is not freed before weir_spread_is_over: everybody has left, and what
- *       they had posted before (which `arriving` counts) has arrived.
+ *   I2  A loop that has joined is not freed before weir_spread_is_over: everybody has left, and
+ *       what they had posted before (which `arriving` counts) has arrived.
  *   I3  What counts for the choice is open + arriving. Two that choose at one moment may choose the
  *       same loop: so a loop may come to hold one more than connections_max for each other one.
  *
