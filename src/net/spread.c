@@ -5,8 +5,8 @@
  *   loop 0 accepts fd ─► fewest: loop 2 ─► post ─► loop 2: weir_listener_take
  *   loop 2 accepts fd ─► fewest: itself ─► adopted, as without a spread
  *
- * Connections stay for hours, so another thread's wake-up when one is made is nothing; and none is moved
- * later: whose connections end first gets the next ones.
+ * Connections stay for hours, so another thread's wake-up when one is made is nothing; and none is
+ * moved later: whose connections end first gets the next ones.
  *
  * Invariants
  *   I1  A place is filled once (`loop` is set last) and stays until the spread is freed. So whoever
