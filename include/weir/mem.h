@@ -12,7 +12,7 @@
  * is counted, so that a test can show that a warmed-up request makes none. All functions: any
  * thread.
  *
- * tidy: allow header-functions -- four kinds of memory, and what tests and gauges ask about it
+ * tidy: allow header-functions -- five kinds of memory, and what tests and gauges ask about it
  */
 
 /* `size` bytes, uninitialised, or NULL. `size` 0 gives a unique pointer. The caller owns it. */
@@ -34,7 +34,15 @@ void weir_mem_free(void *memory);
 /* A terminated copy of `size` bytes, or NULL. Given back by weir_mem_free. */
 char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_unused_result));
 
-/* How many of the calls above asked the allocator for memory since the process began. */
+/* Zero pages straight from the system, `size` bytes (a multiple of the page size), or NULL. They
+ * take no memory before they are written to. Given back by weir_mem_pages_free, also singly. */
+void *weir_mem_pages(size_t size) __attribute__((malloc, warn_unused_result));
+
+/* Gives back pages of what weir_mem_pages returned: whole ones. */
+void weir_mem_pages_free(void *memory, size_t size);
+
+/* How many of the calls above asked the allocator or the system for memory since the
+ * process began. */
 uint64_t weir_mem_calls(void);
 
 /* For tests: of the calls that are counted, the nth from now on fails, once; 0: none does. True

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door to the allocator, and to pages that come straight from the system.
+ *
+ *   weir_mem_alloc, zalloc, resize, aligned, text ─► count ─► malloc and its kin (jemalloc)
+ *   weir_mem_pages                                ─► count ─► mmap
+ *
+ *   I1  every call that asks for memory is counted once, whether it succeeds or not
+ *   I2  the call whose turn a test has named fails without having asked anybody
+ *
+ * Threads: any; the two counters are all that is shared. Full: NULL, and the caller decides.
+ * Deliberately keeps nothing for the next call: that is what regions and pools are for.
+ */
 #include "weir/mem.h"
 #include "weir/panic.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #ifdef WEIR_JEMALLOC
 #include <jemalloc/jemalloc.h>
 
@@ -81,6 +94,25 @@ void *weir_mem_aligned(size_t alignment, size_t size)
 void weir_mem_free(void *memory)
 {
     free(memory);
+}
+
+void *weir_mem_pages(size_t size)
+{
+    if (!count_call()) {
+        return NULL;
+    }
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void weir_mem_pages_free(void *memory, size_t size)
+{
+    if (munmap(memory, size) != 0) {
+        /* in the middle of a mapping, and the process has as many as it may: the address is lost,
+         * the memory is not */
+        WEIR_ASSERT(madvise(memory, size, MADV_DONTNEED) == 0);
+    }
 }
 
 char *weir_mem_text(const void *data, size_t size)

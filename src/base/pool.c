@@ -2,26 +2,47 @@
 /*
  * A cache of equal objects: a row of idle ones (row_internal.h), and a count of those in use.
  *
+ * Objects are made several at a time, half as many as there are, so that a load a little above all
+ * before is not an allocation for each request. Those of a block are given back by themselves, and
+ * the block goes with the last:
+ *
+ *   block [ left | block ◄ object | block ◄ object | ... ]
+ *
  *   I1  a slot holds an idle object or NULL; an object is in one slot or with one user
  *   I2  taken = objects out with users
+ *   I3  left = the block's objects that are not freed; before each stands its block
  *
- * When the row is full an object is freed; when it is empty one is allocated. Idle objects are
- * poisoned in AddressSanitizer builds. The counters order nothing and are relaxed.
+ * When the row is full an object is freed; when it is empty a block is allocated. Idle objects are
+ * poisoned in AddressSanitizer builds, and what stands before each object always. The counters
+ * order nothing and are relaxed, but for a block's.
  */
 #include "weir/pool.h"
 #include "poison_internal.h"
 #include "row_internal.h"
 #include "weir/mem.h"
 #include "weir/panic.h"
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
-enum { IDLE_MAX = 65536 };
+enum { IDLE_MAX = 65536, MADE_AT_ONCE_MIN = 8 };
+#define MADE_AT_ONCE_BYTES ((size_t)256 << 10)
+
+/* What a block begins with, and what is before each object: both keep what follows aligned. */
+struct block {
+    alignas(max_align_t) _Atomic uint32_t left;
+};
+struct lead {
+    alignas(max_align_t) struct block *block;
+};
 
 struct weir_pool {
     size_t size;
     void (*done)(void *);
-    struct weir_row row; /* of the slots below */
+    size_t stride;         /* from one object of a block to the next */
+    struct weir_row row;   /* of the slots below */
+    _Atomic uint32_t made; /* objects, idle or taken */
     _Atomic uint32_t taken;
     _Atomic uint32_t taken_max;
     _Atomic(void *) slots[];
@@ -30,7 +51,7 @@ struct weir_pool {
 enum weir_status weir_pool_new(size_t size, uint32_t idle_max, void (*done)(void *),
                                struct weir_pool **ret)
 {
-    if (size == 0 || idle_max == 0 || idle_max > IDLE_MAX) {
+    if (size == 0 || size > SIZE_MAX / 2 || idle_max == 0 || idle_max > IDLE_MAX) {
         return WEIR_EINVAL;
     }
     struct weir_pool *pool =
@@ -39,6 +60,8 @@ enum weir_status weir_pool_new(size_t size, uint32_t idle_max, void (*done)(void
         return WEIR_ENOMEM;
     }
     pool->size = size;
+    size_t alignment = alignof(max_align_t);
+    pool->stride = sizeof(struct lead) + (size + alignment - 1) / alignment * alignment;
     pool->done = done;
     pool->row.slots = pool->slots;
     pool->row.count = idle_max;
@@ -51,7 +74,51 @@ static void free_object(struct weir_pool *pool, void *object)
     if (pool->done != NULL) {
         pool->done(object);
     }
-    weir_mem_free(object);
+    struct lead *lead = (struct lead *)object - 1;
+    weir_unpoison(lead, sizeof *lead);
+    struct block *block = lead->block;
+    weir_poison(lead, pool->stride);
+    atomic_fetch_sub_explicit(&pool->made, 1, memory_order_relaxed);
+    /* acq_rel: whoever frees the block comes after all that was done to its objects */
+    if (atomic_fetch_sub_explicit(&block->left, 1, memory_order_acq_rel) == 1) {
+        weir_mem_free(block);
+    }
+}
+
+/* How many objects to make when one is needed: at least that. */
+static uint32_t count_to_make(const struct weir_pool *pool)
+{
+    size_t count = atomic_load_explicit(&pool->made, memory_order_relaxed) / 2; /* a hint */
+    size_t count_max = MADE_AT_ONCE_BYTES / pool->stride;
+    count = count < MADE_AT_ONCE_MIN ? MADE_AT_ONCE_MIN : count;
+    count = count < count_max ? count : count_max;
+    count = count < pool->row.count ? count : pool->row.count;
+    return count == 0 ? 1 : (uint32_t)count;
+}
+
+/* A new object, and maybe idle ones besides. NULL: no memory. */
+static void *make(struct weir_pool *pool)
+{
+    uint32_t count = count_to_make(pool);
+    struct block *block = weir_mem_zalloc(1, sizeof *block + count * pool->stride);
+    if (block == NULL) {
+        return NULL;
+    }
+    atomic_init(&block->left, count);
+    atomic_fetch_add_explicit(&pool->made, count, memory_order_relaxed);
+    uint8_t *at = (uint8_t *)(block + 1);
+    void *first = at + sizeof(struct lead);
+    for (uint32_t i = 0; i < count; i++, at += pool->stride) {
+        struct lead *lead = (void *)at;
+        lead->block = block;
+        weir_poison(lead, pool->stride);
+        if (i > 0 && !weir_row_put(&pool->row, lead + 1)) {
+            weir_unpoison(lead + 1, pool->size);
+            free_object(pool, lead + 1);
+        }
+    }
+    weir_unpoison(first, pool->size);
+    return first;
 }
 
 void weir_pool_free(struct weir_pool *pool)
@@ -88,7 +155,7 @@ void *weir_pool_take(struct weir_pool *pool)
     if (object != NULL) {
         weir_unpoison(object, pool->size);
     } else {
-        object = weir_mem_zalloc(1, pool->size);
+        object = make(pool);
     }
     if (object != NULL) {
         count_taken(pool);

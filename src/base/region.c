@@ -11,17 +11,25 @@
  * some thousand small requests wait at a time for their batch, and come back together. Their slots
  * are zeros that nobody has written to until they are used, so a quiet process has no page of them.
  *
+ * Regions under 1 MiB are made several at a time, half as many as there are, and the others wait in
+ * the row: a load that is a little above all before is then no allocation for each request. They
+ * are pages that nobody has written to, so they take addresses and no memory, but count as idle; at
+ * most a quarter of what the limits leave is taken ahead. Each goes back to the system by itself.
+ * Of larger ones few are in use, and the allocator keeps them a moment when they go to and fro.
+ *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
  *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
  *   I3  idle <= idle_limit, or idle + taken <= warm_total at the time of the last give or miss,
  *       once every call in progress has ended
  *   I4  taken = bytes out with users
+ *   I5  made = a class's regions, idle or taken; how they are given back depends on the class alone
  *
  * Memory order: a slot is filled with release and emptied with acquire, so whatever the last user
  * did to the bytes comes before what the next one does. The counters order nothing and are relaxed.
  *
  * Any thread calls anything but new and free. A full row or a reached limit frees; an empty row
- * allocates, idle regions giving way where the warm total is passed; no memory is WEIR_ENOMEM.
+ * allocates one or several, idle regions giving way where the warm total is passed; no memory is
+ * WEIR_ENOMEM.
  * Deliberately no trimming by time: the limits are what bounds idle memory.
  */
 #include "weir/region.h"
@@ -33,20 +41,24 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REGION_ALIGNMENT ((size_t)4096)
 #define REGION_SIZE_MIN  ((size_t)4096)
+#define MAPPED_BELOW     ((size_t)1 << 20)
 
-enum { CLASS_COUNT = 17 * 4 + 1 };
+enum { CLASS_COUNT = 17 * 4 + 1, MADE_AT_ONCE_MIN = 8 };
 
 struct weir_regions {
     size_t idle_limit;
     size_t warm_total;
+    size_t page_size;
     struct weir_pool *headers;
     _Alignas(64) _Atomic size_t idle;
     _Atomic size_t taken;
     _Atomic(void *) *slots; /* of all rows */
     _Alignas(64) struct weir_row rows[CLASS_COUNT];
+    _Atomic uint32_t made[CLASS_COUNT];
 };
 
 static size_t class_capacity(unsigned class_index)
@@ -108,6 +120,7 @@ enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
     }
     memset(regions, 0, sizeof *regions); /* before any other thread knows it */
     regions->idle_limit = idle_limit;
+    regions->page_size = (size_t)sysconf(_SC_PAGESIZE);
     enum weir_status status = make_rows(regions);
     if (status != WEIR_OK) {
         goto free_regions;
@@ -132,6 +145,85 @@ void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
     regions->warm_total = total;
 }
 
+/* -- making and freeing --------------------------------------------------------------------- */
+
+/* Whether the class's regions are pages from the system: never where a page is more than one. */
+static bool is_mapped(const struct weir_regions *regions, unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    return capacity < MAPPED_BELOW && capacity % regions->page_size == 0;
+}
+
+static void drop(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    atomic_fetch_sub_explicit(&regions->made[class_index], 1, memory_order_relaxed);
+    if (is_mapped(regions, class_index)) {
+        weir_mem_pages_free(data, class_capacity(class_index));
+    } else {
+        weir_mem_free(data);
+    }
+}
+
+/* Makes a region that nobody has idle, or gives it back where it would be too much. */
+static void offer(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    size_t capacity = class_capacity(class_index);
+    /* Relaxed: counters, which order nothing. */
+    size_t idle =
+        atomic_fetch_add_explicit(&regions->idle, capacity, memory_order_relaxed) + capacity;
+    if (idle <= regions->idle_limit || idle + weir_regions_taken(regions) <= regions->warm_total) {
+        weir_poison(data, capacity);
+        if (weir_row_put(&regions->rows[class_index], data)) {
+            return;
+        }
+        weir_unpoison(data, capacity);
+    }
+    atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+    drop(regions, class_index, data);
+}
+
+static size_t less(size_t from, size_t by)
+{
+    return from > by ? from - by : 0;
+}
+
+/* How many regions of a mapped class to make when one is needed: at least that. */
+static size_t count_to_make(const struct weir_regions *regions, unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    size_t idle = weir_regions_idle(regions);
+    size_t total = idle + weir_regions_taken(regions) + capacity;
+    size_t by_idle = less(regions->idle_limit, idle);
+    size_t by_warm = less(regions->warm_total, total);
+    size_t ahead_max = (by_idle > by_warm ? by_idle : by_warm) / 4 / capacity;
+    size_t ahead =
+        atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) / 2; /* a hint */
+    ahead = ahead < MADE_AT_ONCE_MIN - 1 ? MADE_AT_ONCE_MIN - 1 : ahead;
+    ahead = ahead < ahead_max ? ahead : ahead_max;
+    return 1 + (ahead < row_slots(class_index) ? ahead : row_slots(class_index));
+}
+
+/* A new region, and maybe idle ones besides. NULL: no memory. */
+static void *make(struct weir_regions *regions, unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    bool mapped = is_mapped(regions, class_index);
+    size_t count = mapped ? count_to_make(regions, class_index) : 1;
+    uint8_t *data =
+        mapped ? weir_mem_pages(count * capacity) : weir_mem_aligned(REGION_ALIGNMENT, capacity);
+    if (data == NULL) {
+        return NULL;
+    }
+    /* relaxed: a statistic */
+    atomic_fetch_add_explicit(&regions->made[class_index], (uint32_t)count, memory_order_relaxed);
+    for (size_t i = 1; i < count; i++) {
+        offer(regions, class_index, data + i * capacity);
+    }
+    return data;
+}
+
+/* -- idle ones ------------------------------------------------------------------------------ */
+
 /* An idle region of the class, or NULL. */
 static void *take_idle(struct weir_regions *regions, unsigned class_index)
 {
@@ -151,7 +243,7 @@ static void trim(struct weir_regions *regions, size_t bytes)
     for (unsigned class_index = CLASS_COUNT; class_index-- > 0 && gone < bytes;) {
         void *data;
         while (gone < bytes && (data = take_idle(regions, class_index)) != NULL) {
-            weir_mem_free(data);
+            drop(regions, class_index, data);
             gone += class_capacity(class_index);
         }
     }
@@ -178,8 +270,9 @@ void weir_regions_free(struct weir_regions *regions)
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         void *data;
         while ((data = take_idle(regions, class_index)) != NULL) {
-            weir_mem_free(data);
+            drop(regions, class_index, data);
         }
+        WEIR_ASSERT(atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) == 0);
     }
     weir_pool_free(regions->headers);
     weir_mem_free(regions->slots);
@@ -198,7 +291,7 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     void *data = take_idle(regions, class_index);
     if (data == NULL) {
         make_place(regions, capacity);
-        data = weir_mem_aligned(REGION_ALIGNMENT, capacity);
+        data = make(regions, class_index);
     }
     if (data == NULL) {
         return WEIR_ENOMEM;
@@ -216,20 +309,9 @@ void weir_region_give(struct weir_regions *regions, struct weir_region *region)
     unsigned class_index = class_of(region->capacity);
     size_t capacity = class_capacity(class_index);
     WEIR_ASSERT(capacity == region->capacity);
-    /* Relaxed, all three: counters, which order nothing. */
     size_t taken = atomic_fetch_sub_explicit(&regions->taken, capacity, memory_order_relaxed);
     WEIR_ASSERT(taken >= capacity);
-    size_t idle = atomic_fetch_add_explicit(&regions->idle, capacity, memory_order_relaxed);
-    bool kept = false;
-    if (idle + capacity <= regions->idle_limit || idle + taken <= regions->warm_total) {
-        weir_poison(region->data, capacity);
-        kept = weir_row_put(&regions->rows[class_index], region->data);
-    }
-    if (!kept) {
-        atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
-        weir_unpoison(region->data, capacity);
-        weir_mem_free(region->data);
-    }
+    offer(regions, class_index, region->data);
     *region = (struct weir_region){NULL, 0};
 }
 

@@ -19,7 +19,9 @@ enum {
     WEIR_LEDGER_LOST_MAX = 4096,  /* numbers remembered as lost; the first noted goes first */
     WEIR_LEDGER_EPOCHS_MAX = 256, /* starts whose highest durable number is remembered */
     WEIR_LEDGER_FAILED_MAX = 256, /* DELIVERED: numbers of requests that nobody took */
-    WEIR_LEDGER_EPOCH_SHIFT = 40
+    WEIR_LEDGER_EPOCH_SHIFT = 40,
+    WEIR_LEDGER_SPANS_FEW = 16,       /* of settled points, for which no memory is asked for */
+    WEIR_LEDGER_DESTINATIONS_FEW = 4, /* of a ticket, in the same way */
 };
 
 /* What is known of a record that is settled in part, or was tried: in a ticket while the record is
@@ -29,11 +31,12 @@ struct weir_ledger_progress {
     struct weir_ledger_progress *next; /* the table's chain */
     uint64_t lsn;
     uint32_t slot;
-    uint32_t total; /* points of the record, as the spans count them */
-    struct weir_span *spans;
+    uint32_t total;          /* points of the record, as the spans count them */
+    struct weir_span *spans; /* `few`, or as many as were needed once */
     uint32_t count, capacity;
     int64_t used_ns, first_wall_ns;
     uint32_t attempted; /* points not settled when that was noted */
+    struct weir_span few[WEIR_LEDGER_SPANS_FEW];
 };
 
 struct weir_ledger_progress_table {
@@ -61,8 +64,9 @@ struct weir_ticket {
     uint32_t open;  /* destinations that have not ended */
     bool kept;      /* one of them was */
     uint32_t count, capacity;
-    struct weir_ticket_destination *destinations;
-    struct weir_spool_job *jobs; /* that wait */
+    struct weir_ticket_destination *destinations; /* `few`, or as many as were needed once */
+    struct weir_spool_job *jobs;                  /* that wait */
+    struct weir_ticket_destination few[WEIR_LEDGER_DESTINATIONS_FEW];
 };
 
 struct weir_ledger_entry {

@@ -12,7 +12,7 @@
  *   I2  begin < end <= total, and between two spans there is a gap
  *   I3  every progress is of the table's pool, which keeps those that nobody has, spans and all: a
  *       batch has one for each request that it has points of, some thousand where requests are
- *       small, and none is an allocation once it is warm
+ *       small, and none is an allocation once it is warm; few spans lie in the progress itself
  *
  * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
  * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
@@ -25,18 +25,12 @@
 #include "weir/hash.h"
 #include "weir/mem.h"
 
-/* What is kept for the next: 8192 of them, with 128 bytes of spans each; with up to 2 KiB 512. */
-enum {
-    CHAINS_INITIAL = 256,
-    SPANS_INITIAL = 16,
-    IDLE_MAX = 8192,
-    IDLE_WIDE_MAX = 512,
-    IDLE_SPANS_MAX = 256
-};
+/* What is kept for the next: 8192 of them, 512 with up to 2 KiB of spans beside. */
+enum { CHAINS_INITIAL = 256, IDLE_MAX = 8192, IDLE_WIDE_MAX = 512, IDLE_SPANS_MAX = 256 };
 
 static bool is_wide(const struct weir_ledger_progress *progress)
 {
-    return progress->capacity > SPANS_INITIAL;
+    return progress->capacity > WEIR_LEDGER_SPANS_FEW;
 }
 
 struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
@@ -46,11 +40,12 @@ struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progres
     if (progress != NULL) {
         table->idle -= table->idle > 0 ? 1 : 0;
         table->idle_wide -= is_wide(progress) ? 1 : 0;
+        bool wide = is_wide(progress);
         *progress = (struct weir_ledger_progress){
             .lsn = lsn,
             .slot = slot,
-            .spans = progress->spans,
-            .capacity = progress->capacity,
+            .spans = wide ? progress->spans : progress->few,
+            .capacity = wide ? progress->capacity : WEIR_LEDGER_SPANS_FEW,
         };
     }
     return progress;
@@ -59,7 +54,9 @@ struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progres
 static void drop_spans(void *object)
 {
     struct weir_ledger_progress *progress = object;
-    weir_mem_free(progress->spans);
+    if (is_wide(progress)) {
+        weir_mem_free(progress->spans);
+    }
     progress->spans = NULL;
     progress->capacity = 0;
 }
@@ -112,11 +109,14 @@ static enum weir_status span_insert(struct weir_ledger_progress *progress, uint3
                                     struct weir_span span)
 {
     if (progress->count == progress->capacity) {
-        uint32_t capacity = progress->capacity == 0 ? SPANS_INITIAL : progress->capacity * 4;
-        struct weir_span *spans =
-            weir_mem_resize(progress->spans, capacity, sizeof progress->spans[0]);
+        uint32_t capacity = progress->capacity * 4;
+        struct weir_span *old = is_wide(progress) ? progress->spans : NULL;
+        struct weir_span *spans = weir_mem_resize(old, capacity, sizeof *spans);
         if (spans == NULL) {
             return WEIR_ENOMEM;
+        }
+        if (old == NULL) {
+            memcpy(spans, progress->few, sizeof progress->few);
         }
         progress->spans = spans;
         progress->capacity = capacity;

@@ -29,13 +29,35 @@
 #include "ledger_internal.h"
 #include "weir/mem.h"
 
-enum { DESTINATIONS_INITIAL = 4 };
-
 /* -- making -------------------------------------------------------------------------------- */
 
 void weir_ledger_ticket_done(void *ticket)
 {
-    weir_mem_free(((struct weir_ticket *)ticket)->destinations);
+    struct weir_ticket *own = ticket;
+    if (own->destinations != own->few) { /* NULL: was never taken */
+        weir_mem_free(own->destinations);
+    }
+}
+
+/* Room for so many; they are then undefined. */
+static enum weir_status reserve_destinations(struct weir_ticket *ticket, uint32_t count)
+{
+    if (ticket->destinations == NULL) {
+        ticket->destinations = ticket->few;
+        ticket->capacity = WEIR_LEDGER_DESTINATIONS_FEW;
+    }
+    if (count <= ticket->capacity) {
+        return WEIR_OK;
+    }
+    struct weir_ticket_destination *old =
+        ticket->destinations == ticket->few ? NULL : ticket->destinations;
+    struct weir_ticket_destination *larger = weir_mem_resize(old, count, sizeof *larger);
+    if (larger == NULL) {
+        return WEIR_ENOMEM;
+    }
+    ticket->destinations = larger;
+    ticket->capacity = count;
+    return WEIR_OK;
 }
 
 struct weir_ticket *weir_ledger_ticket_make(struct weir_ledger *ledger, uint32_t destinations)
@@ -44,17 +66,9 @@ struct weir_ticket *weir_ledger_ticket_make(struct weir_ledger *ledger, uint32_t
     if (ticket == NULL) {
         return NULL;
     }
-    if (destinations > ticket->capacity) {
-        uint32_t capacity =
-            destinations < DESTINATIONS_INITIAL ? DESTINATIONS_INITIAL : destinations;
-        struct weir_ticket_destination *grown =
-            weir_mem_resize(ticket->destinations, capacity, sizeof ticket->destinations[0]);
-        if (grown == NULL) {
-            weir_pool_give(ledger->tickets, ticket);
-            return NULL;
-        }
-        ticket->destinations = grown;
-        ticket->capacity = capacity;
+    if (reserve_destinations(ticket, destinations) != WEIR_OK) {
+        weir_pool_give(ledger->tickets, ticket);
+        return NULL;
     }
     *ticket =
         (struct weir_ticket){.destinations = ticket->destinations, .capacity = ticket->capacity};

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 
@@ -51,6 +52,25 @@ static void test_no_bytes_is_a_pointer_all_the_same(void **state)
     weir_mem_free(third);
     weir_mem_free(fourth);
     weir_mem_free(NULL);
+}
+
+static void test_pages_are_zero_and_go_back_by_themselves(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t calls = weir_mem_calls();
+    uint8_t *memory = weir_mem_pages(3 * page);
+    assert_non_null(memory);
+    assert_int_equal(weir_mem_calls(), calls + 1);
+    assert_int_equal((uintptr_t)memory % page, 0);
+    assert_int_equal(memory[0] | memory[page] | memory[3 * page - 1], 0);
+    memory[0] = 1;
+    memory[3 * page - 1] = 3;
+    weir_mem_pages_free(memory + page, page);
+    assert_int_equal(memory[0], 1);
+    assert_int_equal(memory[3 * page - 1], 3);
+    weir_mem_pages_free(memory, page);
+    weir_mem_pages_free(memory + 2 * page, page);
 }
 
 static void test_a_call_fails_once_where_a_test_says(void **state)
@@ -124,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_zeroed_memory_is_zero),
         cmocka_unit_test(test_products_that_overflow_are_refused),
         cmocka_unit_test(test_no_bytes_is_a_pointer_all_the_same),
+        cmocka_unit_test(test_pages_are_zero_and_go_back_by_themselves),
         cmocka_unit_test(test_a_call_fails_once_where_a_test_says),
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_text_is_terminated),

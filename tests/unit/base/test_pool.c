@@ -81,16 +81,47 @@ static void test_what_is_too_much_is_freed(void **state)
     for (size_t i = 0; i < 5; i++) {
         objects[i] = weir_pool_take(pool);
     }
-    assert_int_equal(weir_pool_taken(pool), 5);
+    assert_int_equal(weir_pool_taken(pool), 5); /* and a sixth was made with the fifth */
     done_count = 0;
     for (size_t i = 0; i < 5; i++) {
         weir_pool_give(pool, objects[i]);
     }
-    assert_int_equal(done_count, 3);
+    assert_int_equal(done_count, 4);
     assert_int_equal(weir_pool_taken(pool), 0);
     assert_int_equal(weir_pool_taken_max(pool), 5);
     weir_pool_free(pool);
-    assert_int_equal(done_count, 5);
+    assert_int_equal(done_count, 6);
+}
+
+static void test_several_are_made_at_once_and_all_are_zero(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static const uint8_t zeros[40];
+    static uint8_t *objects[COUNT];
+    struct weir_pool *pool = make(COUNT);
+    uint64_t calls = weir_mem_calls();
+    for (size_t i = 0; i < COUNT; i++) {
+        objects[i] = weir_pool_take(pool);
+        assert_non_null(objects[i]);
+        assert_int_equal((uintptr_t)objects[i] % _Alignof(max_align_t), 0);
+        assert_memory_equal(objects[i], zeros, 40);
+        memset(objects[i], 'x', 40);
+    }
+    assert_true(weir_mem_calls() - calls <= 15); /* 8, and each time half as many again */
+    /* every second one, so that blocks are left by some of theirs */
+    for (size_t i = 0; i < COUNT; i += 2) {
+        weir_pool_give(pool, objects[i]);
+    }
+    calls = weir_mem_calls();
+    for (size_t i = 0; i < COUNT; i += 2) {
+        objects[i] = weir_pool_take(pool);
+    }
+    assert_int_equal(weir_mem_calls(), calls);
+    for (size_t i = 0; i < COUNT; i++) {
+        weir_pool_give(pool, objects[i]);
+    }
+    weir_pool_free(pool);
 }
 
 static void test_no_object_is_out_twice(void **state)
@@ -130,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_impossible_pools_are_refused),
         cmocka_unit_test(test_a_new_object_is_zero_and_comes_back_as_it_was_given),
         cmocka_unit_test(test_what_is_too_much_is_freed),
+        cmocka_unit_test(test_several_are_made_at_once_and_all_are_zero),
         cmocka_unit_test(test_no_object_is_out_twice),
         cmocka_unit_test(test_mistakes_of_the_owner_are_asserted),
     };

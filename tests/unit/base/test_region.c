@@ -70,7 +70,7 @@ static void test_classes_are_tight_and_hold_what_is_asked(void **state)
 static void test_a_given_region_is_taken_again(void **state)
 {
     (void)state;
-    struct weir_regions *regions = make(1024 * kib);
+    struct weir_regions *regions = make(200 * kib);
     struct weir_region region = take(regions, 70 * kib);
     uint8_t *data = region.data;
     assert_int_equal(weir_regions_taken(regions), 80 * kib);
@@ -167,6 +167,40 @@ static void test_a_full_row_gives_back_to_the_allocator(void **state)
     weir_regions_free(regions);
 }
 
+static void test_several_are_made_at_once_within_the_limits(void **state)
+{
+    (void)state;
+    enum { COUNT = 200 };
+    static struct weir_region some[COUNT];
+    struct weir_regions *regions = make(4 * kib);
+    weir_regions_keep_warm(regions, 64 * 1024 * kib);
+    uint64_t calls = weir_mem_calls();
+    for (size_t i = 0; i < COUNT; i++) {
+        some[i] = take(regions, 64 * kib);
+        some[i].data[64 * kib - 1] = (uint8_t)i;
+        weir_regions_validate(regions);
+    }
+    assert_true(weir_mem_calls() - calls <= 12);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(some[i].data[64 * kib - 1], (uint8_t)i);
+        weir_region_give(regions, &some[i]);
+    }
+    weir_regions_validate(regions);
+    /* with no room left for idle ones each is made by itself */
+    struct weir_region large = take(regions, 64 * 1024 * kib);
+    assert_true(weir_regions_idle(regions) <= 4 * kib);
+    for (size_t i = 0; i < 4; i++) {
+        some[i] = take(regions, 5 * kib);
+        assert_int_equal(weir_regions_idle(regions) / (5 * kib), 0);
+        weir_regions_validate(regions);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        weir_region_give(regions, &some[i]);
+    }
+    weir_region_give(regions, &large);
+    weir_regions_free(regions);
+}
+
 static void test_too_large_is_refused_and_leaves_the_output(void **state)
 {
     (void)state;
@@ -204,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_under_the_warm_total_all_is_kept),
         cmocka_unit_test(test_a_limit_of_zero_keeps_nothing),
         cmocka_unit_test(test_a_full_row_gives_back_to_the_allocator),
+        cmocka_unit_test(test_several_are_made_at_once_within_the_limits),
         cmocka_unit_test(test_too_large_is_refused_and_leaves_the_output),
         cmocka_unit_test(test_nothing_is_given_back_quietly),
         cmocka_unit_test(test_mistakes_of_the_owner_are_asserted),
