@@ -15,9 +15,9 @@
  *
  * The order that comes out is a function of the request's bytes alone, and the spool's notes count
  * on it: points are numbered in it, and a later process numbers them again (weir/manifest.h,
- * docs/formats/spool.md). Runs stand in the order of their first points, a run's metrics in the
- * order of theirs, and a metric's points in the order they came; "first" among the points that
- * remain, whatever was taken back. Two metrics are one when all their bytes are. Metrics that stand
+ * docs/formats/spool.md). Runs of one namespace stand together; namespaces stand in the order of their
+ * first points, a namespace's runs and a run's metrics in the order of theirs, and a metric's points
+ * in the order they came; "first" among the points that remain, whatever was taken back. Two metrics are one when all their bytes are. Metrics that stand
  * together are found once by the batcher, and compress in three quarters of the time to five sixths
  * of the size.
  *
@@ -31,6 +31,7 @@ struct weir_collect {
     struct weir_arena *arena;
     struct weir_tally *tally;           /* what the owner counts later; in the arena */
     uint32_t points;                    /* collected so far */
+    uint64_t parts;                     /* looked at: all but those points */
     bool full;                          /* the arena said no, here or in a decoder */
     struct weir_collect_tables *tables; /* the collector's own */
     struct weir_cwjson_cache *cwjson;   /* the JSON decoder's own, from record to record */
@@ -82,7 +83,7 @@ static inline struct weir_collect_mark weir_collect_mark(const struct weir_colle
     return (struct weir_collect_mark){collect->points};
 }
 
-/* Takes back every point since `mark`. */
+/* Takes back every point since `mark`; they stay counted among the parts. */
 void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mark mark);
 
 /* Sorts into runs; once. `origin` and `namespace_id` are left for the owner to set. WEIR_EFULL when

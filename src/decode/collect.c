@@ -4,6 +4,7 @@
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
  *          ─► places                       the same for (resource, namespace): what becomes a run
+ *          ─► kins                         the same for the namespace: places that stand together
  *          ─► block ⇄ block ⇄ block        128 points each: where, how long, which group, when
  *
  *   metric ─► group ─► place               what stands together in a run. A metric's name holds the
@@ -19,8 +20,8 @@
  *
  *   I1  points in [0, collect->points) stand in blocks first .. current; blocks after `current`
  *       are spare
- *   I2  points of a group keep the order in which they came; groups within a place, and places,
- *       stand in the order of their first points
+ *   I2  points of a group keep the order in which they came; groups within a place, places within
+ *       a namespace, and namespaces stand in the order of their first points
  *   I3  equal heads under one parent are one struct, so comparing pointers compares metrics
  *   I4  once `full` is set, nothing is added and what was interned stays readable
  *
@@ -196,11 +197,27 @@ void weir_collect_find(const struct weir_collect *collect, const struct weir_met
     }
 }
 
+/* `hash`: of the name. */
+static struct kin *find_kin(struct weir_collect *collect, uint64_t hash, struct weir_bytes name)
+{
+    struct weir_intern *intern = &collect->tables->kins;
+    uint32_t at = 0;
+    for (struct kin *kin = weir_intern_first(intern, hash, &at); kin != NULL;
+         kin = weir_intern_next(intern, hash, &at)) {
+        if (weir_bytes_eq_short(kin->name, name)) {
+            return kin;
+        }
+    }
+    const struct kin fresh = {.name = name};
+    return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+}
+
 static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
                                 struct weir_bytes name)
 {
     struct weir_intern *intern = &collect->tables->places;
-    uint64_t hash = weir_hash_mix(resource->hash, weir_hash_quick(name));
+    uint64_t name_hash = weir_hash_quick(name);
+    uint64_t hash = weir_hash_mix(resource->hash, name_hash);
     uint32_t at = 0;
     for (struct place *place = weir_intern_first(intern, hash, &at); place != NULL;
          place = weir_intern_next(intern, hash, &at)) {
@@ -208,8 +225,9 @@ static struct place *find_place(struct weir_collect *collect, const struct weir_
             return place;
         }
     }
-    const struct place fresh = {.resource = resource, .name = name};
-    return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    struct kin *kin = find_kin(collect, name_hash, name);
+    const struct place fresh = {.resource = resource, .name = name, .kin = kin};
+    return kin == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
 /* One of a metric's groups in further places; NULL when full. */

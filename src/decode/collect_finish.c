@@ -40,7 +40,24 @@ static void forget_counts(struct weir_collect_tables *tables)
             place->last = NULL;
         }
     }
+    for (uint32_t i = 0; i < tables->kins.slots; i++) {
+        struct kin *kin = tables->kins.table[i].item;
+        if (kin != NULL) {
+            kin->next = NULL;
+            kin->first = NULL;
+            kin->last = NULL;
+        }
+    }
     tables->sorting = (struct sorting){NULL, NULL, 0};
+}
+
+/* The next of all places that have points. */
+static const struct place *after(const struct place *place)
+{
+    if (place->next != NULL) {
+        return place->next;
+    }
+    return place->kin->next == NULL ? NULL : place->kin->next->first;
 }
 
 /* One run for each place that has points, its part of `points` laid out group by group. */
@@ -49,7 +66,7 @@ static struct weir_runs lay_out(const struct weir_collect *collect, const struct
 {
     struct weir_runs all = {.runs = runs, .points = collect->points};
     uint32_t offset = 0;
-    for (const struct place *place = sorting->first; place != NULL; place = place->next) {
+    for (const struct place *place = sorting->first->first; place != NULL; place = after(place)) {
         struct weir_run run = {.arena = collect->arena,
                                .resource = place->resource,
                                .name = place->name,

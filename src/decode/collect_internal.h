@@ -34,9 +34,18 @@ struct block {
 struct place {
     const struct weir_resource *resource;
     struct weir_bytes name;
+    struct kin *kin;     /* of that name */
     struct place *next;  /* of those with points, in their order */
     struct group *first; /* its groups with points */
     struct group *last;
+};
+
+/* The places of one namespace. */
+struct kin {
+    struct weir_bytes name;
+    struct kin *next;    /* of those with points, in their order */
+    struct place *first; /* its places with points */
+    struct place *last;
 };
 
 #define NOT_IN_HEAD UINT32_MAX
@@ -69,10 +78,10 @@ struct known_metric {
 _Static_assert(sizeof(struct known_metric) == 2 * COLLECT_CACHE_LINE,
                "three lines, asked for at once");
 
-/* The places that have points, in the order of their first ones. */
+/* The namespaces that have points, in the order of their first ones. */
 struct sorting {
-    struct place *first;
-    struct place *last;
+    struct kin *first;
+    struct kin *last;
     uint32_t places;
 };
 
@@ -81,6 +90,7 @@ struct weir_collect_tables {
     struct weir_intern scopes;
     struct weir_intern metrics;
     struct weir_intern places;
+    struct weir_intern kins;
     struct weir_intern groups; /* but the metrics' first ones */
     struct block *first;
     struct block *current;
@@ -88,8 +98,24 @@ struct weir_collect_tables {
     bool is_stale; /* points were taken back: what was counted is wrong */
 };
 
-/* Puts a group that has got its first point at the end of its place, and the place, if it is its
+/* Puts a place that has got its first point at the end of its namespace, and that, if it is its
  * first too, at the end of all. */
+static void link_place(struct sorting *sorting, struct place *place)
+{
+    struct kin *kin = place->kin;
+    sorting->places++;
+    if (kin->last != NULL) {
+        kin->last->next = place;
+        kin->last = place;
+        return;
+    }
+    kin->first = place;
+    kin->last = place;
+    *(sorting->last == NULL ? &sorting->first : &sorting->last->next) = kin;
+    sorting->last = kin;
+}
+
+/* Puts a group that has got its first point at the end of its place; the place as above. */
 static void link_group(struct sorting *sorting, struct group *group)
 {
     struct place *place = group->place;
@@ -100,13 +126,7 @@ static void link_group(struct sorting *sorting, struct group *group)
     }
     place->first = group;
     place->last = group;
-    if (sorting->last == NULL) {
-        sorting->first = place;
-    } else {
-        sorting->last->next = place;
-    }
-    sorting->last = place;
-    sorting->places++;
+    link_place(sorting, place);
 }
 
 static inline void count_point(struct sorting *sorting, const struct slot *slot)

@@ -293,14 +293,17 @@ static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot
     return WEIR_OK;
 }
 
-/* Gives the runs their ids and links those with the same one, in the order they came. */
+/* Gives the runs their ids and links those with the same one, in the order they came. A name is
+ * looked up once for the runs of it that stand together, as the collector has them. */
 static void link_chains(struct weir_router *router, struct weir_arena *arena,
                         const struct weir_runs *runs)
 {
     struct weir_run *last[WEIR_NAMESPACE_IDS] = {NULL};
     for (uint32_t i = 0; i < runs->count; i++) {
         struct weir_run *run = &runs->runs[i];
-        uint32_t id = weir_namespaces_id(router->namespaces, run->name);
+        bool is_same = i > 0 && weir_bytes_eq(run->name, run[-1].name);
+        uint32_t id =
+            is_same ? run[-1].namespace_id : weir_namespaces_id(router->namespaces, run->name);
         run->arena = arena;
         run->namespace_id = id;
         run->next = NULL;

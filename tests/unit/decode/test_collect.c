@@ -151,10 +151,38 @@ static void test_runs_by_resource_and_namespace_in_order(void **state)
     assert_true(runs.runs[0].newest_ns == 10);
     assert_int_equal(runs.runs[0].bytes, 3 + 6);
     support_assert_bytes(weir_bytes_of(runs.runs[0].points[1].data, 4), WEIR_BYTES("4444"));
-    support_assert_bytes(runs.runs[1].name, WEIR_BYTES("EBS"));
-    assert_ptr_equal(runs.runs[2].resource, b->scope->resource);
+    support_assert_bytes(runs.runs[1].name, WEIR_BYTES("EC2"));
+    assert_ptr_equal(runs.runs[1].resource, b->scope->resource);
+    support_assert_bytes(runs.runs[2].name, WEIR_BYTES("EBS"));
     assert_int_equal(runs.runs[3].name.size, 0);
     assert_ptr_equal(runs.runs[0].arena, fixture->arena);
+}
+
+/* Namespaces in the order of their first points that remain, a namespace's resources likewise. */
+static void test_runs_of_a_namespace_stand_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    static const char *const order[] = {"xEBS", "rEBS", "sEC2", "rEBS", "rEC2", "sEBS", "rSQS"};
+    static const char *const sorted[] = {"sEC2", "rEC2", "rEBS", "sEBS", "rSQS"};
+    struct weir_runs runs;
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        const char resource[2] = {order[i][0], '\0'};
+        char *head = weir_arena_alloc(fixture->arena, 2, 1);
+        memcpy(head, resource, 2);
+        weir_collect_point(collect, metric_of(collect, head, "a"), weir_bytes_str(order[i] + 1),
+                           WEIR_BYTES("1"), 1);
+        if (i == 1) {
+            weir_collect_rollback(collect, (struct weir_collect_mark){0});
+        }
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_true(weir_runs_validate(&runs));
+    assert_int_equal(runs.count, sizeof(sorted) / sizeof(sorted[0]));
+    for (uint32_t i = 0; i < runs.count; i++) {
+        support_assert_bytes(runs.runs[i].name, weir_bytes_str(sorted[i] + 1));
+        assert_int_equal(runs.runs[i].resource->head.data[0], sorted[i][0]);
+    }
 }
 
 /* The sizes of a run's points, which name them in the tests below. */
@@ -345,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_roomy_names_find_the_same_places, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_runs_of_a_namespace_stand_together, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_points_of_a_metric_stand_together, open_fixture,
                                         close_fixture),
