@@ -20,12 +20,12 @@
  *   I4  what a node or span views lies in an arena of `refs` or in `copies`
  *   I5  the manifest, where there is one, names each point of the batch that has a ticket once
  *
- *   I6  known holds what it knows of one arena, as long as the batch has a reference of that: an
- *       arena that came later could lie where this one lay
+ *   I6  known holds what it knows of arenas that the batch has a reference of: where one of them is
+ *       given up all is forgotten, since an arena that came later could lie where that one lay
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
- * arena each time. While one run is added the last pointers are remembered, and as long as runs of
- * one arena come in a row their scopes are, so another metric of such a scope costs one look-up.
+ * arena each time. While one run is added the last pointers are remembered, and as long as the batch
+ * has references of their arenas scopes are, so another metric of such a scope costs one look-up.
  *
  * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
  * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
@@ -44,6 +44,15 @@ struct path {
     struct weir_batch_node wanted[LEVELS]; /* ... but it would be this */
     size_t growth[LEVELS];                 /* of `children` by the span in hand */
 };
+
+void weir_batch_forget(struct weir_batch *batch)
+{
+    batch->known_age++;
+    if (batch->known_age == 0) { /* once around: what is very old must not look new */
+        memset(batch->known, 0, sizeof(batch->known));
+        batch->known_age = 1;
+    }
+}
 
 void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
                      struct weir_arena_budget budget)
@@ -66,7 +75,7 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
     batch->first_resource = WEIR_BATCH_NONE;
     batch->last_resource = WEIR_BATCH_NONE;
     batch->copies = NULL;
-    batch->known_arena = NULL;
+    weir_batch_forget(batch);
     weir_batch_index_open(batch, budget);
 }
 
@@ -100,19 +109,6 @@ static struct weir_batch_known *known_place(struct weir_batch *batch,
 {
     size_t at = ((uintptr_t)scope / _Alignof(struct weir_scope)) * 0x9e3779b1u / 65536;
     return &batch->known[at % WEIR_BATCH_KNOWN];
-}
-
-/* Forgets what is known, unless it is of this arena. */
-static void begin_arena(struct weir_batch *batch, const struct weir_arena *arena)
-{
-    if (batch->known_arena != arena) {
-        batch->known_age++;
-        batch->known_arena = NULL;
-    }
-    if (batch->known_age == 0) { /* once around: what is very old must not look new */
-        memset(batch->known, 0, sizeof(batch->known));
-        batch->known_age = 1;
-    }
 }
 
 /* Takes the way to `scope` from what is known. */
@@ -356,7 +352,6 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
     struct path path = {.metric = NULL};
-    begin_arena(batch, run->arena);
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     enum weir_status status = WEIR_OK;
@@ -395,7 +390,6 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
     WEIR_TRY(make_note_room(batch));
     WEIR_TRY(weir_batch_make_room(batch, demand.spans, demand.nodes));
     struct path path = {.metric = NULL};
-    begin_arena(batch, run->arena);
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     for (uint32_t next = 0; next < run->count;) {

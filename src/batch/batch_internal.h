@@ -75,7 +75,7 @@ struct weir_batch_known {
     uint32_t node;
     uint32_t age; /* it counts while this is the batch's */
 };
-enum { WEIR_BATCH_KNOWN = 128 };
+enum { WEIR_BATCH_KNOWN = 512 };
 
 struct weir_batch {
     struct weir_buffer buffer; /* its bytes are the encoded request's */
@@ -105,8 +105,6 @@ struct weir_batch {
     size_t index_bytes;   /* of the arrays */
     size_t index_charged; /* of those, to the budget; 0 in the pool */
 
-    /* Scopes of the arena that the last run came in: NULL when the batch has no reference of it. */
-    const struct weir_arena *known_arena;
     uint32_t known_age;
     struct weir_batch_known known[WEIR_BATCH_KNOWN];
 
@@ -128,6 +126,9 @@ WEIR_MUST_USE enum weir_status weir_batch_add_whole(struct weir_batch *batch,
                                                     const struct weir_batcher_options *options,
                                                     const struct weir_run *run, uint32_t sources,
                                                     int64_t now_ns);
+
+/* Forgets where scopes were found. */
+void weir_batch_forget(struct weir_batch *batch);
 
 /* See weir_batcher_compact. */
 size_t weir_batch_compact(struct weir_batch *batch, const struct weir_batcher_options *options);

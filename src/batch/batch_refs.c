@@ -8,7 +8,7 @@
  *
  *   I1  every span and node of the batch is of one reference, or was copied
  *   I2  a reference counts as many of its arena's as it has runs, with their bytes live
- *   I3  known is of an arena that the batch has a reference of (batch.c, I6)
+ *   I3  known is of arenas that the batch has references of (batch.c, I6)
  *
  * An arena is looked at when a reference is begun, and at every weir_batch_compact; a copy
  * that finds no budget is not made. The drainer's thread, until the batch is closed.
@@ -83,7 +83,7 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
         to = end;
     }
     batch->refs[index] = batch->refs[--batch->ref_count];
-    batch->known_arena = batch->known_arena == ref.arena ? NULL : batch->known_arena;
+    weir_batch_forget(batch);
     weir_arena_unrefs(ref.arena, ref.count, ref.live);
     return size;
 }
@@ -104,7 +104,6 @@ void weir_batch_add_ref(struct weir_batch *batch, const struct weir_batcher_opti
     last->count++;
     last->spans_end = batch->span_count;
     last->nodes_end = batch->node_count;
-    batch->known_arena = run->arena;
     if (!is_last) {
         weir_arena_ref(run->arena, ref.live);
     } else if (ref.live != run->bytes) {
