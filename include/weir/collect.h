@@ -15,11 +15,11 @@
  *
  * The order that comes out is a function of the request's bytes alone, and the spool's notes count
  * on it: points are numbered in it, and a later process numbers them again (weir/manifest.h,
- * docs/formats/spool.md). Runs of one namespace stand together; namespaces stand in the order of their
- * first points, a namespace's runs and a run's metrics in the order of theirs, and a metric's points
- * in the order they came; "first" among the points that remain, whatever was taken back. Two metrics are one when all their bytes are. Metrics that stand
- * together are found once by the batcher, and compress in three quarters of the time to five sixths
- * of the size.
+ * docs/formats/spool.md). Runs of a namespace stand together; namespaces stand in the order of
+ * their first points, a namespace's runs and a run's metrics in the order of theirs, and a metric's
+ * points in the order they came; "first" among the points that remain, whatever was taken back. Two
+ * metrics are one when all their bytes are. Metrics that stand together are found once by the
+ * batcher, and compress in three quarters of the time to five sixths of the size.
  *
  * All memory is the request's arena; running out (of budget or memory) is sticky: `full` is set and
  * every later call is harmless. Pure; the request's thread.

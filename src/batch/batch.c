@@ -24,8 +24,9 @@
  *       given up all is forgotten, since an arena that came later could lie where that one lay
  *
  * Equal means equal bytes, not equal pointers: the same metric comes with every request, in another
- * arena each time. While one run is added the last pointers are remembered, and as long as the batch
- * has references of their arenas scopes are, so another metric of such a scope costs one look-up.
+ * arena each time. While one run is added the last pointers are remembered, and as long as the
+ * batch has references of their arenas scopes are, so another metric of such a scope costs one
+ * look-up.
  *
  * Threads: the drainer's, until the batch is closed. Full is WEIR_EFULL, no memory for its first
  * point WEIR_ENOMEM, both without effect. A copy that finds no budget is not made, and the arena
