@@ -66,6 +66,30 @@ def fit(seen):
             [(f"{request / 1e3:.0f}", f"{point:.0f}", f"{100 * off:.0f} %")])
 
 
+def floor(settings, points):
+    """What a request of so many points takes of one core at the least, whoever serves it, as
+    microseconds: its way over loopback and the answer, its share of a write and a sync (eight
+    connections can have one sync for eight requests, and no better), libdeflate for its body."""
+    command = [settings.binary("weir-bench"), "--json", "--directory", settings.directory,
+               "--seconds", "0.5", "--points", str(points), "exchange", "commit-cpu", "gunzip"]
+    seen = {one["name"]: one for one in json.loads(rig.run(command))["cases"]}
+    return [points * ns / 1e3 for ns in (seen["exchange"]["ns_per_point"],
+                                         seen["commit-cpu"]["limit_ns_per_point"] / 8,
+                                         seen["gunzip"]["limit_ns_per_point"])]
+
+
+def floors(settings, seen):
+    """The table of floors beside what was measured; `seen`: (points a request, ns/point)."""
+    rows = []
+    for points, cost in seen:
+        parts = floor(settings, points)
+        rows.append((f"{points:,}", *(f"{part:.0f}" for part in parts),
+                     f"{1e3 * sum(parts) / points:.0f}", f"{cost:.0f}",
+                     f"{points * cost / 1e3 / sum(parts):.1f}x"))
+    return (("points/request", "over loopback, us", "an eighth of a sync, us", "inflate, us",
+             "together, ns/point", "Weir, ns/point", "ratio"), rows)
+
+
 def flat(settings):
     """Bar 5, its first half. Bodies of another shape are dearer or cheaper to inflate, which is
     nobody's fault: that difference is taken out before costs are compared."""
@@ -82,6 +106,8 @@ def flat(settings):
                               "points/s"), rows)
     result.tables["fit"] = fit([(value, cost) for name, value, cost, _, _ in seen
                                 if name == "points"])
+    result.tables["floor"] = floors(settings, [(value, cost) for name, value, cost, _, _ in seen
+                                               if name == "points"])
     for name, costs in groups.items():
         result.checks.append(Check(f"dearest to cheapest, {name}", max(costs) / min(costs), 1.1,
                                    "x"))

@@ -4,7 +4,7 @@
 static const struct weir_cases_case *const families[] = {
     weir_cases_gunzip, weir_cases_base64, weir_cases_envelope, weir_cases_json,
     weir_cases_decode, weir_cases_ring,   weir_cases_batch,    weir_cases_compress,
-    weir_cases_crc32c, weir_cases_commit, weir_cases_path};
+    weir_cases_crc32c, weir_cases_commit, weir_cases_exchange, weir_cases_path};
 
 const struct weir_cases_case *weir_cases_at(unsigned index)
 {

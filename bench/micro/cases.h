@@ -34,7 +34,7 @@ struct weir_cases_case {
 
 extern const struct weir_cases_case weir_cases_gunzip[], weir_cases_base64[], weir_cases_envelope[],
     weir_cases_json[], weir_cases_decode[], weir_cases_ring[], weir_cases_batch[],
-    weir_cases_compress[], weir_cases_crc32c[], weir_cases_commit[],
+    weir_cases_compress[], weir_cases_crc32c[], weir_cases_commit[], weir_cases_exchange[],
     weir_cases_path[]; /* each ends with a case without a name */
 
 /* The case number `index` of all, NULL past the last. */
