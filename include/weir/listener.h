@@ -8,8 +8,9 @@
 
 /*
  * Listening sockets. Each loop opens its own on the same address (SO_REUSEPORT), so the kernel
- * spreads connections, by a hash (evenly: weir/spread.h), and no lock is shared. Because a stray second process could share the port in
- * silence, weir_listener_probe binds without SO_REUSEPORT first.
+ * spreads connections, by a hash (evenly: weir/spread.h), and no lock is shared. Because a stray
+ * second process could share the port in silence, weir_listener_probe binds without SO_REUSEPORT
+ * first.
  */
 struct weir_listener;
 
