@@ -65,6 +65,7 @@
 #define PEER_STUCK_MS_MAX     30000
 #define SMALL_WRITE_BYTES_MAX 1024
 #define READ_BYTES            ((size_t)24 << 10)
+#define CONNS_IDLE_MAX        1024
 
 enum state { STATE_OPEN, STATE_ENDING, STATE_ENDED, STATE_LINGERING };
 
@@ -147,16 +148,19 @@ static void count_closed(void *data)
     atomic_fetch_sub_explicit(&loop->conn_open, 1, memory_order_relaxed);
 }
 
+enum weir_status weir_conn_pool_new(struct weir_pool **ret)
+{
+    return weir_pool_new(sizeof(struct weir_conn), CONNS_IDLE_MAX, NULL, ret);
+}
+
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
 {
     weir_loop_assert_mine(loop);
-    struct weir_conn *conn = weir_mem_zalloc(1, sizeof *conn);
+    struct weir_conn *conn = weir_pool_take(loop->conns);
     if (conn == NULL) {
         return NULL;
     }
-    conn->loop = loop;
-    conn->sock = sock;
-    conn->state = STATE_OPEN;
+    *conn = (struct weir_conn){.loop = loop, .sock = sock, .state = STATE_OPEN};
     /* Best effort: without it one only dies later. libh2o's accept sets TCP_NODELAY. */
     unsigned int stuck_ms = PEER_STUCK_MS_MAX;
     (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck_ms,
@@ -225,7 +229,7 @@ static void destroy(struct weir_conn *conn)
         conn->left(conn->left_argument, conn->ticket);
     }
     weir_mem_free(conn->large_write);
-    weir_mem_free(conn);
+    weir_pool_give(conn->loop->conns, conn);
 }
 
 /* OPEN, ENDING -> ENDED. The user may close the connection in here. */

@@ -176,10 +176,14 @@ enum weir_status weir_loop_new(struct weir_loop **ret)
     if (loop == NULL) {
         return WEIR_ENOMEM;
     }
-    enum weir_status status = WEIR_EIO;
+    enum weir_status status = weir_conn_pool_new(&loop->conns);
+    if (status != WEIR_OK) {
+        goto free_loop;
+    }
+    status = WEIR_EIO;
     loop->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->bell_fd == -1) {
-        goto free_loop;
+        goto free_conns;
     }
     int timer_fd = -1;
     status = open_timer(&timer_fd);
@@ -197,6 +201,8 @@ enum weir_status weir_loop_new(struct weir_loop **ret)
 
 close_bell:
     close(loop->bell_fd);
+free_conns:
+    weir_pool_free(loop->conns);
 free_loop:
     weir_mem_free(loop);
     return status;
@@ -318,5 +324,6 @@ void weir_loop_free(struct weir_loop *loop)
     h2o_socket_close(loop->bell);
     h2o_evloop_destroy(loop->evloop);
     drop_kept_buffers();
+    weir_pool_free(loop->conns);
     weir_mem_free(loop);
 }

@@ -7,6 +7,7 @@
 #include "weir/listener.h"
 #include "weir/loop.h"
 #include "weir/panic.h"
+#include "weir/pool.h"
 #include "weir/spread.h"
 #include <errno.h>
 #include <h2o/socket.h>
@@ -45,6 +46,7 @@ struct weir_loop {
     struct weir_handshake *shaking_last;
     uint32_t shaking_count;
     struct weir_conn *announced; /* its owner is being told of it */
+    struct weir_pool *conns;     /* their memory */
     _Atomic uint32_t conn_open;  /* sockets accepted and not closed, the lingering ones too; written
                                     by the loop, read by its spread */
     struct weir_spread *spread;  /* NULL: in none */
@@ -77,6 +79,9 @@ static inline void weir_loop_enter(struct weir_loop *loop)
 
 /* Runs the tasks that were posted, if there are; the last act of a callback. */
 void weir_loop_run_posted(struct weir_loop *loop);
+
+/* What a loop takes its connections from. WEIR_ENOMEM. */
+WEIR_MUST_USE enum weir_status weir_conn_pool_new(struct weir_pool **ret);
 
 /* Makes a connection of an accepted socket and counts it in the loop. NULL: no memory; the socket
  * is still the caller's. */

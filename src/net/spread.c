@@ -28,12 +28,14 @@
 struct weir_spread_place {
     _Atomic(struct weir_loop *) loop; /* NULL: not joined yet */
     _Atomic uint32_t arriving;        /* posted to it and not taken in */
+    struct weir_spread *spread;
     struct weir_listener_options options;
 };
 
 struct weir_spread {
     _Atomic uint32_t passing; /* loops that have joined and not left */
     uint32_t count;
+    struct weir_pool *messages;
     struct weir_spread_place places[];
 };
 
@@ -43,12 +45,20 @@ struct passed {
     int fd;
 };
 
+enum { MESSAGES_IDLE_MAX = 64 };
+
 enum weir_status weir_spread_new(uint32_t loops, struct weir_spread **ret)
 {
     struct weir_spread *spread =
         weir_mem_zalloc(1, sizeof *spread + loops * sizeof spread->places[0]);
     if (spread == NULL) {
         return WEIR_ENOMEM;
+    }
+    enum weir_status status =
+        weir_pool_new(sizeof(struct passed), MESSAGES_IDLE_MAX, NULL, &spread->messages);
+    if (status != WEIR_OK) {
+        weir_mem_free(spread);
+        return status;
     }
     spread->count = loops;
     *ret = spread;
@@ -61,6 +71,7 @@ void weir_spread_join(struct weir_spread *spread, uint32_t index, struct weir_lo
     weir_loop_assert_mine(loop);
     WEIR_ASSERT(index < spread->count && loop->spread == NULL);
     struct weir_spread_place *place = &spread->places[index];
+    place->spread = spread;
     place->options = *options;
     place->options.connections_max = UINT32_MAX; /* I3: looked at before it is passed on */
     loop->spread = spread;
@@ -112,7 +123,7 @@ static void arrive(struct weir_loop_task *task)
     /* relaxed: written by its own loop */
     struct weir_loop *loop = atomic_load_explicit(&place->loop, memory_order_relaxed);
     int fd = passed->fd;
-    weir_mem_free(passed);
+    weir_pool_give(loop->spread->messages, passed);
     enum weir_status status = weir_listener_take(loop, fd, &place->options);
     WEIR_ASSERT(status != WEIR_EFULL); /* without memory it is closed, as where it was accepted */
     /* relaxed: partners are load_of, and weir_spread_is_over on this thread */
@@ -121,7 +132,7 @@ static void arrive(struct weir_loop_task *task)
 
 bool weir_spread_pass(struct weir_spread_place *place, int fd)
 {
-    struct passed *passed = weir_mem_alloc(sizeof *passed);
+    struct passed *passed = weir_pool_take(place->spread->messages);
     if (passed == NULL) {
         return false;
     }
@@ -154,5 +165,9 @@ bool weir_spread_is_over(const struct weir_loop *loop)
 
 void weir_spread_free(struct weir_spread *spread)
 {
+    if (spread == NULL) {
+        return;
+    }
+    weir_pool_free(spread->messages);
     weir_mem_free(spread);
 }
