@@ -27,11 +27,12 @@ struct weir_body_result {
     uint32_t content_crc; /* CRC-32 of the inflated body, as gzip has it */
     const char *error;    /* on WEIR_EMALFORMED and WEIR_ELIMIT: a sentence for the sender */
     size_t error_offset;
+    bool is_crowded; /* on WEIR_ELIMIT: it holds too many parts or names, whatever its size */
 };
 
 /* Decodes `body`, which is not changed. WEIR_OK; WEIR_EMALFORMED or WEIR_ELIMIT (the request is
  * damaged or over a limit: 400); WEIR_EFULL (no memory in the arena's budget: 503). On failure only
- * `error`, `error_offset` and, where it was read, `request_id` are set. The arena is fresh, and
+ * the error and, where it was read, `request_id` are set. The arena is fresh, and
  * after a failure only good for freeing. */
 WEIR_MUST_USE enum weir_status weir_body_decode(struct weir_inflater *inflater,
                                                 struct weir_arena *arena, struct weir_bytes body,

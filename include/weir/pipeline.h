@@ -28,7 +28,7 @@ struct weir_worker; /* a thread's share of the pipeline: its inflater */
  * and words for the sender. The reasons:
  *
  *   200  ok, repeated
- *   400  damaged, over_limit
+ *   400  damaged, over_limit, too_many
  *   503  memory_intake, memory_queued, spool_full, spool_failed, tenant_starting;
  *        delivered: not_delivered, stopping
  */

@@ -9,6 +9,8 @@
  *   I1  the caller's body is only read; everything that is written is the arena's
  *   I2  the result is set once the envelope was sound to its last byte; until then only the error
  *       and the request id are
+ *   I3  what a request may hold has bounds beside its size (bounds.h), so that none takes much
+ *       longer than its bytes
  *
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
  * no metric is in the tally. A full arena ends it too, as WEIR_EFULL: nothing is wrong with the
@@ -20,6 +22,7 @@
  * enough.
  */
 #include "weir/body.h"
+#include "bounds.h"
 #include "weir/arn.h"
 #include "weir/buf.h"
 #include "weir/crc32.h"
@@ -39,6 +42,7 @@ static enum weir_status refuse(struct weir_body_result *ret, enum weir_status st
 {
     ret->error = error;
     ret->error_offset = 0;
+    ret->is_crowded = false;
     return status;
 }
 
@@ -144,8 +148,25 @@ static enum weir_status decode_records(struct weir_collect *collect, struct weir
         if (collect->full) {
             return WEIR_EFULL;
         }
+        if (weir_bounds_exceeded(collect) != NULL) {
+            return WEIR_ELIMIT;
+        }
     }
     return status;
+}
+
+/* What was wrong, with the envelope or with how much it holds. */
+static void tell_error(const struct weir_collect *collect, const struct weir_envelope *envelope,
+                       struct weir_body_result *ret)
+{
+    ret->is_crowded = envelope->error == NULL;
+    if (ret->is_crowded) {
+        ret->error = weir_bounds_exceeded(collect);
+        ret->error_offset = (size_t)(envelope->json.position - envelope->json.start);
+        return;
+    }
+    ret->error = error_sentence(collect->arena, envelope);
+    ret->error_offset = envelope->error_offset;
 }
 
 /* The CRC-32 of the content. gzip's last trailer has it, checked already, where the last member is
@@ -188,8 +209,7 @@ static enum weir_status decode_text(struct weir_arena *arena, struct text text,
     enum weir_status status = decode_records(collect, &envelope, read_arn(options->source_arn));
     ret->request_id = envelope.request_id;
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
-        ret->error = error_sentence(arena, &envelope);
-        ret->error_offset = envelope.error_offset;
+        tell_error(collect, &envelope, ret);
         return status;
     }
     if (status != WEIR_EEND) {

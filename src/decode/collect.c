@@ -387,5 +387,6 @@ void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mar
         collect->tables->current = collect->tables->current->previous;
     }
     collect->tables->is_stale = collect->tables->is_stale || collect->points != mark.points;
+    collect->parts += collect->points - mark.points;
     collect->points = mark.points;
 }

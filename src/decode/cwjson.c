@@ -419,6 +419,7 @@ static void decode_line(struct record *record, uint8_t *text, size_t size)
 static inline uint8_t *take_line(struct record *record, uint8_t *at, uint8_t *end)
 {
     struct weir_cwjson_cache *cache = record->collect->cwjson;
+    record->collect->parts++;
     const uint8_t *next = weir_cwjson_line_quick(at, end, &cache->last, cache->line);
     if (next != NULL) {
         put_line(record, cache->line);

@@ -130,6 +130,7 @@ static bool walk_metrics(struct weir_otlp_walk *walk, struct weir_bytes *rest, u
             return false;
         }
     }
+    walk->collect->parts += count;
     *ret_count = count;
     return true;
 }
@@ -160,6 +161,7 @@ static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *
     if (!take_head(&rest, WEIR_OTLP_SCOPE_METRICS, &head)) {
         return false;
     }
+    walk->collect->parts++;
     walk->scope = weir_collect_scope(walk->collect, resource, head);
     while (rest.size > 0) {
         struct weir_bytes metric;
@@ -182,6 +184,7 @@ static bool walk_resource(struct weir_otlp_walk *walk, struct weir_bytes resourc
     if (!take_head(&rest, WEIR_OTLP_RESOURCE_METRICS, &head)) {
         return false;
     }
+    walk->collect->parts++;
     const struct weir_resource *resource = weir_otlp_plain_resource(walk, head);
     while (rest.size > 0) {
         struct weir_bytes scope_metrics;
@@ -210,9 +213,11 @@ enum weir_status weir_otlp_message(struct weir_collect *collect, struct weir_byt
                                    enum weir_quarantine *ret_reason)
 {
     struct weir_collect_mark mark = weir_collect_mark(collect);
+    uint64_t parts = ++collect->parts;
     struct weir_otlp_walk walk = {.collect = collect, .format = WEIR_RECORD_OTLP_10};
     if (!walk_message(&walk, message)) {
         weir_collect_rollback(collect, mark);
+        collect->parts = parts; /* the plain walk counts them again */
         walk = (struct weir_otlp_walk){.collect = collect, .format = WEIR_RECORD_OTLP_10};
         if (!weir_otlp_plain_message(&walk, message)) {
             weir_collect_rollback(collect, mark);

@@ -203,6 +203,7 @@ bool weir_otlp_plain_metric(struct weir_otlp_walk *walk, struct weir_bytes metri
     struct weir_bytes data = {NULL, 0};
     size_t size = 0; /* of all members together */
     const struct data_kind *kind = NULL;
+    walk->collect->parts++;
     if (!take_head(walk, WEIR_OTLP_METRIC, metric, &head)) {
         return false;
     }
@@ -239,6 +240,7 @@ static bool walk_scope(struct weir_otlp_walk *walk, const struct weir_resource *
     if (!take_head(walk, WEIR_OTLP_SCOPE_METRICS, scope_metrics, &head)) {
         return false;
     }
+    walk->collect->parts++;
     walk->scope = weir_collect_scope(walk->collect, resource, head);
     struct weir_cursor cursor = weir_cursor_of(scope_metrics);
     struct weir_pb_field field;
@@ -287,6 +289,7 @@ static bool walk_resource(struct weir_otlp_walk *walk, struct weir_bytes resourc
     if (!take_head(walk, WEIR_OTLP_RESOURCE_METRICS, resource_metrics, &head)) {
         return false;
     }
+    walk->collect->parts++;
     const struct weir_resource *resource = weir_otlp_plain_resource(walk, head);
     struct weir_cursor cursor = weir_cursor_of(resource_metrics);
     struct weir_pb_field field;

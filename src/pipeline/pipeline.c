@@ -164,8 +164,10 @@ static void refuse(struct weir_submission *submission, int code, const char *rea
 
 static void refuse_damaged(struct weir_submission *submission, enum weir_status status)
 {
-    struct weir_answer what = {.code = 400,
-                               .reason = status == WEIR_ELIMIT ? "over_limit" : "damaged"};
+    const char *reason = submission->result.is_crowded ? "too_many"
+                         : status == WEIR_ELIMIT       ? "over_limit"
+                                                       : "damaged";
+    struct weir_answer what = {.code = 400, .reason = reason};
     (void)snprintf(what.message, sizeof(what.message), "%s (at byte %zu of the inflated body)",
                    submission->result.error, submission->result.error_offset);
     answer(submission, &what);

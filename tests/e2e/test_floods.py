@@ -263,6 +263,17 @@ class Thieves(FloodCase):
         self.assertEqual(self.counted("weir_records_quarantined_total", 144), 144)
         self.assert_others_served()
 
+    def test_parts_without_end(self):
+        """Blank lines, empty messages, empty points: as small as they come, as many as fit."""
+        self.start()
+        packed = {"content_encoding": "gzip"}
+        metric = wire.message(2, wire.message(11, wire.message(1, b"") * 300_000))
+        message = wire.message(1, wire.message(2, metric))
+        for piece in (b"\n" * 900_000, b"\0" * 900_000, wire.varint(len(message)) + message):
+            self.many(3, (gzip.compress(envelope([piece] * 5), 1), packed, {400, 503}))
+        self.assertGreater(self.counted("weir_requests_total", code="400", reason="too_many"), 0)
+        self.assert_others_served()
+
     def test_deep_attribute_values(self):
         """Lists and maps inside one another, in each place that holds attributes."""
         self.start()

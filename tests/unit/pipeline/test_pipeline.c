@@ -2,6 +2,7 @@
 #include "weir/pipeline.h"
 
 #include "flow.h"
+#include "weir/buf.h"
 #include "weir/expo.h"
 
 struct fixture {
@@ -104,6 +105,31 @@ static void test_over_the_body_limit_is_400(void **state)
     end();
 }
 
+/* Line feeds are the smallest parts: two records of them, and nothing wrong with their size. */
+static void test_too_many_parts_are_400(void **state)
+{
+    (void)state;
+    static char text[1333332];
+    struct weir_buf body = weir_buf_grow_init((size_t)4 << 20);
+    static const char begin_text[] =
+        "{\"requestId\":\"id\",\"timestamp\":1,\"records\":[{\"data\":\"";
+    for (size_t i = 0; i < sizeof text; i++) {
+        text[i] = "CgoK"[i % 4];
+    }
+    weir_buf_put(&body, weir_bytes_str(begin_text));
+    weir_buf_put(&body, weir_bytes_of(text, sizeof text));
+    weir_buf_put(&body, WEIR_BYTES("\"},{\"data\":\""));
+    weir_buf_put(&body, weir_bytes_of(text, sizeof text));
+    weir_buf_put(&body, WEIR_BYTES("\"}]}"));
+    begin((struct flow_options){0});
+    assert_int_equal(submit(weir_buf_view(&body), "id"), 400);
+    assert_string_equal(fixture.answer.reason, "too_many");
+    assert_non_null(strstr(fixture.answer.message, "more lines"));
+    assert_int_equal(flow_drain(&fixture.flow), 0);
+    end();
+    weir_buf_done(&body);
+}
+
 static void test_no_intake_credit_is_503(void **state)
 {
     (void)state;
@@ -199,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_a_good_body_is_published_and_answered_once),
         cmocka_unit_test(test_a_damaged_body_publishes_nothing),
         cmocka_unit_test(test_over_the_body_limit_is_400),
+        cmocka_unit_test(test_too_many_parts_are_400),
         cmocka_unit_test(test_no_intake_credit_is_503),
         cmocka_unit_test(test_full_rings_are_503_and_hold_nothing),
         cmocka_unit_test(test_what_is_no_metric_is_quarantined_and_200),
