@@ -96,6 +96,7 @@ struct weir_ledger_segment {
     uint64_t first_lsn;
     uint64_t generation; /* of the last note about a record of it */
     uint32_t count, capacity, limit;
+    uint32_t expected; /* records: as many as the one before it had room for */
     uint32_t unreleased;
     struct weir_ledger_entry *entries;
     uint64_t *unreleased_bits;

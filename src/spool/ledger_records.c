@@ -19,8 +19,8 @@
  *
  * The ledger's mutex is held by whoever calls. Memory: grown in weir_ledger_records_reserve alone,
  * before a record is written; everything else cannot fail. A segment that goes leaves its arrays to
- * the next, so that in the long run none are allocated. Deliberately forgets nothing before the
- * whole segment goes.
+ * the next, so that in the long run none are allocated, and one that must grow gets at once what the
+ * segment before it had. Deliberately forgets nothing before the whole segment goes.
  */
 #include "ledger_internal.h"
 #include "weir/mem.h"
@@ -92,6 +92,7 @@ enum weir_status weir_ledger_records_reserve(struct weir_ledger_segment *segment
     uint32_t needed = segment->count + count;
     if (needed > segment->capacity) {
         uint32_t capacity = segment->capacity == 0 ? CAPACITY_INITIAL : segment->capacity;
+        capacity = capacity < segment->expected ? segment->expected : capacity;
         while (capacity < needed) {
             capacity *= 2; /* limit <= 2^31, so this ends */
         }
@@ -131,12 +132,17 @@ void weir_ledger_records_done(struct weir_ledger_segment *first)
 struct weir_ledger_segment *weir_ledger_records_take(struct weir_ledger *ledger)
 {
     struct weir_ledger_segment *segment = ledger->unused;
-    if (segment == NULL) {
-        return weir_mem_zalloc(1, sizeof *segment);
+    if (segment != NULL) {
+        ledger->unused = segment->next;
+        ledger->unused_count--;
+        segment->next = NULL;
+    } else {
+        segment = weir_mem_zalloc(1, sizeof *segment);
     }
-    ledger->unused = segment->next;
-    ledger->unused_count--;
-    segment->next = NULL;
+    uint32_t before = ledger->last == NULL ? 0 : ledger->last->capacity;
+    if (segment != NULL) {
+        segment->expected = before < UNUSED_RECORDS_MAX ? before : UNUSED_RECORDS_MAX;
+    }
     return segment;
 }
 
