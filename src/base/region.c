@@ -13,8 +13,9 @@
  *
  * Regions under 1 MiB are made several at a time, half as many as there are, and the others wait in
  * the row: a load that is a little above all before is then no allocation for each request. They
- * are pages that nobody has written to, so they take addresses and no memory, but count as idle; at
- * most a quarter of what the limits leave is taken ahead. Each goes back to the system by itself.
+ * are pages that nobody has written to, so they take addresses and no memory, but count as idle: a
+ * sixteenth of the warm total at most is made ahead, in the place of idle regions of other classes
+ * where need be, and none where the limits leave no place. Each goes back to the system by itself.
  * Of larger ones few are in use, and the allocator keeps them a moment when they go to and fro.
  *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
@@ -187,39 +188,29 @@ static size_t less(size_t from, size_t by)
     return from > by ? from - by : 0;
 }
 
-/* How many regions of a mapped class to make when one is needed: at least that. */
-static size_t count_to_make(const struct weir_regions *regions, unsigned class_index)
+/* How many regions of the class to make when one is needed, if there is place for them. */
+static size_t count_wanted(const struct weir_regions *regions, unsigned class_index)
 {
-    size_t capacity = class_capacity(class_index);
-    size_t idle = weir_regions_idle(regions);
-    size_t total = idle + weir_regions_taken(regions) + capacity;
-    size_t by_idle = less(regions->idle_limit, idle);
-    size_t by_warm = less(regions->warm_total, total);
-    size_t ahead_max = (by_idle > by_warm ? by_idle : by_warm) / 4 / capacity;
+    if (!is_mapped(regions, class_index)) {
+        return 1;
+    }
+    size_t by_idle = regions->idle_limit / 4;
+    size_t by_warm = regions->warm_total / 16;
+    size_t ahead_max = (by_idle > by_warm ? by_idle : by_warm) / class_capacity(class_index);
     size_t ahead =
         atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) / 2; /* a hint */
     ahead = ahead < MADE_AT_ONCE_MIN - 1 ? MADE_AT_ONCE_MIN - 1 : ahead;
-    ahead = ahead < ahead_max ? ahead : ahead_max;
-    return 1 + (ahead < row_slots(class_index) ? ahead : row_slots(class_index));
+    return 1 + (ahead < ahead_max ? ahead : ahead_max);
 }
 
-/* A new region, and maybe idle ones besides. NULL: no memory. */
-static void *make(struct weir_regions *regions, unsigned class_index)
+/* How many idle regions of the class the limits allow beside one more that is taken. */
+static size_t count_allowed(const struct weir_regions *regions, unsigned class_index)
 {
     size_t capacity = class_capacity(class_index);
-    bool mapped = is_mapped(regions, class_index);
-    size_t count = mapped ? count_to_make(regions, class_index) : 1;
-    uint8_t *data =
-        mapped ? weir_mem_pages(count * capacity) : weir_mem_aligned(REGION_ALIGNMENT, capacity);
-    if (data == NULL) {
-        return NULL;
-    }
-    /* relaxed: a statistic */
-    atomic_fetch_add_explicit(&regions->made[class_index], (uint32_t)count, memory_order_relaxed);
-    for (size_t i = 1; i < count; i++) {
-        offer(regions, class_index, data + i * capacity);
-    }
-    return data;
+    size_t idle = weir_regions_idle(regions);
+    size_t by_idle = less(regions->idle_limit, idle);
+    size_t by_warm = less(regions->warm_total, idle + weir_regions_taken(regions) + capacity);
+    return (by_idle > by_warm ? by_idle : by_warm) / capacity;
 }
 
 /* -- idle ones ------------------------------------------------------------------------------ */
@@ -249,7 +240,7 @@ static void trim(struct weir_regions *regions, size_t bytes)
     }
 }
 
-/* Before a new region of `capacity`. */
+/* Before new regions of `capacity` in all. */
 static void make_place(struct weir_regions *regions, size_t capacity)
 {
     size_t idle = weir_regions_idle(regions);
@@ -259,6 +250,27 @@ static void make_place(struct weir_regions *regions, size_t capacity)
         size_t over_warm = total - regions->warm_total;
         trim(regions, over_idle < over_warm ? over_idle : over_warm);
     }
+}
+
+/* A new region, and maybe idle ones besides. NULL: no memory. */
+static void *make(struct weir_regions *regions, unsigned class_index)
+{
+    size_t capacity = class_capacity(class_index);
+    size_t count = count_wanted(regions, class_index);
+    make_place(regions, count * capacity);
+    size_t allowed = 1 + count_allowed(regions, class_index);
+    count = count < allowed ? count : allowed;
+    uint8_t *data = is_mapped(regions, class_index) ? weir_mem_pages(count * capacity)
+                                                    : weir_mem_aligned(REGION_ALIGNMENT, capacity);
+    if (data == NULL) {
+        return NULL;
+    }
+    /* relaxed: a statistic */
+    atomic_fetch_add_explicit(&regions->made[class_index], (uint32_t)count, memory_order_relaxed);
+    for (size_t i = 1; i < count; i++) {
+        offer(regions, class_index, data + i * capacity);
+    }
+    return data;
 }
 
 void weir_regions_free(struct weir_regions *regions)
@@ -290,7 +302,6 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     size_t capacity = class_capacity(class_index);
     void *data = take_idle(regions, class_index);
     if (data == NULL) {
-        make_place(regions, capacity);
         data = make(regions, class_index);
     }
     if (data == NULL) {
