@@ -26,7 +26,7 @@
  * than they are, is charged to the budget but for its first 64 KiB; where that says no, the batch
  * is full early.
  *
- * tidy: allow header-functions -- the ninth adds what others are made of whole
+ * tidy: allow header-functions -- the ninth adds what others are made of whole, the tenth asks for memory
  */
 #define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
 
@@ -60,6 +60,13 @@ void weir_batcher_free(struct weir_batcher *batcher);
 WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);
+
+/* Asks the memory for what adding these runs will look at first, so that runs of a few points do
+ * not each wait for it. WEIR_BATCHER_TOGETHER at most, none without points. Changes nothing. The
+ * drainer only. */
+enum { WEIR_BATCHER_TOGETHER = 16 };
+void weir_batcher_ask(const struct weir_batcher *batcher, struct weir_run *const *runs,
+                      uint32_t count);
 
 /* Adds all points of `run` or none, for runs that were made of others (weir/shape.h): they stand
  * for the `sources` points of their request from run->first on, and are noted as those. WEIR_OK:

@@ -143,6 +143,21 @@ static void find_path(struct weir_batch *batch, struct path *path, const struct 
     path->metric = metric;
 }
 
+/* How much longer the length of something of `size` bytes is when that grows. */
+static size_t length_growth(size_t size, size_t growth)
+{
+    return weir_pbw_varint_size(size + growth) - weir_pbw_varint_size(size);
+}
+
+/* What a node that is there takes more when its children do. */
+static size_t node_growth(const struct weir_batch_node *node, size_t growth)
+{
+    if (node->level == WEIR_BATCH_METRIC) {
+        growth += length_growth(node->data_head.size + node->children, growth);
+    }
+    return growth + length_growth(weir_batch_node_content(node, node->children), growth);
+}
+
 /* What each level, and in the end the request, grows by when points of `growth` encoded bytes are
  * added. */
 static size_t work_out_growth(const struct weir_batch *batch, struct path *path, size_t growth)
@@ -150,11 +165,9 @@ static size_t work_out_growth(const struct weir_batch *batch, struct path *path,
     for (uint32_t up = 0; up < LEVELS; up++) {
         uint32_t level = WEIR_BATCH_METRIC - up;
         uint32_t index = path->nodes[level];
-        const struct weir_batch_node *node =
-            index == WEIR_BATCH_NONE ? &path->wanted[level] : &batch->nodes[index];
-        size_t before = index == WEIR_BATCH_NONE ? 0 : weir_batch_node_size(node, node->children);
         path->growth[level] = growth;
-        growth = weir_batch_node_size(node, node->children + growth) - before;
+        growth = index == WEIR_BATCH_NONE ? weir_batch_node_size(&path->wanted[level], growth)
+                                          : node_growth(&batch->nodes[index], growth);
     }
     return growth;
 }
@@ -344,6 +357,32 @@ static void fetch(const struct weir_metric *metric)
 {
     __builtin_prefetch(metric);
     __builtin_prefetch((const uint8_t *)metric + CACHE_LINE);
+}
+
+/* Round by round: the runs' points, their first metrics, the places of those in the table, and the
+ * nodes that stand there with their heads, right ones or not. */
+void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        __builtin_prefetch(runs[i]->points);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct weir_metric *metric = runs[i]->points->metric;
+        fetch(metric);
+        __builtin_prefetch((const uint8_t *)metric + 2 * (size_t)CACHE_LINE);
+    }
+    if (batch->slot_count == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        weir_batch_index_ask(batch, runs[i]->points->metric->hash);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        weir_batch_index_ask_node(batch, runs[i]->points->metric->hash);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        weir_batch_index_ask_head(batch, runs[i]->points->metric->hash);
+    }
 }
 
 enum weir_status weir_batch_add(struct weir_batch *batch,

@@ -253,6 +253,36 @@ static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_no
            weir_bytes_eq(a->data_head, b->data_head);
 }
 
+void weir_batch_index_ask(const struct weir_batch *batch, uint64_t hash)
+{
+    __builtin_prefetch(&batch->slots[(uint32_t)hash & (batch->slot_count - 1)]);
+}
+
+/* The node that a search for the hash begins with, or NULL. */
+static struct weir_batch_node *first_of(const struct weir_batch *batch, uint64_t hash)
+{
+    uint32_t slot = batch->slots[(uint32_t)hash & (batch->slot_count - 1)];
+    return slot == 0 ? NULL : &batch->nodes[slot - 1];
+}
+
+void weir_batch_index_ask_node(const struct weir_batch *batch, uint64_t hash)
+{
+    const struct weir_batch_node *node = first_of(batch, hash);
+    if (node != NULL) {
+        __builtin_prefetch(node, 1);
+        __builtin_prefetch((const uint8_t *)(node + 1) - 1, 1);
+    }
+}
+
+void weir_batch_index_ask_head(const struct weir_batch *batch, uint64_t hash)
+{
+    const struct weir_batch_node *node = first_of(batch, hash);
+    if (node != NULL && node->hash == hash) {
+        __builtin_prefetch(node->head.data);
+        __builtin_prefetch(node->head.data + node->head.size);
+    }
+}
+
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
 {
     if (batch->slot_count == 0) {

@@ -121,6 +121,9 @@ WEIR_MUST_USE enum weir_status weir_batch_add(struct weir_batch *batch,
                                               const struct weir_run *run, uint32_t *offset,
                                               int64_t now_ns);
 
+/* See weir_batcher_ask. */
+void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs, uint32_t count);
+
 /* See weir_batcher_add_whole. */
 WEIR_MUST_USE enum weir_status weir_batch_add_whole(struct weir_batch *batch,
                                                     const struct weir_batcher_options *options,
@@ -185,6 +188,12 @@ void weir_batch_insert(struct weir_batch *batch, uint32_t index);
 
 /* Whether the sizes of the arrays and what is charged for them agree. */
 bool weir_batch_index_validate(const struct weir_batch *batch);
+
+/* Ask the memory for the place in the table where a search for a hash begins, once that is there
+ * for the node that stands there, and then for its head. The table is not empty. */
+void weir_batch_index_ask(const struct weir_batch *batch, uint64_t hash);
+void weir_batch_index_ask_node(const struct weir_batch *batch, uint64_t hash);
+void weir_batch_index_ask_head(const struct weir_batch *batch, uint64_t hash);
 
 /* Index of the node that is equal to `wanted`, or NONE. */
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted);

@@ -68,6 +68,15 @@ enum weir_status weir_batcher_add(struct weir_batcher *batcher, const struct wei
     return weir_batch_add(batcher->open, &batcher->options, run, offset, now_ns);
 }
 
+void weir_batcher_ask(const struct weir_batcher *batcher, struct weir_run *const *runs,
+                      uint32_t count)
+{
+    WEIR_ASSERT(count <= WEIR_BATCHER_TOGETHER);
+    if (batcher->open != NULL) {
+        weir_batch_ask(batcher->open, runs, count);
+    }
+}
+
 enum weir_status weir_batcher_add_whole(struct weir_batcher *batcher, const struct weir_run *run,
                                         uint32_t sources, int64_t now_ns)
 {

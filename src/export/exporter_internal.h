@@ -155,7 +155,9 @@ struct weir_export_destination {
     bool keeps_rings; /* takes nothing from them any more */
 
     struct weir_export_gathering gathering[WEIR_EXPORT_GATHERINGS];
-    struct weir_run *pending; /* taken, not yet all in its batcher */
+    struct weir_run *taken[WEIR_BATCHER_TOGETHER]; /* out of the rings, not yet looked at */
+    uint32_t taken_at, taken_count;
+    struct weir_run *pending; /* the one of them that is not yet all in its batcher */
     uint32_t pending_offset;
     struct weir_shape *shape; /* NULL: runs leave as they came */
     struct weir_export_shaping shaping;

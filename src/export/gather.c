@@ -41,7 +41,7 @@
 #include "weir/panic.h"
 #include <stdatomic.h>
 
-enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4 };
+enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4, POINTS_FEW = 8 };
 
 #define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
 
@@ -185,11 +185,37 @@ static enum weir_status add_pending(struct weir_export_destination *destination,
     return status;
 }
 
-/* The run to add next, or NULL. */
+/* Takes runs from the rings: those of a few points several at a time, so that their memory is asked
+ * for together. One that is larger is worth its wait, and ends it. */
+static void take_some(struct weir_export_destination *destination)
+{
+    uint32_t count = 0;
+    bool is_small = true;
+    while (count < WEIR_BATCHER_TOGETHER && is_small) {
+        struct weir_run *run = weir_router_take(destination->exporter->router, destination->index);
+        if (run == NULL) {
+            break;
+        }
+        destination->taken[count++] = run;
+        is_small = run->count <= POINTS_FEW;
+    }
+    destination->taken_at = 0;
+    destination->taken_count = count;
+    if (count > 1) {
+        weir_batcher_ask(destination->gathering[WEIR_EXPORT_FRESH].batcher, destination->taken,
+                         count);
+    }
+}
+
+/* The run to add next, if there is one. */
 static bool take_pending(struct weir_export_destination *destination)
 {
-    if (destination->pending == NULL && !destination->keeps_rings) {
-        destination->pending = weir_router_take(destination->exporter->router, destination->index);
+    if (destination->pending == NULL && destination->taken_at == destination->taken_count &&
+        !destination->keeps_rings) {
+        take_some(destination);
+    }
+    if (destination->pending == NULL && destination->taken_at < destination->taken_count) {
+        destination->pending = destination->taken[destination->taken_at++];
         destination->pending_offset = 0;
     }
     destination->rings_empty = destination->pending == NULL;
@@ -287,7 +313,7 @@ bool weir_gather_is_empty(const struct weir_export_destination *destination)
             return false;
         }
     }
-    return destination->pending == NULL;
+    return destination->pending == NULL && destination->taken_at == destination->taken_count;
 }
 
 /* Whether a destination's time is over, or the drain's. */

@@ -32,7 +32,8 @@
 #include "run_copy.h"
 #include "weir/panic.h"
 
-#define QUANTUM (UINT64_C(64) << 10)
+#define QUANTUM    (UINT64_C(64) << 10)
+#define CACHE_LINE 64
 
 static struct weir_ring *ring_at(struct weir_route_row *row, uint32_t id)
 {
@@ -54,6 +55,18 @@ static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
     return slot == NULL ? NULL : *slot;
 }
 
+/* Asks for the chain that stands `ahead` slots behind a ring's head: each is of another request, and
+ * was last written to by another thread. */
+static void fetch(struct weir_route_row *row, uint32_t id, uint32_t ahead)
+{
+    struct weir_ring *ring = ring_at(row, id);
+    void **slot = ring == NULL ? NULL : weir_ring_at(ring, ahead);
+    if (slot != NULL) {
+        __builtin_prefetch(*slot);
+        __builtin_prefetch((const uint8_t *)*slot + CACHE_LINE);
+    }
+}
+
 /* Removes the run at the head of a ring that is not empty. */
 static void advance(struct weir_route_row *row, uint32_t id)
 {
@@ -67,6 +80,7 @@ static void advance(struct weir_route_row *row, uint32_t id)
     }
     void *popped = weir_ring_pop(ring_at(row, id));
     WEIR_ASSERT(popped == run);
+    fetch(row, id, 1);
 }
 
 /* The namespace after `id`, when `known` have names; the shared ring stands last. */
@@ -109,6 +123,7 @@ static struct weir_run *serve_round(struct weir_route_row *row, uint32_t known)
         }
         row->turn = after(row->turn, known);
         row->is_granted = false;
+        fetch(row, after(row->turn, known), 0);
     }
     return NULL;
 }

@@ -63,7 +63,7 @@ static enum weir_status add_plain(struct weir_batcher *batcher, const struct wei
     return WEIR_OK;
 }
 
-static void add_both(struct twins *twins, struct weir_rand *rand, const struct weir_run *run)
+static void add_both(struct twins *twins, struct weir_rand *rand, struct weir_run *run)
 {
     struct weir_arena *arena = run->arena;
     size_t bytes = run->bytes;
@@ -73,6 +73,9 @@ static void add_both(struct twins *twins, struct weir_rand *rand, const struct w
     enum weir_status status = WEIR_EFULL;
     weir_arena_ref(arena, bytes); /* the plain one's */
     while (status != WEIR_OK) {
+        if (weir_rand_below(rand, 2) == 0) {
+            weir_batcher_ask(twins->spans.batcher, &run, 1); /* the plain one never is */
+        }
         status = add_plain(twins->plain, run, &plain_offset);
         enum weir_status actual = weir_batcher_add(twins->spans.batcher, run, &offset, 1);
         assert_int_equal(actual, status);
