@@ -61,10 +61,11 @@ WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);
 
+enum { WEIR_BATCHER_TOGETHER = 16 };
+
 /* Asks the memory for what adding these runs will look at first, so that runs of a few points do
  * not each wait for it. WEIR_BATCHER_TOGETHER at most, none without points. Changes nothing. The
  * drainer only. */
-enum { WEIR_BATCHER_TOGETHER = 16 };
 void weir_batcher_ask(const struct weir_batcher *batcher, struct weir_run *const *runs,
                       uint32_t count);
 

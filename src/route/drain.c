@@ -55,8 +55,8 @@ static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
     return slot == NULL ? NULL : *slot;
 }
 
-/* Asks for the chain that stands `ahead` slots behind a ring's head: each is of another request, and
- * was last written to by another thread. */
+/* Asks for the chain that stands `ahead` slots behind a ring's head: each is of another request,
+ * and was last written to by another thread. */
 static void fetch(struct weir_route_row *row, uint32_t id, uint32_t ahead)
 {
     struct weir_ring *ring = ring_at(row, id);
