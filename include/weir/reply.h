@@ -14,7 +14,7 @@
 struct weir_reply {
     int code;
     struct weir_bytes request_id; /* echoed; empty where the request named none; cut at 256 bytes */
-    int64_t timestamp_ms;
+    int64_t timestamp_ms;         /* before 1970 it is 1970 */
     struct weir_bytes error_message; /* empty on 200; cut at 1024 bytes */
     bool keep_alive;
 };

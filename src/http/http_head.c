@@ -406,7 +406,11 @@ const struct weir_http_field *weir_http_head_field(const struct weir_http_head *
                                                    struct weir_bytes name)
 {
     for (uint32_t i = 0; i < head->field_count; i++) {
-        if (weir_bytes_eq_nocase(head->fields[i].name, name)) {
+        /* Firehose's names are of one length and begin alike: their ends are looked at first. */
+        struct weir_bytes has = head->fields[i].name;
+        bool may_be = has.size == name.size && name.size > 0 &&
+                      ((has.data[has.size - 1] ^ name.data[name.size - 1]) & 0xdf) == 0;
+        if (may_be && weir_bytes_eq_nocase(has, name)) {
             return &head->fields[i];
         }
     }

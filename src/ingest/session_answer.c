@@ -23,7 +23,6 @@
 #include "weir/metrics.h"
 #include "weir/panic.h"
 #include "weir/pool.h"
-#include <stdio.h>
 
 void weir_session_enter(struct weir_session *session, enum session_state state)
 {
@@ -39,9 +38,11 @@ void weir_session_cut(const char *reason)
 
 void weir_session_count(const struct weir_session *session, int code, const char *reason)
 {
-    char digits[8];
-    (void)snprintf(digits, sizeof(digits), "%d", code);
-    const struct weir_bytes labels[] = {weir_bytes_str(digits), weir_bytes_str(reason)};
+    WEIR_ASSERT(code >= 100 && code <= 999);
+    const char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+                           (char)('0' + code % 10)};
+    const struct weir_bytes labels[] = {weir_bytes_of(digits, sizeof(digits)),
+                                        weir_bytes_str(reason)};
     weir_metrics_add(weir_metrics_series(WEIR_M_REQUESTS, labels), 1);
     double seconds = (double)(weir_clock_mono_ns() - session->received_ns) / (double)WEIR_NS_PER_S;
     weir_metrics_observe(weir_metrics_series(WEIR_M_REQUEST_DURATION, NULL), seconds);

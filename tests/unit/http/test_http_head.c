@@ -237,6 +237,19 @@ static void the_parts_are_views_of_the_head(void **state)
     assert_null(weir_http_head_field(&head, WEIR_BYTES("")));
 }
 
+/* Names of one length, which differ at their ends, at their beginnings, or by their case alone. */
+static void a_field_is_told_from_its_likes(void **state)
+{
+    (void)state;
+    struct weir_bytes input = WEIR_BYTES("POST / HTTP/1.1\r\n" H "X-Firehose-id: 1\r\n"
+                                         "Y-Firehose-iE: 2\r\nX-FIREHOSE-IE: 3\r\n" E);
+    struct weir_http_head head;
+    assert_int_equal(read_whole(input, &head), WEIR_OK);
+    assert_text(weir_http_head_field(&head, WEIR_BYTES("x-firehose-id"))->value, "1");
+    assert_text(weir_http_head_field(&head, WEIR_BYTES("x-firehose-ie"))->value, "3");
+    assert_null(weir_http_head_field(&head, WEIR_BYTES("x-firehose-i%")));
+}
+
 static struct weir_http_head read_ok(struct weir_bytes input)
 {
     struct weir_http_head head;
@@ -345,6 +358,7 @@ int main(void)
         cmocka_unit_test(each_row_gets_its_answer),
         cmocka_unit_test(no_row_cut_short_is_a_head),
         cmocka_unit_test(the_parts_are_views_of_the_head),
+        cmocka_unit_test(a_field_is_told_from_its_likes),
         cmocka_unit_test(connection_decides_whether_to_stay),
         cmocka_unit_test(a_continue_is_only_for_a_body_that_waits),
         cmocka_unit_test(fields_are_bounded),

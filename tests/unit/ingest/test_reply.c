@@ -35,6 +35,27 @@ static void test_success_has_two_keys_and_nothing_else(void **state)
                               "{\"requestId\":\"id-1\",\"timestamp\":1700000000123}");
 }
 
+static void test_numbers_are_written_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t timestamp_ms;
+        const char *length;
+        const char *end;
+    } cases[] = {
+        {-1, "Content-Length: 30\r\n", "\"timestamp\":0}"},
+        {0, "Content-Length: 30\r\n", "\"timestamp\":0}"},
+        {10, "Content-Length: 31\r\n", "\"timestamp\":10}"},
+        {INT64_MAX, "Content-Length: 48\r\n", "\"timestamp\":9223372036854775807}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *text =
+            write_reply((struct weir_reply){.code = 200, .timestamp_ms = cases[i].timestamp_ms});
+        assert_non_null(strstr(text, cases[i].length));
+        assert_non_null(strstr(text, cases[i].end));
+    }
+}
+
 static void test_failure_has_a_message_and_closes(void **state)
 {
     (void)state;
@@ -94,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_success_has_two_keys_and_nothing_else),
+        cmocka_unit_test(test_numbers_are_written_whole),
         cmocka_unit_test(test_failure_has_a_message_and_closes),
         cmocka_unit_test(test_405_names_the_method),
         cmocka_unit_test(test_hostile_ids_cannot_break_the_answer),
