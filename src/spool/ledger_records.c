@@ -26,7 +26,7 @@
 #include "weir/mem.h"
 
 /* Kept for the next: four segments of 4096 records, some 100 KiB each with one destination. */
-enum { CAPACITY_INITIAL = 64, UNUSED_MAX = 4, UNUSED_RECORDS_MAX = 4096 };
+enum { CAPACITY_INITIAL = 256, UNUSED_MAX = 4, UNUSED_RECORDS_MAX = 4096 };
 
 static uint64_t bit_of(uint32_t index)
 {
