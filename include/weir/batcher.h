@@ -26,7 +26,7 @@
  * than they are, is charged to the budget but for its first 64 KiB; where that says no, the batch
  * is full early.
  *
- * tidy: allow header-functions -- the ninth adds what others are made of whole, the tenth asks for memory
+ * tidy: allow header-functions -- two more: what others are made of whole, and asking for memory
  */
 #define WEIR_BATCH_POINTS_MAX (UINT32_C(1) << 20)
 
