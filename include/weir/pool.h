@@ -9,12 +9,14 @@
 /*
  * A cache of equal small objects (arenas, batches, requests): a row of atomic slots as in
  * weir/region.h. An object comes back with the bytes it was given with, so what it owns inside
- * (grown arrays) survives and is reused. Lock-free; any thread may give what another took.
+ * (grown arrays) survives and is reused. New ones are made several at a time, so that a peak is few
+ * allocations. Lock-free; any thread may give what another took.
  */
 struct weir_pool;
 
 /* Makes a pool of objects of `size` bytes that keeps up to `idle_max` of them (1..65536). `done`,
- * if not NULL, is called on an object before its memory is freed. WEIR_ENOMEM. */
+ * if not NULL, is called on an object before its memory is freed; it may be one that nobody ever
+ * took, all zero. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_pool_new(size_t size, uint32_t idle_max, void (*done)(void *),
                                              struct weir_pool **ret);
 

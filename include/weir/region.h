@@ -12,7 +12,7 @@
  * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so beyond
  * the smallest at most a fifth of a region is slack. A freed region goes into its class's row of
  * slots, from where the next request for that class takes it; no allocator call is made while rows
- * have what is asked for.
+ * have what is asked for. Below 1 MiB several are made at once: pages that nobody has written to.
  *
  *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer:
  *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          take = exchange with NULL,
