@@ -77,11 +77,12 @@ static void add_lost_point(struct fixture *fixture, uint32_t number)
 }
 
 static void check_the_last_one(void (*add)(struct fixture *fixture, uint32_t number),
-                               uint32_t bound, const char *word)
+                               uint32_t bound, uint32_t parts_before, const char *word)
 {
     struct fixture fixture;
     fixture_open_bare(&fixture, MANY_BYTES);
     fixture.collect = weir_collect_new(fixture.arena);
+    fixture.collect->parts = parts_before;
     for (uint32_t i = 0; i < bound; i++) {
         add(&fixture, i);
     }
@@ -96,12 +97,12 @@ static void check_the_last_one(void (*add)(struct fixture *fixture, uint32_t num
 static void test_each_bound_to_the_one(void **state)
 {
     (void)state;
-    check_the_last_one(add_resource, WEIR_BOUNDS_RESOURCES, "resources");
-    check_the_last_one(add_scope, WEIR_BOUNDS_SCOPES, "scopes");
-    check_the_last_one(add_metric, WEIR_BOUNDS_METRICS, "more metrics");
-    check_the_last_one(add_run, WEIR_BOUNDS_RUNS, "namespaces");
-    check_the_last_one(add_point, WEIR_BOUNDS_PARTS, "points");
-    check_the_last_one(add_lost_point, WEIR_BOUNDS_PARTS, "points");
+    check_the_last_one(add_resource, WEIR_BOUNDS_RESOURCES, 0, "resources");
+    check_the_last_one(add_scope, WEIR_BOUNDS_SCOPES, 0, "scopes");
+    check_the_last_one(add_metric, WEIR_BOUNDS_METRICS, 0, "more metrics");
+    check_the_last_one(add_run, WEIR_BOUNDS_RUNS, 0, "namespaces");
+    check_the_last_one(add_point, 1000, WEIR_BOUNDS_PARTS - 1000, "points");
+    check_the_last_one(add_lost_point, 1000, WEIR_BOUNDS_PARTS - 1000, "points");
 }
 
 /* -- whole bodies --------------------------------------------------------------------------- */
