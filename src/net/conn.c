@@ -65,7 +65,6 @@
 #define PEER_STUCK_MS_MAX     30000
 #define SMALL_WRITE_BYTES_MAX 1024
 #define READ_BYTES            ((size_t)24 << 10)
-#define CONNS_IDLE_MAX        1024
 
 enum state { STATE_OPEN, STATE_ENDING, STATE_ENDED, STATE_LINGERING };
 
@@ -148,10 +147,7 @@ static void count_closed(void *data)
     atomic_fetch_sub_explicit(&loop->conn_open, 1, memory_order_relaxed);
 }
 
-enum weir_status weir_conn_pool_new(struct weir_pool **ret)
-{
-    return weir_pool_new(sizeof(struct weir_conn), CONNS_IDLE_MAX, NULL, ret);
-}
+const size_t weir_conn_size = sizeof(struct weir_conn);
 
 struct weir_conn *weir_conn_adopt(struct weir_loop *loop, h2o_socket_t *sock)
 {

@@ -167,6 +167,8 @@ static enum weir_status open_timer(int *ret_fd)
     return WEIR_OK;
 }
 
+enum { CONNS_IDLE_MAX = 1024 };
+
 enum weir_status weir_loop_new(struct weir_loop **ret)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -176,7 +178,7 @@ enum weir_status weir_loop_new(struct weir_loop **ret)
     if (loop == NULL) {
         return WEIR_ENOMEM;
     }
-    enum weir_status status = weir_conn_pool_new(&loop->conns);
+    enum weir_status status = weir_pool_new(weir_conn_size, CONNS_IDLE_MAX, NULL, &loop->conns);
     if (status != WEIR_OK) {
         goto free_loop;
     }

@@ -80,8 +80,8 @@ static inline void weir_loop_enter(struct weir_loop *loop)
 /* Runs the tasks that were posted, if there are; the last act of a callback. */
 void weir_loop_run_posted(struct weir_loop *loop);
 
-/* What a loop takes its connections from. WEIR_ENOMEM. */
-WEIR_MUST_USE enum weir_status weir_conn_pool_new(struct weir_pool **ret);
+/* Of a connection in its loop's pool. */
+extern const size_t weir_conn_size;
 
 /* Makes a connection of an accepted socket and counts it in the loop. NULL: no memory; the socket
  * is still the caller's. */

@@ -19,8 +19,8 @@
  *
  * The ledger's mutex is held by whoever calls. Memory: grown in weir_ledger_records_reserve alone,
  * before a record is written; everything else cannot fail. A segment that goes leaves its arrays to
- * the next, so that in the long run none are allocated, and one that must grow gets at once what the
- * segment before it had. Deliberately forgets nothing before the whole segment goes.
+ * the next, so that in the long run none are allocated, and one that must grow gets what the one
+ * before it had. Deliberately forgets nothing before the whole segment goes.
  */
 #include "ledger_internal.h"
 #include "weir/mem.h"
