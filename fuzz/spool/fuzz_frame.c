@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Oracle: a record's header that is read, is written as it stood. The first byte says how: bit 0
- * version 2; its magic, length and checksum (salt 0) are made right before it is read, unless bit 2
- * is set, so that what is behind them is reached. */
+ * version 2, bit 1 version 3; its magic, length and checksum (salt 0) are made right before it is
+ * read, unless bit 2 is set, so that what is behind them is reached. */
 #include "../../tests/support/guard.h"
 #include "weir/crc32c.h"
 #include "weir/frame.h"
@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir_frame_segment segment = {.version = 1 + (data[0] & 1U), .size = SEGMENT_BYTES};
     struct weir_frame_record record;
     struct guard input = guard_copy(weir_bytes_of(data + 1, size - 1));
-    size_t header_size = input.size & ~(size_t)7;
+    segment.version = (data[0] & 2) != 0 ? 3 : segment.version;
+    size_t header_size = input.size & ~(size_t)(segment.version < 3 ? 7 : 63);
     if ((data[0] & 4) == 0 && header_size >= WEIR_FRAME_HEADER_MIN) {
         mend(&input, header_size);
     }

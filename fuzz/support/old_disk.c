@@ -52,12 +52,15 @@ static void nothing(struct weir_spool_job *job)
 
 static void commit(struct weir_spool *spool, int first, int end)
 {
-    static uint8_t body[OLD_DISK_RECORDS * 100];
+    /* Every fourth is written from where it lies: a block before it, and one for itself. */
+    static _Alignas(WEIR_DISK_BLOCK) uint8_t bodies[OLD_DISK_RECORDS * 2 * WEIR_DISK_BLOCK];
     static const char ids[OLD_DISK_RECORDS] = {'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'};
     struct weir_spool_job jobs[OLD_DISK_RECORDS];
     for (int i = first; i < end; i++) {
+        uint8_t *body = bodies + (size_t)(2 * i + 1) * WEIR_DISK_BLOCK;
         jobs[i] = (struct weir_spool_job){.next = i + 1 < end ? &jobs[i + 1] : NULL,
                                           .body = weir_bytes_of(body, (size_t)(i + 1) * 97),
+                                          .margins = i % 4 == 2 ? body : NULL,
                                           .request_id = weir_bytes_of(ids + i, 1),
                                           .stream = WEIR_BYTES("s"),
                                           .key_name = WEIR_BYTES("k"),

@@ -11,7 +11,7 @@
  *
  *   segment  [ header | the same again ][ commit: record record .. | pad to 4 KiB ][ commit .. ]
  *              4 KiB    4 KiB
- *   record   [ header: fixed part, checksums of the payload, strings | pad to 8 ]
+ *   record   [ header: fixed part, checksums of the payload, strings | pad to 64 ]
  *            [ payload | pad to 64 ]
  *
  * Every record stands for itself: it begins at a multiple of 64, its header has a magic and its own
@@ -24,13 +24,14 @@
  *
  *   I1  nothing of a header is believed before its checksum is right
  *   I2  version 1 records have no key name and one checksum for the whole payload; version 2
- *       records have both a key name and a checksum for each started MiB of payload
+ *       records have both a key name and a checksum for each started MiB of payload; version 3 is
+ *       the same with headers of a multiple of 64, so that a payload can begin with a block
  *   I3  what was read fits: a record that weir_frame_record_read has returned has an extent that
  *       the segment has room for, strings within its header, and as many checksums as its payload
  *       needs
  */
 #define WEIR_FRAME_VERSION_MIN    1
-#define WEIR_FRAME_VERSION        2
+#define WEIR_FRAME_VERSION        3
 #define WEIR_FRAME_SEGMENT_HEADER ((size_t)8192)
 #define WEIR_FRAME_COMMIT_ALIGN   ((size_t)4096)
 #define WEIR_FRAME_RECORD_ALIGN   ((size_t)64)
@@ -82,8 +83,8 @@ void weir_frame_segment_write(const struct weir_frame_segment *segment, uint8_t 
 WEIR_MUST_USE enum weir_status weir_frame_segment_read(struct weir_bytes bytes,
                                                        struct weir_frame_segment *ret);
 
-/* Size of the record's header as `segment`'s version writes it, a multiple of 8; 0 when it would
- * pass WEIR_FRAME_HEADER_MAX, or a string its limit. */
+/* Size of the record's header as `segment`'s version writes it, a multiple of 64 (8 before version
+ * 3); 0 when it would pass WEIR_FRAME_HEADER_MAX, or a string its limit. */
 size_t weir_frame_record_header(const struct weir_frame_segment *segment,
                                 const struct weir_frame_record *record);
 

@@ -42,7 +42,8 @@ struct weir_segments_options {
 
 struct weir_segment { /* one that holds, or will hold, records */
     struct weir_frame_segment header;
-    int file;          /* open while active, else -1 */
+    int file;   /* open while active, else -1 */
+    int direct; /* the same, past the page cache; -1: not active, or it could not be opened */
     uint64_t position; /* where the next commit goes */
     bool tainted;      /* a write or sync failed: nothing more is written, cached pages are lies */
 };

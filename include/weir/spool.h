@@ -90,15 +90,21 @@ struct weir_spool_plan {
         *twins;      /* of the same commit; repetitions of it in the same list */
     uint64_t key[2]; /* of stream and request id */
     uint64_t lsn, offset, extent;
+    uint64_t at;      /* from its commit's begin */
     size_t header_at; /* in the lane's buffer */
     uint32_t header_size;
-    bool keyed; /* has a request id */
+    bool keyed;  /* has a request id */
+    bool direct; /* whole blocks of its own, from where the body lies */
 };
 
 /* A request on its way through the lane; in the submitter's memory until the last callback. */
 struct weir_spool_job {
     struct weir_spool_job *next; /* the queue's */
     struct weir_bytes body;      /* as received: unchanged and there until `done` */
+    uint8_t *margins; /* NULL, or where the body begins: at a multiple of WEIR_DISK_BLOCK; the block
+                         before it and what is left of its last block are the lane's to write until
+                         `done`, and nobody else's. For large bodies: up to two blocks of disk more
+                         for a write without a copy */
     bool gzip;
     struct weir_bytes request_id, stream, key_name, attributes;
     uint32_t content_crc; /* of the inflated body, with its length */

@@ -200,7 +200,7 @@ static enum weir_status decode_body(struct weir_worker *worker, struct weir_subm
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
     const struct weir_body_options body = body_options(submission);
-    struct weir_bytes raw = weir_bytes_of(submission->intake.region.data, submission->intake.size);
+    struct weir_bytes raw = weir_intake_body(&submission->intake);
     WEIR_TRY(weir_arena_new(options->regions, weir_credit_budget(options->intake),
                             raw.size <= SMALL_BODY_BYTES ? SMALL_CHUNK_BYTES : 0,
                             &submission->arena));
@@ -404,7 +404,8 @@ static void commit_it(struct weir_submission *submission)
     const struct weir_pipeline_options *options = options_of(submission);
     const struct weir_reservation *held = &submission->reservation;
     struct weir_spool_job *job = &submission->job;
-    job->body = weir_bytes_of(submission->intake.region.data, submission->intake.size);
+    job->body = weir_intake_body(&submission->intake);
+    job->margins = weir_intake_margins(&submission->intake);
     job->gzip = submission->gzip;
     job->stream = submission->source_arn;
     job->key_name = submission->key_name;

@@ -11,7 +11,8 @@
  *     0 magic, salted | 4 checksum of all, salted | 8 header size | 12 flags | 16 lsn | 24 durable
  *     32 commit index | 36 commit count | 40 owed | 48 received | 56 points | 60 content crc
  *     64 content size | 72 payload size | 80 request id size | 84 stream size | 88 attributes size
- *     92 key name size (version 1: zero) | 96 checksums of the payload | strings | zeros to 8
+ *     92 key name size (version 1: zero) | 96 checksums of the payload | strings | zeros to 64
+ *     (versions 1 and 2: to 8)
  *
  *   I1  the first 16 bytes of a segment's header mean the same in every version there will be, so
  *       "of a version that we cannot read" is told from "damaged"
@@ -222,6 +223,12 @@ static uint64_t round_up(uint64_t size, uint64_t align)
     return (size + align - 1) & ~(align - 1);
 }
 
+/* What a header's size is a multiple of. */
+static size_t header_align(unsigned version)
+{
+    return version < 3 ? 8 : WEIR_FRAME_RECORD_ALIGN;
+}
+
 size_t weir_frame_record_header(const struct weir_frame_segment *segment,
                                 const struct weir_frame_record *record)
 {
@@ -234,7 +241,7 @@ size_t weir_frame_record_header(const struct weir_frame_segment *segment,
     }
     uint64_t size = WEIR_FRAME_HEADER_MIN + chunks * CRC + record->request_id.size +
                     record->stream.size + key_name + record->attributes.size;
-    size = round_up(size, 8);
+    size = round_up(size, header_align(segment->version));
     return size > WEIR_FRAME_HEADER_MAX ? 0 : (size_t)size;
 }
 
@@ -307,7 +314,7 @@ void weir_frame_record_write(const struct weir_frame_segment *segment,
         end = put_text(end, record->key_name);
     }
     end = put_text(end, record->attributes);
-    WEIR_ASSERT(size - (size_t)(end - out) < 8);
+    WEIR_ASSERT(size - (size_t)(end - out) < header_align(segment->version));
     put32(out + RECORD_CRC, crc_around(segment->salt, weir_bytes_of(out, size), RECORD_CRC));
 }
 
@@ -335,7 +342,7 @@ static bool read_parts(const struct weir_frame_segment *segment, struct weir_byt
     }
     uint64_t used =
         WEIR_FRAME_HEADER_MIN + chunks * CRC + request_id + stream + key_name + attributes;
-    if (used > header.size || header.size - used >= 8) {
+    if (used > header.size || header.size - used >= header_align(segment->version)) {
         return false;
     }
     const uint8_t *position = header.data + WEIR_FRAME_HEADER_MIN;
@@ -388,7 +395,8 @@ enum weir_status weir_frame_record_read(const struct weir_frame_segment *segment
         return WEIR_EAGAIN;
     }
     size_t size = get32(bytes.data + 8);
-    if (size < WEIR_FRAME_HEADER_MIN || size > WEIR_FRAME_HEADER_MAX || size % 8 != 0) {
+    if (size < WEIR_FRAME_HEADER_MIN || size > WEIR_FRAME_HEADER_MAX ||
+        size % header_align(segment->version) != 0) {
         return WEIR_EMALFORMED;
     }
     if (size > bytes.size) {

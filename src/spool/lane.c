@@ -282,12 +282,14 @@ static enum weir_status plan(const struct weir_spool *spool, struct weir_spool_j
     }
     job->plan.header_size = (uint32_t)header;
     job->plan.extent = weir_frame_record_extent(header, job->body.size);
+    job->plan.direct = job->margins != NULL && header <= WEIR_DISK_BLOCK &&
+                       header % WEIR_FRAME_RECORD_ALIGN == 0; /* by chance before version 3 */
     return WEIR_OK;
 }
 
 /* What a commit may hold, so that it never passes a segment. */
 static bool is_full(const struct weir_spool *spool, uint32_t count, uint64_t size,
-                    const struct weir_spool_job *job)
+                    struct weir_spool_job *job)
 {
     if (count == 0) {
         return false;
@@ -295,7 +297,7 @@ static bool is_full(const struct weir_spool *spool, uint32_t count, uint64_t siz
     if (spool->durability != WEIR_DURABILITY_DISK) {
         return true;
     }
-    return size + job->plan.extent > spool->segment_bytes - WEIR_FRAME_SEGMENT_HEADER ||
+    return weir_lane_lay(job, size) > spool->segment_bytes - WEIR_FRAME_SEGMENT_HEADER ||
            count >= spool->segment_bytes / WEIR_FRAME_COMMIT_ALIGN;
 }
 
@@ -336,7 +338,7 @@ void weir_spool_commit(struct weir_spool *spool, struct weir_spool_job *jobs, st
         uint64_t size = 0;
         enum weir_status planned = plan(spool, rest);
         while (rest != NULL && planned == WEIR_OK && !is_full(spool, taken, size, rest)) {
-            size += rest->plan.extent;
+            size = weir_lane_lay(rest, size);
             taken++;
             last = rest;
             rest = rest->plan.next;

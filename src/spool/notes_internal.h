@@ -10,7 +10,7 @@
  */
 enum {
     WEIR_NOTES_VERSION_MIN = 1, /* the spool's versions: the notes are the same in both */
-    WEIR_NOTES_VERSION = 2,
+    WEIR_NOTES_VERSION = 3,
     WEIR_NOTES_HEADER = 64,
     WEIR_NOTES_FRAME = 8, /* a frame's header */
     WEIR_NOTES_SECTOR = 512,

@@ -238,8 +238,13 @@ static void hand_out(struct weir_segments *segments, const struct weir_frame_seg
                      int file, struct weir_segment *ret)
 {
     set_used(segments, used_bytes(segments) + header->size);
-    *ret = (struct weir_segment){
-        .header = *header, .file = file, .position = WEIR_FRAME_SEGMENT_HEADER};
+    const struct weir_disk *disk = segments->options.disk;
+    char name[WEIR_SEGMENT_FILE_NAME];
+    weir_segments_name(header->number, false, name);
+    *ret = (struct weir_segment){.header = *header,
+                                 .file = file,
+                                 .direct = disk->ops->open(disk->self, name, WEIR_DISK_DIRECT),
+                                 .position = WEIR_FRAME_SEGMENT_HEADER};
 }
 
 /* WEIR_ENOTFOUND: there is no spare, or it was of no use and is gone. */
@@ -348,6 +353,10 @@ void weir_segments_seal(struct weir_segments *segments, struct weir_segment *seg
     }
     (void)disk->ops->close(disk->self, segment->file); /* all that counts was synced */
     segment->file = -1;
+    if (segment->direct >= 0) {
+        (void)disk->ops->close(disk->self, segment->direct);
+        segment->direct = -1;
+    }
     unlock(segments);
 }
 

@@ -53,6 +53,7 @@ struct weir_spool_lane {
     struct weir_frame_segment roster; /* as new segments name their slots */
     uint64_t roster_seen;             /* of roster_changes */
     uint64_t renamed; /* slots that the active segment names otherwise than `roster` */
+    bool cached;      /* a write past the page cache failed: none is made any more */
     bool series_known;
     uint32_t series_commit, series_batch, series_committed, series_full, series_failed,
         series_deduplicated, series_reused, series_evicted, series_failures;
@@ -173,6 +174,10 @@ WEIR_MUST_USE enum weir_status weir_spool_recover(struct weir_spool *spool, stru
 WEIR_MUST_USE enum weir_status weir_lane_write(struct weir_spool *spool,
                                                struct weir_spool_job *jobs, uint32_t count,
                                                uint64_t size);
+
+/* Lays a job, whose header is measured, behind the `size` bytes that its commit has so far: sets
+ * its place there. The commit's bytes with it. */
+uint64_t weir_lane_lay(struct weir_spool_job *job, uint64_t size);
 
 /* Ends the active segment, if there is one; `cut`: it is not filled any more. */
 void weir_lane_seal(struct weir_spool *spool, bool cut);

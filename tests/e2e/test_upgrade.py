@@ -29,7 +29,7 @@ class Upgrade(DurableCase):
         up = []
         receiver = self.receiver(lambda _: None if up else Answer(503))
         sent = []
-        for version in (1, 2, 1):
+        for version in (1, 2, 3, 1):
             self.fill(receiver, sent, 12, spool={"format": version})
         up.append(True)
         weir = self.durable(receiver, spool={"format": 1})

@@ -64,7 +64,7 @@ bool sim_chance(struct sim_world *world, uint32_t in)
 }
 
 /* Bodies of one world: apart from the allocator, which tests make fail. */
-static _Alignas(16) uint8_t bodies[BODIES_MAX];
+static _Alignas(WEIR_DISK_BLOCK) uint8_t bodies[BODIES_MAX];
 static size_t bodies_used;
 
 static uint8_t *body_memory(size_t size)
@@ -74,6 +74,14 @@ static uint8_t *body_memory(size_t size)
     uint8_t *memory = bodies + bodies_used;
     bodies_used += rounded;
     return memory;
+}
+
+/* A body that the lane may write from where it lies: a block before it, and blocks for itself. */
+static uint8_t *body_with_margins(size_t size)
+{
+    bodies_used += (WEIR_DISK_BLOCK - bodies_used % WEIR_DISK_BLOCK) % WEIR_DISK_BLOCK;
+    size_t blocks = (size + WEIR_DISK_BLOCK - 1) / WEIR_DISK_BLOCK;
+    return body_memory(WEIR_DISK_BLOCK * (1 + blocks)) + WEIR_DISK_BLOCK;
 }
 
 static size_t random_size(struct sim_world *world)
@@ -89,11 +97,13 @@ static size_t random_size(struct sim_world *world)
 static void random_content(struct sim_world *world, struct sim_request *request)
 {
     size_t size = random_size(world);
-    uint8_t *memory = body_memory(size + 8);
+    bool has_margins = size > 0 && sim_chance(world, 4);
+    uint8_t *memory = has_margins ? body_with_margins(size) : body_memory(size + 8);
     for (size_t at = 0; at < size; at += 8) {
         uint64_t word = weir_rand_u64(&world->rand);
-        memcpy(memory + at, &word, 8);
+        memcpy(memory + at, &word, size - at < 8 ? size - at : 8);
     }
+    request->margins = has_margins ? memory : NULL;
     request->body = (struct weir_bytes){memory, size};
     request->content_crc = (uint32_t)weir_rand_u64(&world->rand);
     request->content_size = size * 3;
@@ -172,6 +182,7 @@ struct weir_spool_job sim_job(const struct sim_request *request, struct weir_now
 {
     return (struct weir_spool_job){
         .body = request->body,
+        .margins = request->margins,
         .gzip = request->gzip,
         .request_id = bytes_of(request->id),
         .stream = bytes_of(request->stream),

@@ -53,6 +53,7 @@ struct sim_request {
     uint32_t index;
     uint32_t original; /* same id and content: index of the first such; itself when there is none */
     struct weir_bytes body;
+    uint8_t *margins; /* not of a copy: the memory is the original's */
     char id[24], stream[48], key[24], attributes[160];
     uint32_t points, content_crc;
     uint64_t content_size;

@@ -53,7 +53,7 @@ static void choose_options(struct sim_world *world)
     }
     options->count = world->moving || sim_chance(world, 6) ? 1 + sim_below(world, SIM_DESTINATIONS)
                                                            : SIM_DESTINATIONS;
-    options->version = sim_chance(world, 4) ? 1 : 2;
+    options->version = sim_chance(world, 4) ? 1 + sim_below(world, 2) : 3;
     options->seed = weir_rand_u64(&world->rand) | 1;
 }
 

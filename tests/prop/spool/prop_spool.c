@@ -29,7 +29,8 @@ static void submit(void)
     int count = (int)below(8) + 1;
     count = count > JOBS_MAX - used ? JOBS_MAX - used : count;
     for (int i = used; i < used + count; i++) {
-        (void)job_make(i, below(below(4) == 0 ? 90000 : 3000) + 1, below(4));
+        size_t size = below(below(4) == 0 ? 90000 : 3000) + 1;
+        (void)(below(3) == 0 ? job_with_margins : job_make)(i, size, below(4));
     }
     if (count == 0) {
         return;
@@ -145,7 +146,9 @@ static void run(void)
     memset(debts, 0, sizeof debts);
     rig.options.segment_bytes = SEGMENT * (1 + below(3));
     rig.options.limit = rig.options.segment_bytes * (4 + below(40));
-    rig.options.version = 1 + below(2);
+    rig.options.version = 1 + below(WEIR_FRAME_VERSION);
+    rig.failing_direct = below(4) == 0 ? -EINVAL : 0;
+    roomy_used = 0;
     rig_start();
     for (int step = 0; step < STEPS; step++) {
         switch (below(8)) {

@@ -35,7 +35,7 @@ static void test_declared_body_takes_all_credit_at_once(void **state)
     struct fixture f;
     begin(&f, 1 << 20, 1 << 20);
     assert_int_equal(weir_intake_reserve(&f.intake, 300000), WEIR_OK);
-    assert_int_equal(weir_credit_used(&f.credit), weir_region_capacity(300000));
+    assert_int_equal(weir_credit_used(&f.credit), weir_region_capacity(WEIR_INTAKE_LEAD + 300000));
     const uint8_t *before = f.intake.region.data;
     static const uint8_t bytes[300000];
     assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, sizeof(bytes))), WEIR_OK);
@@ -62,6 +62,49 @@ static void test_bytes_in_their_place_are_not_copied(void **state)
     assert_int_equal(weir_intake_append(&f.intake, WEIR_BYTES("ef")), WEIR_OK);
     assert_int_equal(f.intake.size, 6);
     assert_memory_equal(f.intake.region.data, "abcdef", 6);
+    end(&f);
+}
+
+/* From a certain size on: a block before the body, and its last block to its end. */
+static void test_a_large_body_has_margins(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[WEIR_INTAKE_LARGE + 1] = {1, 2, 3};
+    static const size_t sizes[] = {WEIR_INTAKE_LARGE - 1, WEIR_INTAKE_LARGE, WEIR_INTAKE_LARGE + 1};
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f;
+        begin(&f, 1 << 20, 1 << 20);
+        assert_null(weir_intake_margins(&f.intake));
+        assert_int_equal(weir_intake_reserve(&f.intake, sizes[i]), WEIR_OK);
+        assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, sizes[i])), WEIR_OK);
+        uint8_t *margins = weir_intake_margins(&f.intake);
+        assert_ptr_equal(margins, i == 0 ? NULL : weir_intake_body(&f.intake).data);
+        if (margins != NULL) {
+            size_t blocks = (sizes[i] + WEIR_INTAKE_LEAD - 1) / WEIR_INTAKE_LEAD;
+            assert_int_equal((uintptr_t)margins % WEIR_INTAKE_LEAD, 0);
+            assert_ptr_equal(margins, f.intake.region.data + WEIR_INTAKE_LEAD);
+            assert_true((1 + blocks) * WEIR_INTAKE_LEAD <= f.intake.region.capacity);
+        }
+        assert_memory_equal(weir_intake_body(&f.intake).data, bytes, sizes[i]);
+        end(&f);
+    }
+}
+
+/* A body of unknown size has memory for a step at once, and blocks to itself when it is large. */
+static void test_a_chunked_body_has_margins_when_it_is_large(void **state)
+{
+    (void)state;
+    struct fixture f;
+    static const uint8_t bytes[1 << 10] = {9};
+    begin(&f, 4 << 20, 1 << 20);
+    assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, 10)), WEIR_OK);
+    assert_null(weir_intake_margins(&f.intake));
+    assert_int_equal(f.intake.region.capacity, WEIR_INTAKE_STEP);
+    while (f.intake.size < WEIR_INTAKE_LARGE) {
+        assert_null(weir_intake_margins(&f.intake));
+        assert_int_equal(weir_intake_append(&f.intake, weir_bytes_of(bytes, 1 << 10)), WEIR_OK);
+    }
+    assert_ptr_equal(weir_intake_margins(&f.intake), weir_intake_body(&f.intake).data);
     end(&f);
 }
 
@@ -101,7 +144,7 @@ static void test_undeclared_body_grows_and_keeps_its_bytes(void **state)
                          WEIR_OK);
     }
     for (size_t i = 0; i < 1 << 20; i += 511) {
-        assert_int_equal(f.intake.region.data[i], i >> 10 & 0xff);
+        assert_int_equal(weir_intake_body(&f.intake).data[i], i >> 10 & 0xff);
     }
     end(&f);
 }
@@ -118,7 +161,7 @@ static void test_growing_without_credit_keeps_what_is_there(void **state)
                      WEIR_EFULL);
     assert_int_equal(weir_credit_used(&f.credit), used);
     assert_int_equal(f.intake.size, sizeof(bytes));
-    assert_int_equal(f.intake.region.data[0], 7);
+    assert_int_equal(weir_intake_body(&f.intake).data[0], 7);
     end(&f);
 }
 
@@ -150,6 +193,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declared_body_takes_all_credit_at_once),
         cmocka_unit_test(test_bytes_in_their_place_are_not_copied),
+        cmocka_unit_test(test_a_large_body_has_margins),
+        cmocka_unit_test(test_a_chunked_body_has_margins_when_it_is_large),
         cmocka_unit_test(test_no_credit_takes_nothing),
         cmocka_unit_test(test_over_the_limit_is_not_a_matter_of_credit),
         cmocka_unit_test(test_undeclared_body_grows_and_keeps_its_bytes),

@@ -51,7 +51,7 @@ static void what_is_not_written(void **state)
     assert_int_equal(config->spool.limit, 8192 * MIB);
     assert_int_equal(config->spool.durability, WEIR_DURABILITY_DISK);
     assert_int_equal(config->spool.segment_size, 0);
-    assert_int_equal(config->spool.format, 2);
+    assert_int_equal(config->spool.format, 3);
     assert_int_equal(config->spool.backlog_rate, 32 * MIB);
     assert_int_equal(config->spool.delivered_timeout_ns, 150 * WEIR_NS_PER_S);
     assert_int_equal(config->dedupe.window_ns, 3 * 3600 * WEIR_NS_PER_S);
@@ -185,8 +185,8 @@ static void what_does_not_fit_is_refused(void **state)
          "w.yaml:2:23: spool.segment_size: 65537 is no multiple of 4KiB from 64KiB on"},
         {OPEN "spool: {segment_size: 4KiB}\n",
          "w.yaml:2:23: spool.segment_size: 4KiB is no multiple of 4KiB from 64KiB on"},
-        {OPEN "spool: {format: 3}\n", "w.yaml:2:17: spool.format: 3 is not within 1 to 2"},
-        {OPEN "spool: {format: 0}\n", "w.yaml:2:17: spool.format: 0 is not within 1 to 2"},
+        {OPEN "spool: {format: 4}\n", "w.yaml:2:17: spool.format: 4 is not within 1 to 3"},
+        {OPEN "spool: {format: 0}\n", "w.yaml:2:17: spool.format: 0 is not within 1 to 3"},
         {OPEN "spool: {limit: 4KiB}\n", "w.yaml:2:16: spool.limit: 4KiB is not within 1MiB to "
                                         "64TiB"},
         {OPEN "spool: {durability: dsik}\n",

@@ -26,6 +26,7 @@
 
 #include <cmocka.h>
 
+enum { ROOMY_FILL = 0xA7 };
 enum { JOBS_MAX = 128, SEGMENT = 64 << 10, SECOND = 1000000000, MEMORY = 1 << 20 };
 
 struct rig {
@@ -34,6 +35,7 @@ struct rig {
     _Atomic int writes, syncs;             /* so far, of segments and logs */
     int fail_write, fail_sync, fail_count; /* from which on; how many fail */
     int failing_open;                      /* -errno for every read-only open, or 0 */
+    int failing_direct;                    /* the same for those to write past the page cache */
     struct weir_spool_options options;
     struct weir_spool_destination destinations[2];
     struct weir_spool *spool;
@@ -53,6 +55,8 @@ struct job {
 static struct rig rig;
 static struct job jobs[JOBS_MAX];
 static uint8_t payload[256 << 10];
+static _Alignas(WEIR_DISK_BLOCK) uint8_t roomy[16 << 20]; /* job_with_margins */
+static size_t roomy_used;
 
 static inline bool is_failing(int call, int first)
 {
@@ -70,6 +74,9 @@ static inline int rig_open(void *self, const char *name, enum weir_disk_mode mod
     (void)self;
     if (mode == WEIR_DISK_READ && rig.failing_open != 0) {
         return rig.failing_open;
+    }
+    if (mode == WEIR_DISK_DIRECT && rig.failing_direct != 0) {
+        return rig.failing_direct;
     }
     return rig.real.ops->open(rig.real.self, name, mode);
 }
@@ -219,6 +226,7 @@ static inline int setup(void **state)
     for (size_t i = 0; i < sizeof payload; i++) {
         payload[i] = (uint8_t)(i * 31 + i / 251);
     }
+    roomy_used = 0;
     counting_start();
     weir_log_configure(WEIR_LOG_ERROR + 1, WEIR_LOG_JSON);
     return 0;
@@ -268,6 +276,21 @@ static inline struct job *job_make(int n, size_t size, uint64_t live)
                                        .live_points = job->points,
                                        .done = on_done,
                                        .delivered = on_delivered};
+    return job;
+}
+
+/* The same with its body in memory with margins, filled with what nobody wrote. */
+static inline struct job *job_with_margins(int n, size_t size, uint64_t live)
+{
+    struct job *job = job_make(n, size, live);
+    size_t room = (size + 3 * WEIR_DISK_BLOCK - 1) / WEIR_DISK_BLOCK * WEIR_DISK_BLOCK;
+    assert_true(room <= sizeof roomy - roomy_used);
+    uint8_t *memory = roomy + roomy_used;
+    memset(memory, ROOMY_FILL, room);
+    roomy_used += room;
+    job->job.margins = memory + WEIR_DISK_BLOCK;
+    memcpy(job->job.margins, job->job.body.data, size);
+    job->job.body.data = job->job.margins;
     return job;
 }
 

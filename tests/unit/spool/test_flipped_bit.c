@@ -160,6 +160,12 @@ static void test_each_bit_of_version_2(void **state)
     check_version(2, 0);
 }
 
+static void test_each_bit_of_version_3(void **state)
+{
+    (void)state;
+    check_version(3, WEIR_FRAME_SEGMENT_HEADER); /* its segment header is version 2's */
+}
+
 /* A bit of a record's header costs that record, whatever the bit; of its payload, too. */
 static void test_a_hit_record_is_not_believed(void **state)
 {
@@ -181,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_bit_of_version_1),
         cmocka_unit_test(test_each_bit_of_version_2),
+        cmocka_unit_test(test_each_bit_of_version_3),
         cmocka_unit_test(test_a_hit_record_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static void test_a_new_file_where_nothing_was_prepared(void **state)
     forget_calls();
     struct weir_segment segment;
     assert_int_equal(take(100, &segment), WEIR_OK);
-    assert_string_equal(rig.log, "oadw"); /* its name is durable, its header not yet */
+    assert_string_equal(rig.log, "oadwo"); /* its name is durable, its header not yet */
     assert_true(segment.header.number == 16);
     assert_true(segment.header.size == USUAL);
     assert_true(segment.position == WEIR_FRAME_SEGMENT_HEADER);
@@ -71,7 +71,7 @@ static void test_spares_are_made_ahead_and_taken(void **state)
     forget_calls();
     struct weir_segment segment;
     assert_int_equal(take(1, &segment), WEIR_OK);
-    assert_string_equal(rig.log, "ordw");
+    assert_string_equal(rig.log, "ordwo");
     assert_true(segment.header.number == 2);
     check_files(1, 0);
     check_free(LIMIT - USUAL);
@@ -223,7 +223,7 @@ static void test_a_start_adopts_and_takes_stock(void **state)
     prepare();
     forget_calls();
     assert_int_equal(take(1, &segment), WEIR_OK);
-    assert_string_equal(rig.log, "ordw");
+    assert_string_equal(rig.log, "ordwo");
     assert_true(segment.header.number == 5);
     weir_segments_seal(rig.segments, &segment, false);
     /* a lower limit: what was there stays, spares go */
