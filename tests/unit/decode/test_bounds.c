@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one request may hold beside its bytes: to the one, and in whole bodies of each format. */
+/* What one request may hold beside its bytes: to the one, by a small record of each kind, and in
+ * whole bodies. */
 #include "../../../src/decode/bounds.h"
+#include "../../../src/decode/collect_internal.h"
 #include "fixture.h"
 #include "support.h"
 #include "weir/base64.h"
 #include "weir/buf.h"
 #include "weir/pbw.h"
+#include "weir/record.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +18,7 @@
 #include <cmocka.h>
 
 #define RECORD_BYTES 990000
+#define SMALL_BYTES  20000
 #define MANY_BYTES   ((size_t)512 << 20)
 
 static const struct weir_bytes none;
@@ -105,7 +109,7 @@ static void test_each_bound_to_the_one(void **state)
     check_the_last_one(add_lost_point, 1000, WEIR_BOUNDS_PARTS - 1000, "points");
 }
 
-/* -- whole bodies --------------------------------------------------------------------------- */
+/* -- pieces --------------------------------------------------------------------------------- */
 
 struct message {
     struct weir_buf buf;
@@ -192,8 +196,9 @@ struct kind {
     const char *name;
     void (*put)(struct weir_buf *out, uint32_t number);
     uint8_t around[5]; /* ended by 0; DELIMITED: its length before it */
-    const char *word;  /* of the answer */
-    uint32_t records;  /* that are too many */
+    uint32_t bound;    /* that is reached first */
+    uint64_t (*count)(const struct weir_collect *collect);
+    uint32_t records; /* of RECORD_BYTES that are too many */
 };
 
 enum { DELIMITED = 255 };
@@ -236,28 +241,54 @@ static void put_labelled_point(struct weir_buf *out, uint32_t number)
     put_inside(out, 1, &point);
 }
 
+static uint64_t parts_of(const struct weir_collect *collect)
+{
+    return collect->parts + collect->points;
+}
+
+static uint64_t resources_of(const struct weir_collect *collect)
+{
+    return collect->tables->resources.count;
+}
+
+static uint64_t scopes_of(const struct weir_collect *collect)
+{
+    return collect->tables->scopes.count;
+}
+
+static uint64_t runs_of(const struct weir_collect *collect)
+{
+    return collect->tables->places.count;
+}
+
+#define PARTS     WEIR_BOUNDS_PARTS, parts_of
+#define RESOURCES WEIR_BOUNDS_RESOURCES, resources_of
+#define SCOPES    WEIR_BOUNDS_SCOPES, scopes_of
+#define RUNS      WEIR_BOUNDS_RUNS, runs_of
+
 static const struct kind kinds[] = {
-    {"blank lines", put_line_feed, {0}, "lines", 2},
-    {"lines that are none", put_no_metric, {0}, "lines", 4},
-    {"accounts", put_line_of_an_account, {0}, "resources", 26},
-    {"empty messages", put_empty, {0}, "messages", 2},
-    {"empty resources", put_empty_resource, {DELIMITED}, "messages", 3},
-    {"resources", put_resource, {DELIMITED}, "resources", 2},
-    {"scopes", put_scope, {1, DELIMITED}, "scopes", 2},
-    {"empty metrics", put_empty_metric, {2, 1, DELIMITED}, "metrics and points", 3},
-    {"metrics", put_metric, {2, 1, DELIMITED}, "points", 7},
-    {"empty points", put_empty_point, {11, 2, 2, 1, DELIMITED}, "points", 3},
-    {"0.7's namespaces", put_labelled_point, {11, 2, 2, 1, DELIMITED}, "namespaces", 3},
+    {"blank lines", put_line_feed, {0}, PARTS, 2},
+    {"lines that are none", put_no_metric, {0}, PARTS, 4},
+    {"accounts", put_line_of_an_account, {0}, RESOURCES, 28},
+    {"empty messages", put_empty, {0}, PARTS, 2},
+    {"empty resources", put_empty_resource, {DELIMITED}, PARTS, 3},
+    {"resources", put_resource, {DELIMITED}, RESOURCES, 2},
+    {"scopes", put_scope, {1, DELIMITED}, SCOPES, 2},
+    {"empty metrics", put_empty_metric, {2, 1, DELIMITED}, PARTS, 3},
+    {"metrics", put_metric, {2, 1, DELIMITED}, PARTS, 7},
+    {"empty points", put_empty_point, {11, 2, 2, 1, DELIMITED}, PARTS, 3},
+    {"0.7's namespaces", put_labelled_point, {11, 2, 2, 1, DELIMITED}, RUNS, 4},
 };
 
-static struct weir_buf build_record(const struct kind *kind, uint32_t *number)
+/* Of at most so many bytes, with names of five digits and more. */
+static struct weir_buf build_record(const struct kind *kind, size_t bytes, uint32_t *number)
 {
-    struct weir_buf record = weir_buf_grow_init(1 << 20);
-    while (record.size < RECORD_BYTES - 400) {
+    struct weir_buf record = weir_buf_grow_init(bytes);
+    while (record.size < bytes - 400) {
         kind->put(&record, (*number)++);
     }
     for (size_t i = 0; i < sizeof kind->around && kind->around[i] != 0; i++) {
-        struct weir_buf outer = weir_buf_grow_init(1 << 20);
+        struct weir_buf outer = weir_buf_grow_init(bytes);
         if (kind->around[i] == DELIMITED) {
             weir_pbw_varint(&outer, record.size);
             weir_buf_put(&outer, weir_buf_view(&record));
@@ -271,13 +302,63 @@ static struct weir_buf build_record(const struct kind *kind, uint32_t *number)
     return record;
 }
 
+/* -- small records ---------------------------------------------------------------------------- */
+
+/* Decodes it where `before` parts are, and gives what it has brought. */
+static uint64_t growth(const struct kind *kind, struct weir_bytes record, uint64_t before,
+                       const char **ret_error)
+{
+    struct fixture fixture;
+    const struct weir_cwjson_context context = {WEIR_BYTES("aws"), {NULL, 0}};
+    fixture_open(&fixture);
+    fixture.collect->parts = before;
+    uint64_t had = kind->count(fixture.collect);
+    weir_record_decode(fixture.collect, context, fixture_copy(&fixture, record), 0);
+    assert_false(fixture.collect->full);
+    *ret_error = weir_bounds_exceeded(fixture.collect);
+    uint64_t grown = kind->count(fixture.collect) - had;
+    fixture_close(&fixture);
+    return grown;
+}
+
+/* Every piece counts, in records of every kind; so a full record is let in, whatever it is made of,
+ * and a few of them are too much. */
+static void test_each_small_piece_counts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct kind *kind = &kinds[i];
+        const uint32_t first = 100000;
+        uint32_t number = first;
+        const char *error = NULL;
+        struct weir_buf record = build_record(kind, SMALL_BYTES, &number);
+        uint64_t grown = growth(kind, weir_buf_view(&record), 0, &error);
+        assert_null(error);
+        uint64_t full = grown * RECORD_BYTES / record.size;
+        if (grown < number - first || full > kind->bound || full * kind->records <= kind->bound) {
+            fail_msg("%s: %u pieces are %llu, a full record %llu", kind->name, number - first,
+                     (unsigned long long)grown, (unsigned long long)full);
+        }
+        if (kind->count == parts_of) {
+            assert_int_equal(
+                growth(kind, weir_buf_view(&record), WEIR_BOUNDS_PARTS - grown, &error), grown);
+            assert_null(error);
+            (void)growth(kind, weir_buf_view(&record), WEIR_BOUNDS_PARTS - grown + 1, &error);
+            assert_non_null(error);
+        }
+        weir_buf_done(&record);
+    }
+}
+
+/* -- whole bodies --------------------------------------------------------------------------- */
+
 static struct weir_buf build_body(const struct kind *kind, uint32_t records)
 {
-    struct weir_buf body = weir_buf_grow_init((size_t)64 << 20);
-    uint32_t number = 0;
+    struct weir_buf body = weir_buf_grow_init((size_t)8 << 20);
+    uint32_t number = 100000;
     weir_buf_printf(&body, "{\"requestId\":\"a\",\"timestamp\":1,\"records\":[");
     for (uint32_t i = 0; i < records; i++) {
-        struct weir_buf record = build_record(kind, &number);
+        struct weir_buf record = build_record(kind, RECORD_BYTES, &number);
         size_t size = weir_base64_encoded_size(record.size);
         weir_buf_printf(&body, "%s{\"data\":\"", i > 0 ? "," : "");
         weir_base64_encode(weir_buf_view(&record), weir_buf_reserve(&body, size));
@@ -290,21 +371,19 @@ static struct weir_buf build_body(const struct kind *kind, uint32_t records)
     return body;
 }
 
-static void decode(const struct kind *kind, uint32_t records, enum weir_status wanted)
+static void decode(const struct kind *kind, uint32_t records, enum weir_status wanted,
+                   const char *word)
 {
     struct fixture fixture;
     struct weir_body_result result = {0};
-    const struct weir_body_options options = {.body_limit = (size_t)96 << 20,
-                                              .limits = {10000, 1024000, 32}};
+    const struct weir_body_options options = fixture_body_options();
     struct weir_buf body = build_body(kind, records);
     fixture_open_bare(&fixture, MANY_BYTES);
-    enum weir_status status =
-        weir_body_decode(NULL, fixture.arena, weir_buf_view(&body), &options, &result);
-    if (status != wanted || (wanted == WEIR_ELIMIT && !result.is_crowded)) {
-        fail_msg("%s, %u records: %s", kind->name, records, weir_status_text(status));
-    }
-    if (wanted == WEIR_ELIMIT && strstr(result.error, kind->word) == NULL) {
-        fail_msg("%s: %s", kind->name, result.error);
+    assert_int_equal(weir_body_decode(NULL, fixture.arena, weir_buf_view(&body), &options, &result),
+                     wanted);
+    assert_int_equal(result.is_crowded, wanted == WEIR_ELIMIT);
+    if (wanted == WEIR_ELIMIT) {
+        assert_non_null(strstr(result.error, word));
     }
     weir_buf_done(&body);
     fixture_close(&fixture);
@@ -314,16 +393,19 @@ static void decode(const struct kind *kind, uint32_t records, enum weir_status w
 static void test_bodies_of_the_smallest_parts(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        decode(&kinds[i], 1, WEIR_OK);
-        decode(&kinds[i], kinds[i].records, WEIR_ELIMIT);
-    }
+    const struct kind *lines = &kinds[0];
+    const struct kind *scopes = &kinds[6];
+    decode(lines, 1, WEIR_OK, NULL);
+    decode(lines, lines->records, WEIR_ELIMIT, "lines");
+    decode(scopes, 1, WEIR_OK, NULL);
+    decode(scopes, scopes->records, WEIR_ELIMIT, "scopes");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_bound_to_the_one),
+        cmocka_unit_test(test_each_small_piece_counts),
         cmocka_unit_test(test_bodies_of_the_smallest_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
