@@ -21,8 +21,8 @@ WEIR_MUST_USE enum weir_status weir_spread_new(uint32_t loops, struct weir_sprea
 void weir_spread_join(struct weir_spread *spread, uint32_t index, struct weir_loop *loop,
                       const struct weir_listener_options *options);
 
-/* The calling loop passes nothing on any more, and is passed nothing once all have left; what comes
- * until then is taken in. Before its listeners are closed, so that the last ones stay. Nothing
+/* The calling loop passes nothing on any more and is not chosen again; what others have chosen it
+ * for just now still comes, and nothing once all have left. Before its listeners are closed, so that the last ones stay. Nothing
  * unless it has joined. On the loop's thread. */
 void weir_spread_leave(struct weir_loop *loop);
 

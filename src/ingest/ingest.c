@@ -87,12 +87,14 @@ static void tell(void *argument, enum weir_listener_event event, const char *pee
     weir_door_tell(event, peer);
 }
 
-/* A handshake or a PROXY header that ended after the drain began: nobody has asked for anything. */
+/* After the drain began only what was under way to this loop comes: a handshake or a PROXY header
+ * that has ended, or what another loop passed on. It ends as one that is idle does, and not by a
+ * reset, since a request may already be on its way. */
 static void accepted(void *argument, struct weir_conn *conn)
 {
     struct ingest_loop *loop = argument;
     if (loop->context.draining) {
-        weir_conn_close(conn, 0);
+        weir_conn_close(conn, 1);
         return;
     }
     weir_session_open(&loop->context, conn);

@@ -15,6 +15,8 @@
  *       what they had posted before (which `arriving` counts) has arrived.
  *   I3  What counts for the choice is open + arriving. Two that choose at one moment may choose the
  *       same loop: so a loop may come to hold one more than connections_max for each other one.
+ *   I4  A loop that has left is not chosen: it ends what it is given now. Only what was chosen for
+ *       it in that moment still comes.
  *
  * When it is full: with all loops at connections_max none is better than the own one, which pauses.
  * Without memory for the message a connection stays where it was accepted.
@@ -28,6 +30,7 @@
 struct weir_spread_place {
     _Atomic(struct weir_loop *) loop; /* NULL: not joined yet */
     _Atomic uint32_t arriving;        /* posted to it and not taken in */
+    _Atomic bool left;
     struct weir_spread *spread;
     struct weir_listener_options options;
 };
@@ -106,7 +109,9 @@ struct weir_spread_place *weir_spread_better(const struct weir_loop *loop)
     for (uint32_t i = 0; i < spread->count; i++) {
         struct weir_spread_place *place = &spread->places[i];
         const struct weir_loop *other = loop_at(place);
-        uint32_t load = other == NULL ? UINT32_MAX : load_of(place, other);
+        /* relaxed: partner is weir_spread_leave; a moment late does no harm (I4) */
+        bool left = atomic_load_explicit(&place->left, memory_order_relaxed);
+        uint32_t load = other == NULL || left ? UINT32_MAX : load_of(place, other);
         if (load < least) {
             least = load;
             best = place;
@@ -148,6 +153,9 @@ void weir_spread_leave(struct weir_loop *loop)
     weir_loop_assert_mine(loop);
     if (loop->passes_on) {
         loop->passes_on = false;
+        /* relaxed: partner is weir_spread_better, for which it is a hint */
+        atomic_store_explicit(&loop->spread->places[loop->spread_index].left, true,
+                              memory_order_relaxed);
         /* release: partner is weir_spread_is_over's acquire; what was passed on came before it */
         atomic_fetch_sub_explicit(&loop->spread->passing, 1, memory_order_release);
     }

@@ -159,6 +159,27 @@ static void what_is_under_way_arrives_before_it_is_over(void **state)
     close_all(fds);
 }
 
+static void a_loop_that_has_left_is_not_chosen(void **state)
+{
+    (void)state;
+    int fds[COUNT];
+    join(0);
+    join(1);
+    connect_and_turn(fds, 0, 2);
+    assert_int_equal(sides[1].count, 1);
+    weir_spread_leave(sides[1].loop);
+    weir_conn_close(sides[1].conns[--sides[1].count], 0);
+    connect_and_turn(fds, 2, PER_LOOP + 1);
+    assert_int_equal(sides[0].count, PER_LOOP);
+    assert_int_equal(sides[1].count, 0);
+    for (uint32_t i = PER_LOOP + 1; i < COUNT; i++) {
+        fds[i] = peer_connect(port);
+    }
+    turn();
+    assert_int_equal(sides[0].count, PER_LOOP); /* the others wait in the queue */
+    close_all(fds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_loop_still_passes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_under_way_arrives_before_it_is_over, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_loop_that_has_left_is_not_chosen, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("spread", tests, NULL, NULL);
 }
