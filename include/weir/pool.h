@@ -29,6 +29,9 @@ void *weir_pool_take(struct weir_pool *pool) __attribute__((warn_unused_result))
 /* Gives an object back. NULL is nothing. */
 void weir_pool_give(struct weir_pool *pool, void *object);
 
+/* Objects that wait in the pool now, those that were made ahead too. Relaxed. */
+uint32_t weir_pool_idle(const struct weir_pool *pool);
+
 /* Objects out with users now, and the most there ever were. Relaxed. */
 uint32_t weir_pool_taken(const struct weir_pool *pool);
 uint32_t weir_pool_taken_max(const struct weir_pool *pool);

@@ -178,6 +178,11 @@ void weir_pool_give(struct weir_pool *pool, void *object)
     free_object(pool, object);
 }
 
+uint32_t weir_pool_idle(const struct weir_pool *pool)
+{
+    return atomic_load_explicit(&pool->row.idle, memory_order_relaxed); /* a statistic */
+}
+
 uint32_t weir_pool_taken(const struct weir_pool *pool)
 {
     return atomic_load_explicit(&pool->taken, memory_order_relaxed); /* a statistic */

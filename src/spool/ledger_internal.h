@@ -43,8 +43,7 @@ struct weir_ledger_progress_table {
     struct weir_ledger_progress **chains; /* a power of two of them */
     uint32_t chain_count, count;
     struct weir_pool *pool; /* of all progress, in tickets too */
-    uint32_t idle;          /* in the pool */
-    uint32_t idle_wide;     /* of those, with more than the usual room for spans */
+    uint32_t idle_wide;     /* idle in the pool, with more than the usual room for spans */
 };
 
 struct weir_ticket_destination {

@@ -38,7 +38,6 @@ struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progres
 {
     struct weir_ledger_progress *progress = weir_pool_take(table->pool);
     if (progress != NULL) {
-        table->idle -= table->idle > 0 ? 1 : 0;
         table->idle_wide -= is_wide(progress) ? 1 : 0;
         bool wide = is_wide(progress);
         *progress = (struct weir_ledger_progress){
@@ -67,12 +66,11 @@ void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
     if (progress == NULL) {
         return;
     }
-    bool is_kept = table->idle < IDLE_MAX; /* else the pool frees it */
+    bool is_kept = weir_pool_idle(table->pool) < IDLE_MAX; /* else the pool frees it */
     if (!is_kept || progress->capacity > IDLE_SPANS_MAX ||
         (is_wide(progress) && table->idle_wide == IDLE_WIDE_MAX)) {
         drop_spans(progress);
     }
-    table->idle += is_kept ? 1 : 0;
     table->idle_wide += is_wide(progress) ? 1 : 0;
     weir_pool_give(table->pool, progress);
 }

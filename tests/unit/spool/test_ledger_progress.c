@@ -40,6 +40,26 @@ static void test_what_the_full_pool_frees_is_not_counted(void **state)
     weir_ledger_progress_table_done(&table);
 }
 
+/* What the pool has made ahead takes places in it too. */
+static void test_what_was_made_ahead_is_in_the_pool(void **state)
+{
+    (void)state;
+    enum { MANY = KEPT, WIDE = 300 };
+    static struct weir_ledger_progress *taken[MANY];
+    struct weir_ledger_progress_table table;
+    assert_int_equal(weir_ledger_progress_table_init(&table), WEIR_OK);
+    for (uint32_t i = 0; i < MANY; i++) {
+        taken[i] = i < WIDE ? wide(&table) : weir_ledger_progress_new(&table, i, 0);
+        assert_non_null(taken[i]);
+    }
+    assert_true(weir_pool_idle(table.pool) > 0);
+    for (uint32_t i = MANY; i-- > 0;) { /* the pool is full when the wide ones come */
+        weir_ledger_progress_free(&table, taken[i]);
+    }
+    assert_int_equal(table.idle_wide, 0);
+    weir_ledger_progress_table_done(&table);
+}
+
 static void test_what_is_kept_is_counted(void **state)
 {
     (void)state;
@@ -58,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_the_full_pool_frees_is_not_counted),
+        cmocka_unit_test(test_what_was_made_ahead_is_in_the_pool),
         cmocka_unit_test(test_what_is_kept_is_counted),
     };
     return cmocka_run_group_tests_name("ledger_progress", tests, NULL, NULL);
