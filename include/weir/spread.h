@@ -22,8 +22,8 @@ void weir_spread_join(struct weir_spread *spread, uint32_t index, struct weir_lo
                       const struct weir_listener_options *options);
 
 /* The calling loop passes nothing on any more and is not chosen again; what others have chosen it
- * for just now still comes, and nothing once all have left. Before its listeners are closed, so that the last ones stay. Nothing
- * unless it has joined. On the loop's thread. */
+ * for just now still comes, and nothing once all have left. Before its listeners are closed, so
+ * that the last ones stay. Nothing unless it has joined. On the loop's thread. */
 void weir_spread_leave(struct weir_loop *loop);
 
 /* Whether nothing will be passed on to the calling loop any more: all have left, and nothing is
