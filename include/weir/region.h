@@ -39,7 +39,8 @@ struct weir_region {
  * (weir_regions_* is about the cache: tidy: allow header-prefix -- the plural says so.) */
 WEIR_MUST_USE enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret);
 
-/* Sets the warm total (bytes; 0 at first: none). Before any other thread knows the cache.
+/* Sets the warm total (bytes; 0 at first: none). Before any region was taken (asserted), and before
+ * any other thread knows the cache.
  * (tidy: allow header-prefix -- the plural, as above) */
 void weir_regions_keep_warm(struct weir_regions *regions, size_t total);
 

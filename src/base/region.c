@@ -17,6 +17,8 @@
  * sixteenth of the warm total at most is made ahead, in the place of idle regions of other classes
  * where need be, and none where the limits leave no place. Each goes back to the system by itself.
  * Of larger ones few are in use, and the allocator keeps them a moment when they go to and fro.
+ * With a large warm total the smallest classes are the allocator's too: a region given back between
+ * others cuts a mapping in two, and a process may have some 65,000 (vm.max_map_count).
  *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
  *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
@@ -47,6 +49,7 @@
 #define REGION_ALIGNMENT ((size_t)4096)
 #define REGION_SIZE_MIN  ((size_t)4096)
 #define MAPPED_BELOW     ((size_t)1 << 20)
+#define MAPPED_PART      ((size_t)1 << 16) /* of the warm total, at least, is a mapped region */
 
 enum { CLASS_COUNT = 17 * 4 + 1, MADE_AT_ONCE_MIN = 8 };
 
@@ -143,6 +146,7 @@ free_regions:
 
 void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
 {
+    WEIR_ASSERT(weir_regions_taken(regions) + weir_regions_idle(regions) == 0); /* I5 */
     regions->warm_total = total;
 }
 
@@ -152,7 +156,8 @@ void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
 static bool is_mapped(const struct weir_regions *regions, unsigned class_index)
 {
     size_t capacity = class_capacity(class_index);
-    return capacity < MAPPED_BELOW && capacity % regions->page_size == 0;
+    return capacity < MAPPED_BELOW && capacity >= regions->warm_total / MAPPED_PART &&
+           capacity % regions->page_size == 0;
 }
 
 static void drop(struct weir_regions *regions, unsigned class_index, void *data)
