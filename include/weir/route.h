@@ -244,7 +244,8 @@ void weir_router_release(struct weir_router *router, struct weir_route_choice *c
  * a ring, the queued budget or its last quarter, memory for a ring), or disk-only, is `wanted` and
  * not live, and nothing is held for it: the caller takes the request disk-only for it, or cancels.
  * Where none is live, or only such as had nothing queued, the arena's charge may have stayed where
- * it was. O(runs) for each destination. Any RCU-registered thread. */
+ * it was. Runs of a name stand together, as weir/collect.h makes them: they are one slot of a ring.
+ * O(runs) for each destination. Any RCU-registered thread. */
 void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
                          struct weir_runs *runs, const struct weir_route_choice *choice,
                          struct weir_reservation *ret);
@@ -272,6 +273,11 @@ struct weir_run *weir_router_take(struct weir_router *router, uint32_t index);
  * point does not pin megabytes. A copy that the budget has no room for is left for later. Returns
  * the bytes of the runs copied. The drainer only; O(runs in the rings). */
 size_t weir_router_compact(struct weir_router *router, uint32_t index);
+
+/* The same for one run that was taken and waits outside of the rings: a copy of it, which is the
+ * caller's in its place, or the run itself where that is not worth it or has no room. The drainer
+ * only. */
+struct weir_run *weir_router_compact_taken(struct weir_router *router, struct weir_run *run);
 
 /* Bytes reserved for or in the rings of a destination; points now in the rings of a namespace, all
  * destinations. Relaxed. */

@@ -275,9 +275,22 @@ void weir_gather_turn(struct weir_export_destination *destination, int64_t now_n
     }
 }
 
+/* Those that were taken ahead may wait as long as those in the rings, each in another arena. */
+static size_t compact_taken(struct weir_export_destination *destination)
+{
+    size_t copied = 0;
+    for (uint32_t i = destination->taken_at; i < destination->taken_count; i++) {
+        struct weir_run *run = destination->taken[i];
+        destination->taken[i] = weir_router_compact_taken(destination->exporter->router, run);
+        copied += destination->taken[i] == run ? 0 : destination->taken[i]->bytes;
+    }
+    return copied;
+}
+
 void weir_gather_compact(struct weir_export_destination *destination)
 {
     size_t copied = weir_router_compact(destination->exporter->router, destination->index);
+    copied += compact_taken(destination);
     for (int i = 0; i < WEIR_EXPORT_GATHERINGS; i++) {
         copied += weir_batcher_compact(destination->gathering[i].batcher);
     }

@@ -200,6 +200,18 @@ static size_t compact_slot(struct weir_router *router, struct weir_route_row *ro
     return copied;
 }
 
+struct weir_run *weir_router_compact_taken(struct weir_router *router, struct weir_run *run)
+{
+    size_t size_max = weir_arena_size(run->arena) / 2;
+    struct weir_run *copy;
+    if (!weir_arena_is_sparse(run->arena) ||
+        weir_run_copy(router, NULL, run, size_max, &copy) != WEIR_OK) {
+        return run;
+    }
+    weir_arena_unref(run->arena, run->bytes);
+    return copy;
+}
+
 size_t weir_router_compact(struct weir_router *router, uint32_t index)
 {
     WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);

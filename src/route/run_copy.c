@@ -182,7 +182,7 @@ static size_t walk(struct weir_route_row *row, struct weir_run *from, size_t siz
             weir_arena_ref(arena, copy->bytes);
         }
         last = copy;
-        from = weir_route_wanted(row, from->next);
+        from = row == NULL ? NULL : weir_route_wanted(row, from->next);
     }
     return copier.used;
 }

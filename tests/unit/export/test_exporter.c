@@ -350,6 +350,50 @@ static void backpressure_reaches_the_reservation_and_loses_nothing(void **state)
     assert_once(&scene, 0, accepted);
 }
 
+static int always_503(const struct arrival *arrival)
+{
+    (void)arrival;
+    return 503;
+}
+
+/* Whether no more than so many bytes of regions are out within five seconds. */
+static bool await_little(const struct scene *scene, size_t bytes)
+{
+    int64_t deadline = weir_clock_mono_ns() + 5 * WEIR_NS_PER_S;
+    while (weir_regions_taken(scene->fixture.regions) > bytes) {
+        if (weir_clock_mono_ns() > deadline) {
+            return false;
+        }
+        (void)poll(NULL, 0, 5);
+    }
+    return true;
+}
+
+/* A megabyte for each of 40 points, in the rings before the exporter runs. What it takes ahead, and
+ * then has no credit for, pins no more than one of these. */
+static void an_outage_pins_little_of_what_was_taken(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_set(&scene, always_503);
+    scene.export_bytes = 64 << 10;
+    scene.destinations[0].buffer.size = 16 << 10;
+    scene_make(&scene, scene_options(&scene));
+    for (uint32_t i = 0; i < 40; i++) {
+        struct weir_reservation held;
+        struct fixture_request request = fixture_request(&scene.fixture, "request-1", 1 << 20);
+        struct weir_run *run = fixture_run(&request, "AWS/EC2", "");
+        fixture_point(&request, run, fixture_metric(run, "", "metric"), i, 0);
+        assert_int_equal(fixture_reserve(scene.router, &request, &held), WEIR_OK);
+        weir_router_publish(scene.router, &request.runs, &held);
+        weir_arena_unref(request.arena, 0);
+    }
+    assert_true(weir_regions_taken(scene.fixture.regions) > (size_t)40 << 20);
+    assert_int_equal(weir_exporter_start(scene.exporter, scene.router), WEIR_OK);
+    assert_true(await_little(&scene, (size_t)3 << 20));
+    assert_int_equal(scene_end(&scene, 0.2), 40);
+}
+
 static void a_file_gets_a_request_a_line(void **state)
 {
     (void)state;
@@ -435,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_drain_without_time_counts_everything),
         cmocka_unit_test(partial_success_and_full_rejection_are_counted),
         cmocka_unit_test(backpressure_reaches_the_reservation_and_loses_nothing),
+        cmocka_unit_test(an_outage_pins_little_of_what_was_taken),
         cmocka_unit_test(a_file_gets_a_request_a_line),
         cmocka_unit_test(what_cannot_be_opened_is_told_at_once),
         cmocka_unit_test(a_start_that_fails_leaves_no_thread),

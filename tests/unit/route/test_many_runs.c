@@ -231,6 +231,57 @@ static void test_compacts_what_is_left_of_a_chain(void **state)
     assert_int_equal(weir_regions_taken(fixture.regions), 0);
 }
 
+/* A name with a ring of its own between two that share one: these are one chain all the same. */
+static void test_a_shared_chain_goes_past_others(void **state)
+{
+    (void)state;
+    open_router(sevens, NULL);
+    use_up_names();
+    struct fixture_request request = fixture_wide_request(&fixture, "apart", 0, 5);
+    static const char *const names[] = {"past1", "known1", "known1", "past2", "known2"};
+    for (uint32_t i = 0; i < 5; i++) {
+        add_run(&request, names[i], "R", i);
+    }
+    assert_int_equal(bring(request), WEIR_OK);
+    const struct weir_run *runs = request.runs.runs; /* there as long as they are in a ring */
+    assert_ptr_equal(runs[0].next, &runs[3]);
+    assert_ptr_equal(runs[1].next, &runs[2]);
+    assert_null(runs[2].next);
+    assert_null(runs[3].next);
+    static const bool firsts[] = {true, true, false, false, true};
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(runs[i].is_first, firsts[i]);
+    }
+    take(0, 5, NULL);
+    expect_empty(0);
+    assert_int_equal(weir_regions_taken(fixture.regions), 0);
+}
+
+/* One that was taken is copied alone; what follows it has its own reference. */
+static void test_compacts_what_was_taken(void **state)
+{
+    (void)state;
+    open_router(sevens, NULL);
+    struct fixture_request request = fixture_wide_request(&fixture, "sparse", 8 * MIB, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        add_run(&request, "own", i == 0 ? "A" : "B", i);
+    }
+    assert_int_equal(bring(request), WEIR_OK);
+    struct weir_run *first = weir_router_take(router, 0);
+    struct weir_run *copy = weir_router_compact_taken(router, first);
+    assert_ptr_not_equal(copy, first);
+    assert_null(copy->next);
+    assert_true(weir_regions_taken(fixture.regions) > 8 * MIB);
+    expect(0, 1);
+    assert_true(weir_regions_taken(fixture.regions) < MIB / 16);
+    assert_ptr_equal(weir_router_compact_taken(router, copy), copy);
+    assert_int_equal(fixture_first_number(copy), 0);
+    assert_int_equal(copy->bytes, 11);
+    weir_arena_unref(copy->arena, copy->bytes);
+    expect_empty(0);
+    assert_int_equal(weir_regions_taken(fixture.regions), 0);
+}
+
 /* A run without points enters no ring, alone or in a chain. */
 static void test_runs_without_points(void **state)
 {
@@ -255,6 +306,8 @@ int main(void)
         cmocka_unit_test_teardown(test_five_thousand_namespaces_in_one_request, tear_down),
         cmocka_unit_test_teardown(test_a_slot_is_a_request, tear_down),
         cmocka_unit_test_teardown(test_compacts_what_is_left_of_a_chain, tear_down),
+        cmocka_unit_test_teardown(test_a_shared_chain_goes_past_others, tear_down),
+        cmocka_unit_test_teardown(test_compacts_what_was_taken, tear_down),
         cmocka_unit_test_teardown(test_runs_without_points, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
