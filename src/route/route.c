@@ -293,25 +293,29 @@ static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot
     return WEIR_OK;
 }
 
-/* Gives the runs their ids and links those with the same one, in the order they came. A name is
- * looked up once for the runs of it that stand together, as the collector has them. */
+/* Gives the runs their ids and links those with the same one, in the order they came. Those of a
+ * name stand together, as the collector has them, so the one before is the last of the same id;
+ * only in the shared ring are there several names. */
 static void link_chains(struct weir_router *router, struct weir_arena *arena,
                         const struct weir_runs *runs)
 {
-    struct weir_run *last[WEIR_NAMESPACE_IDS] = {NULL};
+    struct weir_run *last_shared = NULL;
     for (uint32_t i = 0; i < runs->count; i++) {
         struct weir_run *run = &runs->runs[i];
-        bool is_same = i > 0 && weir_bytes_eq(run->name, run[-1].name);
-        uint32_t id =
-            is_same ? run[-1].namespace_id : weir_namespaces_id(router->namespaces, run->name);
+        struct weir_run *before = i > 0 && weir_bytes_eq(run->name, run[-1].name) ? run - 1 : NULL;
+        uint32_t id = before != NULL ? before->namespace_id
+                                     : weir_namespaces_id(router->namespaces, run->name);
+        if (id == WEIR_NAMESPACE_OVERFLOW) {
+            before = last_shared;
+            last_shared = run;
+        }
         run->arena = arena;
         run->namespace_id = id;
         run->next = NULL;
-        run->is_first = last[id] == NULL;
-        if (!run->is_first) {
-            last[id]->next = run;
+        run->is_first = before == NULL;
+        if (before != NULL) {
+            before->next = run;
         }
-        last[id] = run;
     }
 }
 
