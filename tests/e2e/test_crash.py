@@ -85,7 +85,7 @@ class Crashes(DurableCase):
         mood = random.Random(chance.random())
         receiver = self.receiver(
             lambda _: Answer(503) if mood.random() < 0.03 else Answer(delay=mood.random() * 0.02))
-        ledger, allowed = Ledger(chance.random()), 0
+        ledger, allowed = Ledger(chance.random(), large=0.1), 0
         for _ in range(cycles):
             weir = self.live(receiver)
             allowed += self.possible_repeats(weir)

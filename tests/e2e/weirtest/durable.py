@@ -60,11 +60,13 @@ class DurableCase(WeirCase):
 class Ledger:
     """What a Firehose that never gives up has sent: each request again and again until its 200.
 
-    `repeats`: how often each request is sent even after that.
+    `large`: how many of its requests are so large that they are written to the disk from where they
+    were received, those that are not compressed.
     """
 
-    def __init__(self, seed=1):
+    def __init__(self, seed=1, large=0.0):
         self.chance = random.Random(seed)
+        self.large = large
         self.lock = threading.Lock()
         self.next_point = 0
         self.open = []      # bodies without their 200 yet
@@ -74,7 +76,8 @@ class Ledger:
     def make(self):
         """A new request: (body, its points)."""
         with self.lock:
-            count = self.chance.randrange(1, 40)
+            is_large = self.chance.random() < self.large
+            count = self.chance.randrange(300, 900) if is_large else self.chance.randrange(1, 40)
             more = points.series(count, self.next_point)
             self.next_point += count
             encode = self.chance.choice((points.as_json, points.as_otlp07, points.as_otlp10))
