@@ -24,10 +24,11 @@
  *       it: with one, live data and what a restart brings back would close each other's with every
  *       turn of the rings
  *
- * Memory: the open batch, the rings, and the few small runs that were taken ahead hold arenas, which
- * the queued budget pays for; all three are compacted. Closing needs export credit. Without it nothing is taken from the rings: they fill, and the reservation
- * answers for it (503). One batch is always allowed, also when it is larger than the whole credit,
- * so a small limit slows down and does not stop.
+ * Memory: the open batch, the rings, and the few small runs that were taken ahead hold arenas,
+ * which the queued budget pays for; all three are compacted. Closing needs export credit. Without
+ * it nothing is taken from the rings: they fill, and the reservation answers for it (503). One
+ * batch is always allowed, also when it is larger than the whole credit, so a small limit slows
+ * down and does not stop.
  *
  * Orders of memory: inbox pushes release, pops acquire (weir/ring.h), so a parcel passes between
  * threads whole. `load` is a hint.
