@@ -406,6 +406,7 @@ static void commit_it(struct weir_submission *submission)
     struct weir_spool_job *job = &submission->job;
     job->body = weir_intake_body(&submission->intake);
     job->margins = weir_intake_margins(&submission->intake);
+    _Static_assert(WEIR_INTAKE_LEAD == WEIR_DISK_BLOCK, "the margin is the block before");
     job->gzip = submission->gzip;
     job->stream = submission->source_arn;
     job->key_name = submission->key_name;

@@ -101,12 +101,13 @@ void simdisk_file_clear(struct simdisk_file *file)
     for (uint32_t i = 0; i < file->slot_count; i++) {
         simdisk_page_unref(file->slots[i].cached);
         simdisk_page_unref(file->slots[i].durable);
-        file->slots[i] = (struct simdisk_slot){NULL, NULL, 0};
+        file->slots[i] = (struct simdisk_slot){NULL, NULL, 0, false};
     }
     file->slot_count = 0;
     file->size = 0;
     file->durable_size = 0;
     file->tainted = false;
+    file->mixed = false;
     file->used = false;
 }
 
@@ -170,7 +171,7 @@ static void read_slot(const struct simdisk_file *file, uint8_t *to, uint64_t off
 {
     uint64_t index = offset / SIMDISK_PAGE;
     size_t begin = (size_t)(offset % SIMDISK_PAGE);
-    static const struct simdisk_slot empty = {NULL, NULL, 0};
+    static const struct simdisk_slot empty = {NULL, NULL, 0, false};
     const struct simdisk_slot *slot = index < file->slot_count ? &file->slots[index] : &empty;
     if (direct && slot->cached != slot->durable) {
         copy_direct(to, slot, begin, size);
@@ -209,9 +210,12 @@ static ssize_t op_pread(void *self, int handle, void *data, size_t size, uint64_
     return (ssize_t)size;
 }
 
-static void write_slot(struct simdisk_file *file, const uint8_t *from, uint64_t offset, size_t size)
+static void write_slot(struct simdisk_file *file, const uint8_t *from, uint64_t offset, size_t size,
+                       bool direct)
 {
     struct simdisk_slot *slot = simdisk_file_slot(file, offset / SIMDISK_PAGE);
+    file->mixed = file->mixed || (slot->dirty != 0 && slot->direct != direct);
+    slot->direct = direct;
     size_t begin = (size_t)(offset % SIMDISK_PAGE);
     for (size_t at = begin / SIMDISK_SECTOR; at * SIMDISK_SECTOR < begin + size; at++) {
         slot->dirty |= 1U << at;
@@ -275,12 +279,13 @@ static ssize_t op_pwritev(void *self, int handle, const struct iovec *parts, int
         while (left > 0) {
             size_t part = SIMDISK_PAGE - (size_t)((offset + done) % SIMDISK_PAGE);
             part = part < left ? part : left;
-            write_slot(file, from, offset + done, part);
+            write_slot(file, from, offset + done, part, direct);
             from += part;
             left -= part;
             done += part;
         }
     }
+    disk->breach = file->mixed ? "a page written both ways" : disk->breach;
     file->size = offset + done > file->size ? offset + done : file->size;
     simdisk_changed(disk);
     return (ssize_t)done;
@@ -367,7 +372,7 @@ static int op_truncate(void *self, int handle, uint64_t size)
     for (uint64_t at = size; at < file->size;) {
         size_t part = SIMDISK_PAGE - (size_t)(at % SIMDISK_PAGE);
         if (at / SIMDISK_PAGE < file->slot_count) {
-            write_slot(file, zeros, at, part);
+            write_slot(file, zeros, at, part, false);
         }
         at += part;
     }

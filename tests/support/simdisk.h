@@ -37,11 +37,13 @@ struct simdisk_page;
 struct simdisk_slot {
     struct simdisk_page *cached, *durable; /* NULL: zeros */
     unsigned dirty;
+    bool direct; /* how it was written last */
 };
 
 struct simdisk_file {
     bool used;
     bool tainted; /* a sync failed: whoever writes it or syncs it again breaks the contract */
+    bool mixed;   /* a page was written past the cache and through it, and no sync between */
     uint64_t size, durable_size;
     struct simdisk_slot *slots;
     uint32_t slot_count; /* that may be other than empty */

@@ -26,15 +26,16 @@ void simdisk_copy(struct simdisk *to, const struct simdisk *from)
         }
         file->used = true;
         file->tainted = old->tainted;
+        file->mixed = old->mixed;
         file->size = old->size;
         file->durable_size = old->durable_size;
         if (old->slot_count > 0) {
             (void)simdisk_file_slot(file, old->slot_count - 1);
         }
         for (uint32_t k = 0; k < old->slot_count; k++) {
-            file->slots[k] =
-                (struct simdisk_slot){simdisk_page_ref(old->slots[k].cached),
-                                      simdisk_page_ref(old->slots[k].durable), old->slots[k].dirty};
+            file->slots[k] = (struct simdisk_slot){simdisk_page_ref(old->slots[k].cached),
+                                                   simdisk_page_ref(old->slots[k].durable),
+                                                   old->slots[k].dirty, old->slots[k].direct};
         }
     }
     to->now.count = from->now.count;
@@ -140,6 +141,7 @@ static void file_crash(struct simdisk_file *file, struct simdisk_choice choice)
     file->size = size_after(file, choice);
     file->durable_size = file->size;
     file->tainted = false;
+    file->mixed = false;
     if (resized) {
         cut_to_size(file);
     }

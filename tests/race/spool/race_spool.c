@@ -32,7 +32,8 @@ static void lane(void *argument)
     begin();
     for (int i = 0; i < REQUESTS; i += EACH) {
         for (int k = i; k < i + EACH; k++) {
-            (void)job_make(k, (size_t)(500 + k * 40), (uint64_t)k % 4);
+            struct job *(*make)(int, size_t, uint64_t) = k % 3 == 0 ? job_with_margins : job_make;
+            (void)make(k, (size_t)(500 + k * 40), (uint64_t)k % 4);
         }
         job_commit(i, EACH);
         for (int k = i; k < i + EACH; k++) {
