@@ -64,6 +64,25 @@ class Settings:
             shutil.rmtree(path, ignore_errors=True)
 
 
+class Host:
+    """What a virtual machine's host has taken of its processors since this was made."""
+
+    def __init__(self):
+        self.since = self.now()
+
+    @staticmethod
+    def now():
+        """(stolen, all) ticks of all processors."""
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(one) for one in file.readline().split()[1:9]]
+        return ticks[7], sum(ticks)
+
+    def stolen(self):
+        """The share of all processor time."""
+        stolen, total = (b - a for a, b in zip(self.since, self.now()))
+        return stolen / max(1, total)
+
+
 class Gateway(program.Weir):
     """The program under test, and what it has used."""
     SETTLE = 0.3  # seconds until its threads sleep
