@@ -60,11 +60,13 @@ enum weir_status weir_intake_append(struct weir_intake *intake, struct weir_byte
     if (needed > intake->region.capacity - intake->lead) {
         WEIR_TRY(weir_intake_reserve(intake, step_for(intake, needed)));
     }
-    uint8_t *end = intake->region.data + intake->lead + intake->size;
-    if (bytes.size > 0 && bytes.data != end) {
-        memcpy(end, bytes.data, bytes.size);
+    if (bytes.size > 0) {
+        uint8_t *end = intake->region.data + intake->lead + intake->size;
+        if (bytes.data != end) {
+            memcpy(end, bytes.data, bytes.size);
+        }
+        intake->size = needed;
     }
-    intake->size = needed;
     return WEIR_OK;
 }
 
