@@ -214,7 +214,7 @@ static void write_slot(struct simdisk_file *file, const uint8_t *from, uint64_t 
                        bool direct)
 {
     struct simdisk_slot *slot = simdisk_file_slot(file, offset / SIMDISK_PAGE);
-    file->mixed = file->mixed || (slot->dirty != 0 && slot->direct != direct);
+    file->mixed = file->mixed || (direct && slot->dirty != 0 && !slot->direct);
     slot->direct = direct;
     size_t begin = (size_t)(offset % SIMDISK_PAGE);
     for (size_t at = begin / SIMDISK_SECTOR; at * SIMDISK_SECTOR < begin + size; at++) {
@@ -285,7 +285,8 @@ static ssize_t op_pwritev(void *self, int handle, const struct iovec *parts, int
             done += part;
         }
     }
-    disk->breach = file->mixed ? "a page written both ways" : disk->breach;
+    disk->breach =
+        file->mixed ? "a page that the cache holds unwritten was written past it" : disk->breach;
     file->size = offset + done > file->size ? offset + done : file->size;
     simdisk_changed(disk);
     return (ssize_t)done;

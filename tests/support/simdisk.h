@@ -43,7 +43,7 @@ struct simdisk_slot {
 struct simdisk_file {
     bool used;
     bool tainted; /* a sync failed: whoever writes it or syncs it again breaks the contract */
-    bool mixed;   /* a page was written past the cache and through it, and no sync between */
+    bool mixed;   /* a page was written past the cache that held it unsynced */
     uint64_t size, durable_size;
     struct simdisk_slot *slots;
     uint32_t slot_count; /* that may be other than empty */
