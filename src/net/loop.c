@@ -58,6 +58,9 @@
 /* What h2o_evloop_run may wait; the tick comes sooner. */
 #define WAIT_MS_MAX 1000
 
+/* Objects of closed connections that are kept for the next. */
+#define CONNS_IDLE_MAX 1024
+
 static void disable_file_buffers(void)
 {
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
@@ -166,8 +169,6 @@ static enum weir_status open_timer(int *ret_fd)
     *ret_fd = fd;
     return WEIR_OK;
 }
-
-enum { CONNS_IDLE_MAX = 1024 };
 
 enum weir_status weir_loop_new(struct weir_loop **ret)
 {

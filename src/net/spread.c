@@ -31,7 +31,6 @@ struct weir_spread_place {
     _Atomic(struct weir_loop *) loop; /* NULL: not joined yet */
     _Atomic uint32_t arriving;        /* posted to it and not taken in */
     _Atomic bool left;
-    struct weir_spread *spread;
     struct weir_listener_options options;
 };
 
@@ -74,7 +73,6 @@ void weir_spread_join(struct weir_spread *spread, uint32_t index, struct weir_lo
     weir_loop_assert_mine(loop);
     WEIR_ASSERT(index < spread->count && loop->spread == NULL);
     struct weir_spread_place *place = &spread->places[index];
-    place->spread = spread;
     place->options = *options;
     place->options.connections_max = UINT32_MAX; /* I3: looked at before it is passed on */
     loop->spread = spread;
@@ -137,14 +135,15 @@ static void arrive(struct weir_loop_task *task)
 
 bool weir_spread_pass(struct weir_spread_place *place, int fd)
 {
-    struct passed *passed = weir_pool_take(place->spread->messages);
+    struct weir_loop *loop = loop_at(place);
+    struct passed *passed = weir_pool_take(loop->spread->messages);
     if (passed == NULL) {
         return false;
     }
     *passed = (struct passed){.task = {.run = arrive}, .to = place, .fd = fd};
     /* relaxed: partner is weir_spread_is_over; the release of weir_spread_leave comes after it */
     atomic_fetch_add_explicit(&place->arriving, 1, memory_order_relaxed);
-    weir_loop_post(loop_at(place), &passed->task);
+    weir_loop_post(loop, &passed->task);
     return true;
 }
 

@@ -38,8 +38,8 @@ struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progres
 {
     struct weir_ledger_progress *progress = weir_pool_take(table->pool);
     if (progress != NULL) {
-        table->idle_wide -= is_wide(progress) ? 1 : 0;
         bool wide = is_wide(progress);
+        table->idle_wide -= wide ? 1 : 0;
         *progress = (struct weir_ledger_progress){
             .lsn = lsn,
             .slot = slot,

@@ -9,7 +9,7 @@
  * The bytes of a release log, to values and back; pure. docs/formats/spool.md has them one by one.
  */
 enum {
-    WEIR_NOTES_VERSION_MIN = 1, /* the spool's versions: the notes are the same in both */
+    WEIR_NOTES_VERSION_MIN = 1, /* the spool's versions: the notes are the same in all */
     WEIR_NOTES_VERSION = 3,
     WEIR_NOTES_HEADER = 64,
     WEIR_NOTES_FRAME = 8, /* a frame's header */
