@@ -26,6 +26,7 @@ enum weir_family {
     WEIR_M_REQUESTS,            /* weir_requests_total{code,reason} */
     WEIR_M_REQUEST_BODY_BYTES,  /* weir_request_body_bytes_total */
     WEIR_M_REQUEST_DURATION,    /* weir_request_duration_seconds, histogram */
+    WEIR_M_REQUESTS_WAITED,     /* weir_requests_waited_total */
     WEIR_M_KEY_REQUESTS,        /* weir_access_key_requests_total{key} */
     WEIR_M_KEY_LAST_USED,       /* weir_access_key_last_used_timestamp_seconds{key,stream}, gauge */
     WEIR_M_ID_MISMATCHES,       /* weir_request_id_mismatches_total */

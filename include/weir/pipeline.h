@@ -16,10 +16,11 @@
  *       │ damaged: 400       │ no room: 503       │ └ seen before: cancelled, 200    when settled,
  *       │ no memory: 503     │ (disk: disk-only)  │ not committed: cancelled, 503    503 in time
  *
- * A destination without room in memory is taken disk-only with durability: disk, and is a 503
- * without. `commit` hands the request to the spool's lane, which decides, on its own thread,
- * whether it is a repetition, makes it durable, and calls back. Publishing cannot fail, so a 200
- * follows every commit.
+ * Where destinations take less than comes in, a request waits for its turn before it is decoded
+ * (src/pipeline/pace.c). A destination without room in memory is taken disk-only with durability:
+ * disk, and is a 503 without. `commit` hands the request to the spool's lane, which decides, on its
+ * own thread, whether it is a repetition, makes it durable, and calls back. Publishing cannot fail,
+ * so a 200 follows every commit.
  */
 struct weir_pipeline;
 struct weir_worker; /* a thread's share of the pipeline: its inflater */
@@ -62,6 +63,8 @@ struct weir_submission {
     struct weir_origin *origin; /* of all its runs; in the arena */
     struct weir_route_choice choice;
     struct weir_reservation reservation;
+    struct weir_submission *next; /* that waits, too */
+    int64_t waiting_ns;           /* since when */
     uint64_t denied; /* templates none of whose tenants may have what they want of it */
     struct weir_spool_job job;
     _Atomic uint32_t events; /* of the job, not looked at yet */
@@ -76,10 +79,13 @@ struct weir_commit {
 };
 
 /* How a submission comes back to the thread it was submitted on: `post` is called on any thread, at
- * most once until weir_pipeline_resume(submission) has been called there. */
+ * most once until weir_pipeline_resume(submission) has been called there. `alarm` is called on that
+ * thread, and weir_worker_turn is to be called there once, so much later; a later call replaces an
+ * earlier one. NULL: no submission of this worker ever waits to begin. */
 struct weir_home {
     void (*post)(void *self, struct weir_submission *submission);
     void *self;
+    void (*alarm)(void *self, int64_t delay_ns);
 };
 
 struct weir_pipeline_options {
@@ -103,12 +109,18 @@ void weir_pipeline_free(struct weir_pipeline *pipeline);
 /* A worker for the calling thread, which completions come back to by way of `home`. WEIR_ENOMEM. */
 WEIR_MUST_USE enum weir_status weir_worker_new(struct weir_pipeline *pipeline,
                                                struct weir_home home, struct weir_worker **ret);
+/* None of its submissions may be under way (asserted of those that wait). NULL is nothing. */
 void weir_worker_free(struct weir_worker *worker);
 
-/* Takes a whole request through the flow. */
+/* Takes a whole request through the flow. Where destinations take less than comes in, it waits for
+ * its turn first, for a second at most. */
 void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission);
 
 /* Goes on with a submission whose job had an event. The submitting thread. */
 void weir_pipeline_resume(struct weir_submission *submission);
+
+/* The alarm has rung: begins with those that have waited for their turn, as far as there is room.
+ * The worker's thread. */
+void weir_worker_turn(struct weir_worker *worker);
 
 #endif

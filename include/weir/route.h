@@ -268,6 +268,16 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
  * That destination's drainer only; O(namespaces known + runs skipped) at worst. */
 struct weir_run *weir_router_take(struct weir_router *router, uint32_t index);
 
+/* Destination `index` has been served: its drainer took something at the time `now_ns` (monotonic).
+ * That drainer only. */
+void weir_router_drained(struct weir_router *router, uint32_t index, int64_t now_ns);
+
+/* Whether a request had better wait a moment: the queued budget is down to its last quarter, and
+ * all those that are being drained have more than a little in their rings. So nobody waits for a
+ * destination that is down, nor for a slow one as long as another keeps up. A hint. Any
+ * RCU-registered thread. */
+bool weir_router_is_crowded(struct weir_router *router, int64_t now_ns);
+
 /* Looks through the rings of destination `index` for chains whose arena has become sparse
  * (weir_arena_is_sparse) and replaces each by a copy in an arena of its own size, so that a rare
  * point does not pin megabytes. A copy that the budget has no room for is left for later. Returns

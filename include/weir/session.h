@@ -39,6 +39,7 @@ struct weir_session_context {
     bool (*admits)(void *argument, uint64_t size, const char **ret_reason);
     void *argument;
     struct weir_loop *loop;   /* for weir_session_home */
+    struct weir_alarm *alarm; /* the same; runs weir_worker_turn. NULL: nobody waits */
     _Atomic uint32_t posting; /* threads that are bringing a submission home just now */
     bool draining;            /* new requests get 503, answers end their connections */
     size_t waiting; /* bytes of unfinished heads and of what was sent ahead, of all sessions */

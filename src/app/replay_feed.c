@@ -60,7 +60,7 @@ enum weir_status weir_replay_feed_start(struct weir_service *service)
 {
     feed = (struct feed){.service = service};
     (void)sem_init(&home_bell, 0, 0);
-    return weir_worker_new(service->pipeline, (struct weir_home){post_home, NULL}, &feed.worker);
+    return weir_worker_new(service->pipeline, (struct weir_home){.post = post_home}, &feed.worker);
 }
 
 void weir_replay_feed_stop(void)

@@ -188,12 +188,13 @@ static enum weir_status add_pending(struct weir_export_destination *destination,
 
 /* Takes runs from the rings: those of a few points several at a time, so that their memory is asked
  * for together. One that is larger is worth its wait, and ends it. */
-static void take_some(struct weir_export_destination *destination)
+static void take_some(struct weir_export_destination *destination, int64_t now_ns)
 {
+    struct weir_router *router = destination->exporter->router;
     uint32_t count = 0;
     bool is_small = true;
     while (count < WEIR_BATCHER_TOGETHER && is_small) {
-        struct weir_run *run = weir_router_take(destination->exporter->router, destination->index);
+        struct weir_run *run = weir_router_take(router, destination->index);
         if (run == NULL) {
             break;
         }
@@ -202,6 +203,9 @@ static void take_some(struct weir_export_destination *destination)
     }
     destination->taken_at = 0;
     destination->taken_count = count;
+    if (count > 0) {
+        weir_router_drained(router, destination->index, now_ns);
+    }
     if (count > 1) {
         weir_batcher_ask(destination->gathering[WEIR_EXPORT_FRESH].batcher, destination->taken,
                          count);
@@ -209,11 +213,11 @@ static void take_some(struct weir_export_destination *destination)
 }
 
 /* The run to add next, if there is one. */
-static bool take_pending(struct weir_export_destination *destination)
+static bool take_pending(struct weir_export_destination *destination, int64_t now_ns)
 {
     if (destination->pending == NULL && destination->taken_at == destination->taken_count &&
         !destination->keeps_rings) {
-        take_some(destination);
+        take_some(destination, now_ns);
     }
     if (destination->pending == NULL && destination->taken_at < destination->taken_count) {
         destination->pending = destination->taken[destination->taken_at++];
@@ -234,7 +238,7 @@ static bool step(struct weir_export_destination *destination, int64_t now_ns)
             return weir_gather_close(destination, open, due);
         }
     }
-    if (!take_pending(destination)) {
+    if (!take_pending(destination, now_ns)) {
         return false;
     }
     struct weir_export_gathering *open = place_of(destination);
@@ -452,7 +456,7 @@ static void copy_text(char *to, size_t size, struct weir_bytes from)
 void weir_gather_discard_unbatched(struct weir_export_destination *destination)
 {
     struct weir_export_parcel rest = {.to = destination};
-    while (take_pending(destination)) {
+    while (take_pending(destination, 0)) { /* nobody need wait for this */
         const struct weir_run *run = destination->pending;
         struct weir_arena *arena = run->arena;
         if (rest.info.requests++ == 0 && run->origin != NULL) {

@@ -21,6 +21,7 @@
 #include "claim.h"
 
 #include "door.h"
+#include "weir/alarm.h"
 #include "weir/clock.h"
 #include "weir/listener.h"
 #include "weir/log.h"
@@ -166,6 +167,12 @@ static enum weir_status open_listeners(struct ingest_loop *loop)
     return WEIR_OK;
 }
 
+static void on_alarm(void *argument)
+{
+    struct ingest_loop *loop = argument;
+    weir_worker_turn(loop->context.worker);
+}
+
 static enum weir_status loop_open(struct ingest_loop *loop)
 {
     const struct weir_ingest_options *options = &loop->ingest->options;
@@ -183,6 +190,7 @@ static enum weir_status loop_open(struct ingest_loop *loop)
                            &loop->context.pool));
     WEIR_TRY(weir_loop_new(&loop->loop));
     loop->context.loop = loop->loop;
+    WEIR_TRY(weir_alarm_new(loop->loop, on_alarm, loop, &loop->context.alarm));
     WEIR_TRY(weir_worker_new(options->pipeline, weir_session_home(&loop->context),
                              &loop->context.worker));
     return open_listeners(loop);
@@ -192,6 +200,7 @@ static void loop_close(struct ingest_loop *loop)
 {
     close_listeners(loop);
     weir_session_abort(&loop->context);
+    weir_alarm_free(loop->context.alarm);
     weir_loop_free(loop->loop);
     weir_worker_free(loop->context.worker);
     weir_pool_free(loop->context.pool);

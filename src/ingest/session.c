@@ -45,6 +45,7 @@
 #include "weir/session.h"
 
 #include "session_internal.h"
+#include "weir/alarm.h"
 #include "weir/clock.h"
 #include "weir/http_framing.h"
 #include "weir/log.h"
@@ -145,9 +146,15 @@ static void post_home(void *self, struct weir_submission *submission)
     atomic_fetch_sub_explicit(&context->posting, 1, memory_order_release);
 }
 
+static void set_alarm(void *self, int64_t delay_ns)
+{
+    struct weir_session_context *context = self;
+    weir_alarm_set(context->alarm, delay_ns);
+}
+
 struct weir_home weir_session_home(struct weir_session_context *context)
 {
-    return (struct weir_home){post_home, context};
+    return (struct weir_home){post_home, context, context->alarm == NULL ? NULL : set_alarm};
 }
 
 /* The common attributes can be 66 KiB, so they live in memory that intake credit pays for. */

@@ -75,8 +75,7 @@ static void block_sigpipe(void)
     WEIR_ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
 }
 
-/* The counter behind an eventfd or timerfd, which is 0 afterwards. */
-static uint64_t take_count(h2o_socket_t *sock)
+uint64_t weir_loop_take_count(h2o_socket_t *sock)
 {
     uint64_t count = 0;
     ssize_t size = read(h2o_socket_get_fd(sock), &count, sizeof count);
@@ -117,7 +116,7 @@ static void on_bell(h2o_socket_t *sock, const char *err)
     struct weir_loop *loop = sock->data;
     WEIR_ASSERT(err == NULL);
     weir_loop_enter(loop);
-    if (take_count(sock) >= BELL_STOP) {
+    if (weir_loop_take_count(sock) >= BELL_STOP) {
         loop->stopping = true;
         loop->stop_by_ns = loop->now_ns + STOP_LINGER_MS * WEIR_NS_PER_MS;
     }
@@ -140,7 +139,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     struct weir_loop *loop = sock->data;
     WEIR_ASSERT(err == NULL);
     weir_loop_enter(loop);
-    if (take_count(sock) == 0) {
+    if (weir_loop_take_count(sock) == 0) {
         return;
     }
     weir_loop_tick(loop, loop->now_ns);
@@ -149,7 +148,7 @@ static void on_timer(h2o_socket_t *sock, const char *err)
     }
 }
 
-static h2o_socket_t *watch(struct weir_loop *loop, int fd, h2o_socket_cb on_readable)
+h2o_socket_t *weir_loop_watch(struct weir_loop *loop, int fd, h2o_socket_cb on_readable)
 {
     h2o_socket_t *sock = h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
     sock->data = loop;
@@ -197,8 +196,8 @@ enum weir_status weir_loop_new(struct weir_loop **ret)
     loop->thread = pthread_self();
     loop->now_ns = weir_clock_mono_ns();
     loop->evloop = h2o_evloop_create();
-    loop->bell = watch(loop, loop->bell_fd, on_bell);
-    loop->ticker = watch(loop, timer_fd, on_timer);
+    loop->bell = weir_loop_watch(loop, loop->bell_fd, on_bell);
+    loop->ticker = weir_loop_watch(loop, timer_fd, on_timer);
     *ret = loop;
     return WEIR_OK;
 

@@ -77,6 +77,13 @@ static inline void weir_loop_enter(struct weir_loop *loop)
     loop->now_ns = weir_clock_mono_ns();
 }
 
+/* Watches a descriptor, which is the socket's from here on: its close closes it. `data` is the
+ * loop until it is set to something else. */
+h2o_socket_t *weir_loop_watch(struct weir_loop *loop, int fd, h2o_socket_cb on_readable);
+
+/* The counter behind an eventfd or timerfd, which is 0 afterwards. */
+uint64_t weir_loop_take_count(h2o_socket_t *sock);
+
 /* Runs the tasks that were posted, if there are; the last act of a callback. */
 void weir_loop_run_posted(struct weir_loop *loop);
 

@@ -2,13 +2,16 @@
 /*
  * The room that reads like the flow: body in, promise out.
  *
- *   weir_pipeline_submit   received ─► decoded ─► reserved ─► (commit)
+ *   weir_pipeline_submit   received ─► waiting ┐
+ *   weir_worker_turn                           ├─► decoded ─► reserved ─► (commit)
  *                                                                ┆ other threads: job.done,
  *                                                                ┆ job.delivered ─► home.post
  *   weir_pipeline_resume                 answered ◄─ published ◄─┘
  *
  * Edges and who takes them:
- *   received  ─► decoded    decode_body   all or nothing: a damaged body changes nothing
+ *   received  ─► waiting    weir_pace_hold   while the queues are crowded (pace.c)
+ *   received, waiting
+ *             ─► decoded    decode_body   all or nothing: a damaged body changes nothing
  *   decoded   ─► chosen     choose        where its stream and attributes let it go
  *   chosen    ─► refused    a tenant that it names is not there yet: 503 tenant_starting
  *   chosen    ─► reserved   reserve       with durability: disk a destination without room is owed
@@ -44,8 +47,8 @@
  */
 #include "weir/pipeline.h"
 
-#include "account.h"
 #include "denied.h"
+#include "pipeline_internal.h"
 #include "quarantine.h"
 #include "weir/clock.h"
 #include "weir/frame.h"
@@ -63,18 +66,6 @@ enum {
     EVENT_CLOSED = 8,
     EVENT_POSTED = 16,
     EVENTS_DELIVERED = EVENT_DELIVERED | EVENT_TIMED_OUT | EVENT_CLOSED
-};
-
-struct weir_pipeline {
-    struct weir_pipeline_options options;
-    struct weir_account *account;
-};
-
-struct weir_worker {
-    struct weir_pipeline *pipeline;
-    struct weir_home home;
-    struct weir_inflater *inflater;
-    struct weir_account_cache cache;
 };
 
 static void commit_to_memory(void *self, struct weir_spool_job *job)
@@ -138,6 +129,7 @@ void weir_worker_free(struct weir_worker *worker)
     if (worker == NULL) {
         return;
     }
+    WEIR_ASSERT(worker->waiting_first == NULL);
     weir_inflater_free(worker->inflater);
     weir_mem_free(worker);
 }
@@ -457,18 +449,9 @@ static bool reserve(struct weir_submission *submission)
     return false;
 }
 
-void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission)
+void weir_pipeline_begin(struct weir_submission *submission)
 {
-    submission->worker = worker;
-    submission->arena = NULL;
-    submission->choice = (struct weir_route_choice){.plan = NULL};
-    submission->result = (struct weir_body_result){.error = ""};
-    submission->job = (struct weir_spool_job){.status = WEIR_OK};
-    submission->seen = 0;
-    /* relaxed: nobody else knows the submission yet */
-    atomic_store_explicit(&submission->events, 0, memory_order_relaxed);
-
-    enum weir_status status = decode_body(worker, submission);
+    enum weir_status status = decode_body(submission->worker, submission);
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         refuse_damaged(submission, status);
         return;
@@ -489,5 +472,20 @@ void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *su
         refuse(submission, 503, "tenant_starting", "the way to this endpoint is made, try again");
     } else if (reserve(submission)) {
         commit_it(submission);
+    }
+}
+
+void weir_pipeline_submit(struct weir_worker *worker, struct weir_submission *submission)
+{
+    submission->worker = worker;
+    submission->arena = NULL;
+    submission->choice = (struct weir_route_choice){.plan = NULL};
+    submission->result = (struct weir_body_result){.error = ""};
+    submission->job = (struct weir_spool_job){.status = WEIR_OK};
+    submission->seen = 0;
+    /* relaxed: nobody else knows the submission yet */
+    atomic_store_explicit(&submission->events, 0, memory_order_relaxed);
+    if (!weir_pace_hold(worker, submission)) {
+        weir_pipeline_begin(submission);
     }
 }

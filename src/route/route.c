@@ -238,25 +238,18 @@ struct attempt {
     uint32_t sharers;
 };
 
-/* What a row may have in its rings and count as one that keeps up: so little that all rows together
- * pin no more than the last quarter with it, if an eighth of each arena is live
- * (weir_router_compact sees to that). */
-static size_t little(const struct attempt *attempt)
-{
-    return attempt->router->credit->limit / 32 / attempt->sharers;
-}
-
 /* Whether the arena may be queued for this row beside what the budget pays for now. */
 static bool has_room(const struct attempt *attempt, const struct weir_route_row *row)
 {
-    const struct weir_credit *credit = attempt->router->credit;
+    const struct weir_router *router = attempt->router;
     if (attempt->sharers == 1) {
         return true; /* nobody to leave room to */
     }
     /* relaxed: a counter */
     size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
-    return queued <= little(attempt) ||
-           weir_credit_used(credit) + weir_arena_size(attempt->arena) <= credit->limit / 4 * 3;
+    return queued <= weir_route_little(router, attempt->sharers) ||
+           weir_credit_used(router->credit) + weir_arena_size(attempt->arena) <=
+               weir_route_but_last_quarter(router);
 }
 
 static enum weir_status reserve_chain(const struct attempt *attempt, uint32_t slot,

@@ -55,6 +55,7 @@ struct weir_route_plan {
 struct weir_route_row {
     uint64_t bit; /* its own in masks of destinations; set when it first is in a set */
     _Alignas(64) _Atomic size_t queued; /* bytes reserved for or in the rings */
+    _Atomic int64_t drained_ns;         /* when the drainer last took something */
     _Alignas(64) _Atomic(struct weir_ring *) rings[WEIR_NAMESPACE_IDS]; /* NULL: none yet */
     /* The drainer's own: whose turn it is, whether this turn's quantum was given, and what each
      * ring has left of its quanta. */
@@ -84,6 +85,20 @@ _Static_assert(WEIR_DESTINATIONS_MAX < 63, "a bit that is no destination's");
 
 /* Ends the present plan's use by the router (plan.c): its last. */
 void weir_route_plan_retire(struct weir_router *router, struct weir_route_plan *plan);
+
+/* What a row may have in its rings and count as one that keeps up: so little that all `sharers` of
+ * the budget together pin no more than its last quarter with it, if an eighth of each arena is live
+ * (weir_router_compact sees to that). */
+static inline size_t weir_route_little(const struct weir_router *router, uint32_t sharers)
+{
+    return router->credit->limit / 32 / sharers;
+}
+
+/* What the budget pays for before its last quarter. */
+static inline size_t weir_route_but_last_quarter(const struct weir_router *router)
+{
+    return router->credit->limit / 4 * 3;
+}
 
 /* Takes the lowest slot out of *mask. */
 static inline uint32_t weir_route_next(uint64_t *mask)

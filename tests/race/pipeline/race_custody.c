@@ -163,9 +163,9 @@ static void test_all_at_once(void **state)
     for (uint32_t i = 0; i < LOOPS; i++) {
         loops[i].index = i;
         (void)pthread_mutex_init(&loops[i].mutex, NULL);
-        assert_int_equal(
-            weir_worker_new(rig.pipeline, (struct weir_home){post, &loops[i]}, &loops[i].worker),
-            WEIR_OK);
+        assert_int_equal(weir_worker_new(rig.pipeline, (struct weir_home){post, &loops[i], NULL},
+                                         &loops[i].worker),
+                         WEIR_OK);
         assert_int_equal(
             weir_thread_start(WEIR_ROLE_LOOP, "test-loop", run_loop, &loops[i], &loops[i].thread),
             WEIR_OK);

@@ -166,8 +166,9 @@ static inline void rig_open_custody(const struct rig_options *options)
                                                    .commit = weir_custody_commit(rig.custody),
                                                    .letterbox = rig.letterbox};
     assert_int_equal(weir_pipeline_new(&pipeline, &rig.pipeline), WEIR_OK);
-    assert_int_equal(weir_worker_new(rig.pipeline, (struct weir_home){rig_post, NULL}, &rig.worker),
-                     WEIR_OK);
+    assert_int_equal(
+        weir_worker_new(rig.pipeline, (struct weir_home){rig_post, NULL, NULL}, &rig.worker),
+        WEIR_OK);
 }
 
 /* Puts everything up, on what is in the directories. */

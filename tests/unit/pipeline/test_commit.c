@@ -68,7 +68,7 @@ static void begin(struct flow_options options)
     options.commit = (struct weir_commit){take_job, NULL};
     flow_start(&fixture.flow, options);
     assert_int_equal(
-        weir_worker_new(fixture.flow.pipeline, (struct weir_home){post, NULL}, &fixture.worker),
+        weir_worker_new(fixture.flow.pipeline, (struct weir_home){.post = post}, &fixture.worker),
         WEIR_OK);
 }
 

@@ -27,7 +27,7 @@ static void begin(struct flow_options options)
     fixture.answers = 0;
     flow_start(&fixture.flow, options);
     assert_int_equal(
-        weir_worker_new(fixture.flow.pipeline, (struct weir_home){NULL, NULL}, &fixture.worker),
+        weir_worker_new(fixture.flow.pipeline, (struct weir_home){.post = NULL}, &fixture.worker),
         WEIR_OK);
 }
 
