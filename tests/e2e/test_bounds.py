@@ -143,6 +143,19 @@ class Overload(WeirCase):
         tags = sorted(p["attributes"]["Dimensions"]["Tag"] for p in receiver.points())
         self.assertEqual(tags, sorted(tag for tag in accepted for _ in range(POINTS)))
 
+    def test_a_backend_that_goes_on_taking_sets_the_pace(self):
+        receiver = self.receiver(lambda b: Answer(delay=0.1))
+        weir = self.weir(receiver, memory_limit="64MiB", ingest={"body_limit": "4MiB"},
+                         buffer={"size": "256KiB", "interval": "1s"})
+        accepted, refused = self.pour(weir, seconds=5)
+        waited = weir.metric("weir_requests_waited_total")
+        self.assertGreater(waited, 0, "the queue was never crowded: pour more")
+        self.assertLess(refused, len(accepted))
+        self.assertTrue(receiver.wait_count(POINTS * len(accepted), 60), receiver.accepted_count())
+        self.assertEqual(weir.stop(), 0)
+        tags = sorted(p["attributes"]["Dimensions"]["Tag"] for p in receiver.points())
+        self.assertEqual(tags, sorted(tag for tag in accepted for _ in range(POINTS)))
+
     def pour(self, weir, seconds):
         """Posts POINTS points at a time from four connections; (accepted tags, refused count)."""
         accepted, refused, lock = [], [0], threading.Lock()
