@@ -127,7 +127,9 @@ void weir_pool_free(struct weir_pool *pool)
         return;
     }
     WEIR_ASSERT(weir_pool_taken(pool) == 0);
-    for (uint32_t i = 0; i < pool->row.count; i++) {
+    /* None left, none in the slots behind. Relaxed: whoever frees a pool is alone with it. */
+    for (uint32_t i = 0; atomic_load_explicit(&pool->made, memory_order_relaxed) > 0; i++) {
+        WEIR_ASSERT(i < pool->row.count);
         /* acquire: pairs with the release in weir_row_put */
         void *object = atomic_load_explicit(&pool->slots[i], memory_order_acquire);
         if (object != NULL) {
