@@ -6,14 +6,16 @@
  *           envelope ─► record 0, record 1, ...   base64 undone into the arena
  *           each record ─► collector ─► runs
  *
- * The text goes back when its records are out: the next request is inflated into memory that is
- * still in the cache, and what waits for its batch takes three quarters of it. Only text that is
- * small, or so large that both would be too much at once, stays, and base64 is undone in place.
+ * The text goes back when its records are out: what waits for its batch takes three quarters of
+ * it, and the next request is inflated into memory that was just used. Only text that is small, or
+ * so large that both would be too much at once, stays, and base64 is undone in place.
  *
  *   I1  the caller's body is only read; everything that is written is the arena's
  *   I2  the result is set once the envelope was sound to its last byte; until then only the error
  *       and the request id are
- *   I3  what a request may hold has bounds beside its size (bounds.h), so that none takes much
+ *   I3  where the text goes back, no view of it is in the result: records are elsewhere, and the
+ *       request id is copied; after an error, whose request id may be one, the text stays
+ *   I4  what a request may hold has bounds beside its size (bounds.h), so that none takes much
  *       longer than its bytes
  *
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
@@ -23,7 +25,7 @@
  * For the dead letter the body is gone through once more (weir_body_quarantined): text is decoded
  * as above, and each piece that is quarantined there is shown where it lies in a second copy, of
  * which nothing but the base64 was undone. Both copies are alike to that point, so an offset is
- * enough.
+ * enough. There base64 is undone in place, and the text stays however large it is.
  */
 #include "weir/body.h"
 #include "bounds.h"
@@ -35,7 +37,7 @@
 
 #define ERROR_SIZE 160
 
-/* Smaller text is in the cache anyway, and a region of its own is dear. */
+/* Of smaller text there is little to give back, and a region of its own is dear. */
 #define MOVED_MIN ((size_t)64 << 10)
 /* Of larger text than this part of the limit, not both text and records: memory is shared out so
  * that a body of the limit's size fits. */
@@ -314,6 +316,7 @@ enum weir_status weir_body_records(struct weir_inflater *inflater, struct weir_a
     struct text text;
     struct text again;
     WEIR_TRY(take_text(inflater, arena, body, options, &text));
+    /* never scratch, being all of its limit: there is one at most */
     WEIR_TRY(copy(arena, weir_bytes_of(text.data, text.size), text.size, &again));
     WEIR_TRY(walk_records(again, options->limits, NULL));
     return walk_records(text, options->limits, visitor);
