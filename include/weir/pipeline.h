@@ -123,4 +123,8 @@ void weir_pipeline_resume(struct weir_submission *submission);
  * The worker's thread. */
 void weir_worker_turn(struct weir_worker *worker);
 
+/* From now on no submission of this worker waits to begin; those that do are begun at the alarm,
+ * which is set to now. The worker's thread. */
+void weir_worker_hurry(struct weir_worker *worker);
+
 #endif

@@ -258,6 +258,7 @@ static void drain_task(struct weir_loop_task *task)
     weir_spread_leave(loop->loop);
     close_listeners(loop);
     weir_session_drain(&loop->context);
+    weir_worker_hurry(loop->context.worker);
 }
 
 /* The addresses are free for others once the loops have closed them, which the probe sees. */

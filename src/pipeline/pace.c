@@ -12,6 +12,7 @@
  *   I2  nobody waits longer than WAIT_MAX_NS and a turn of the loop
  *   I3  nobody waits while more than half of the intake's memory is taken: the other half is for
  *       bodies that are coming in
+ *   I4  nobody waits once the worker hurries: it drains, and its deadline is no time to wait in
  *
  * Nobody waits for a destination that is down: its requests go to disk at once, as ever. Nor where
  * the submitter has no alarm: a replay reads from disk what is there in any case.
@@ -29,7 +30,7 @@
 static bool must_wait(const struct weir_worker *worker, int64_t now_ns)
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
-    return weir_credit_used(options->intake) <= options->intake->limit / 2 &&
+    return !worker->hurries && weir_credit_used(options->intake) <= options->intake->limit / 2 &&
            weir_router_is_crowded(options->router, now_ns);
 }
 
@@ -51,6 +52,14 @@ bool weir_pace_hold(struct weir_worker *worker, struct weir_submission *submissi
     worker->waiting_last = submission;
     weir_metrics_add(weir_metrics_series(WEIR_M_REQUESTS_WAITED, NULL), 1);
     return true;
+}
+
+void weir_worker_hurry(struct weir_worker *worker)
+{
+    worker->hurries = true;
+    if (worker->waiting_first != NULL) {
+        worker->home.alarm(worker->home.self, 0);
+    }
 }
 
 void weir_worker_turn(struct weir_worker *worker)

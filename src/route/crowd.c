@@ -8,6 +8,10 @@
 /* A destination that has taken nothing for so long is down, or as good as that. */
 #define DRAINING_NS (200 * WEIR_NS_PER_MS)
 
+/* One that has next to nothing in its rings, and took something no longer ago than this, keeps up:
+ * little comes for it. Longer than anybody waits, so that waiting does not make it look idle. */
+#define KEEPS_UP_NS (2 * WEIR_NS_PER_S)
+
 void weir_router_drained(struct weir_router *router, uint32_t index, int64_t now_ns)
 {
     WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
@@ -24,11 +28,13 @@ static bool is_crowded(const struct weir_router *router, const struct weir_route
         const struct weir_route_row *row = &router->rows[weir_route_next(&rest)];
         /* relaxed, both: hints */
         int64_t drained_ns = atomic_load_explicit(&row->drained_ns, memory_order_relaxed);
-        if (drained_ns == 0 || now_ns - drained_ns > DRAINING_NS) {
+        bool has_little = atomic_load_explicit(&row->queued, memory_order_relaxed) <=
+                          weir_route_little(router, sharers);
+        int64_t recent_ns = has_little ? KEEPS_UP_NS : DRAINING_NS;
+        if (drained_ns == 0 || now_ns - drained_ns > recent_ns) {
             continue;
         }
-        if (atomic_load_explicit(&row->queued, memory_order_relaxed) <=
-            weir_route_little(router, sharers)) {
+        if (has_little) {
             return false; /* it keeps up */
         }
         is_any_crowded = true;

@@ -220,6 +220,26 @@ static void test_nobody_waits_in_the_last_half_of_the_intake(void **state)
     end();
 }
 
+static void test_nobody_waits_in_a_hurry(void **state)
+{
+    (void)state;
+    begin();
+    crowd();
+    struct request *before = submit_one();
+    weir_worker_hurry(fixture.worker);
+    assert_int_equal(before->code, 0);
+    assert_int_equal(fixture.alarms, 2);
+    assert_true(fixture.delay_ns == 0);
+    weir_worker_turn(fixture.worker);
+    assert_int_equal(before->code, 200);
+    assert_int_equal(submit_one()->code, 200);
+    assert_int_equal(fixture.alarms, 2);
+    weir_worker_hurry(fixture.worker); /* nobody is there to be begun */
+    assert_int_equal(fixture.alarms, 2);
+    make_room();
+    end();
+}
+
 static void test_without_an_alarm_nobody_waits(void **state)
 {
     (void)state;
@@ -238,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_nobody_waits_longer_than_a_second),
         cmocka_unit_test(test_large_ones_leave_the_loop_a_turn_between_them),
         cmocka_unit_test(test_nobody_waits_in_the_last_half_of_the_intake),
+        cmocka_unit_test(test_nobody_waits_in_a_hurry),
         cmocka_unit_test(test_without_an_alarm_nobody_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,12 @@ static void test_one_that_keeps_up_does_not_wait_for_the_other(void **state)
     assert_true(weir_router_is_crowded(router, now_ns)); /* 1 is idle, or down: who knows */
     weir_router_drained(router, 1, now_ns);
     assert_false(weir_router_is_crowded(router, now_ns));
+    int64_t later_ns = now_ns + WEIR_NS_PER_S; /* 1 has had nothing to do since */
+    weir_router_drained(router, 0, later_ns);
+    assert_false(weir_router_is_crowded(router, later_ns));
+    later_ns += 2 * WEIR_NS_PER_S;
+    weir_router_drained(router, 0, later_ns);
+    assert_true(weir_router_is_crowded(router, later_ns));
     done();
 }
 
