@@ -19,7 +19,7 @@
 #if defined(WEIR_ASAN) || defined(WEIR_TSAN)
 #define STATES UINT64_C(8000)
 #else
-#define STATES UINT64_C(500000)
+#define STATES UINT64_C(250000)
 #endif
 
 static void replay_seeds(struct sim_world *world)
