@@ -141,7 +141,8 @@ static void clear_line(void)
 }
 
 /* All that was promised, and then nothing for a moment (a duplicate comes late); or nothing new for
- * the settling time, not even an attempt that the sink refused. */
+ * the settling time, not even an attempt that the sink refused. Where points may come too often, as
+ * many as were promised need not be all of them. */
 static void await(const struct weir_load_options *options, const struct weir_transport *transport,
                   const char *sink, uint64_t promised)
 {
@@ -158,7 +159,8 @@ static void await(const struct weir_load_options *options, const struct weir_tra
             changed_ns = now_ns;
         }
         show(sink, now, promised);
-        bool all = now.points >= 0 && (uint64_t)now.points >= promised;
+        bool all =
+            options->allow_repeated == 0 && now.points >= 0 && (uint64_t)now.points >= promised;
         if (now.points < 0 || now_ns - changed_ns >= (all ? quiet_ns : options->settle_ns)) {
             return;
         }
