@@ -13,6 +13,8 @@
  *   I3  nobody waits while more than half of the intake's memory is taken: the other half is for
  *       bodies that are coming in
  *   I4  nobody waits once the worker hurries: it drains, and its deadline is no time to wait in
+ *   I5  with a spool, whoever has waited in vain is the last to wait for IN_VAIN_NS: a destination
+ *       is slower than its senders, and for that there is the disk
  *
  * Nobody waits for a destination that is down: its requests go to disk at once, as ever. Nor where
  * the submitter has no alarm: a replay reads from disk what is there in any case.
@@ -26,12 +28,30 @@
 #define WAIT_MAX_NS    WEIR_NS_PER_S
 #define LOOK_NS        (2 * WEIR_NS_PER_MS)
 #define BYTES_PER_TURN ((size_t)256 << 10)
+#define IN_VAIN_NS     (10 * WEIR_NS_PER_S)
 
 static bool must_wait(const struct weir_worker *worker, int64_t now_ns)
 {
     const struct weir_pipeline_options *options = &worker->pipeline->options;
-    return !worker->hurries && weir_credit_used(options->intake) <= options->intake->limit / 2 &&
+    return !worker->hurries && now_ns >= worker->waits_from_ns &&
+           weir_credit_used(options->intake) <= options->intake->limit / 2 &&
            weir_router_is_crowded(options->router, now_ns);
+}
+
+/* Whether it may be begun. One that has waited in vain has the next ones go to disk at once. */
+static bool may_begin(struct weir_worker *worker, const struct weir_submission *submission,
+                      int64_t now_ns)
+{
+    if (!must_wait(worker, now_ns)) {
+        return true;
+    }
+    if (now_ns - submission->waiting_ns < WAIT_MAX_NS) {
+        return false;
+    }
+    if (worker->pipeline->options.durability == WEIR_DURABILITY_DISK) {
+        worker->waits_from_ns = now_ns + IN_VAIN_NS;
+    }
+    return true;
 }
 
 bool weir_pace_hold(struct weir_worker *worker, struct weir_submission *submission)
@@ -68,7 +88,7 @@ void weir_worker_turn(struct weir_worker *worker)
     size_t begun = 0;
     while (worker->waiting_first != NULL && begun < BYTES_PER_TURN) {
         struct weir_submission *submission = worker->waiting_first;
-        if (now_ns - submission->waiting_ns < WAIT_MAX_NS && must_wait(worker, now_ns)) {
+        if (!may_begin(worker, submission, now_ns)) {
             break;
         }
         worker->waiting_first = submission->next;

@@ -18,7 +18,8 @@ struct weir_worker {
     struct weir_account_cache cache;
     struct weir_submission *waiting_first; /* pace.c's: the oldest */
     struct weir_submission *waiting_last;
-    bool hurries; /* nobody waits any more */
+    int64_t waits_from_ns; /* until then nobody waits */
+    bool hurries;          /* nobody waits any more */
 };
 
 /* Takes a submission, its fields set, on its way: decoded, reserved, committed; or refused. The

@@ -49,17 +49,17 @@ static double count_waited(void)
     return weir_expo_value(weir_metrics_series(WEIR_M_REQUESTS_WAITED, NULL)) - fixture.waited;
 }
 
-static void begin_with(struct weir_home home, size_t intake)
+static void begin_with(struct weir_home home, struct flow_options options)
 {
     memset(&fixture, 0, sizeof(fixture));
-    flow_start(&fixture.flow, (struct flow_options){.intake = intake});
+    flow_start(&fixture.flow, options);
     assert_int_equal(weir_worker_new(fixture.flow.pipeline, home, &fixture.worker), WEIR_OK);
     fixture.waited = weir_expo_value(weir_metrics_series(WEIR_M_REQUESTS_WAITED, NULL));
 }
 
 static void begin(void)
 {
-    begin_with((struct weir_home){.self = &fixture, .alarm = set_alarm}, 0);
+    begin_with((struct weir_home){.self = &fixture, .alarm = set_alarm}, (struct flow_options){0});
 }
 
 static void end(void)
@@ -181,6 +181,34 @@ static void test_nobody_waits_longer_than_a_second(void **state)
     end();
 }
 
+/* A lane that is always done. */
+static void commit_at_once(void *self, struct weir_spool_job *job)
+{
+    (void)self;
+    job->status = WEIR_OK;
+    job->done(job);
+}
+
+static void test_with_a_spool_one_in_vain_is_enough(void **state)
+{
+    (void)state;
+    begin_with((struct weir_home){.self = &fixture, .alarm = set_alarm},
+               (struct flow_options){.durability = WEIR_DURABILITY_DISK,
+                                     .commit = {commit_at_once, NULL}});
+    crowd();
+    struct request *old = submit_one();
+    struct request *young = submit_one();
+    assert_int_equal(young->code, 0);
+    old->submission.waiting_ns -= WEIR_NS_PER_S;
+    weir_worker_turn(fixture.worker);
+    assert_int_equal(old->code, 200);
+    assert_int_equal(young->code, 200);
+    assert_int_equal(submit_one()->code, 200);
+    assert_true(count_waited() == 2);
+    make_room();
+    end();
+}
+
 static void test_large_ones_leave_the_loop_a_turn_between_them(void **state)
 {
     (void)state;
@@ -243,7 +271,7 @@ static void test_nobody_waits_in_a_hurry(void **state)
 static void test_without_an_alarm_nobody_waits(void **state)
 {
     (void)state;
-    begin_with((struct weir_home){.post = NULL}, 0);
+    begin_with((struct weir_home){.post = NULL}, (struct flow_options){0});
     crowd();
     assert_int_equal(submit_one()->code, 200);
     make_room();
@@ -256,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_nobody_waits_while_there_is_room),
         cmocka_unit_test(test_those_who_wait_are_begun_in_order),
         cmocka_unit_test(test_nobody_waits_longer_than_a_second),
+        cmocka_unit_test(test_with_a_spool_one_in_vain_is_enough),
         cmocka_unit_test(test_large_ones_leave_the_loop_a_turn_between_them),
         cmocka_unit_test(test_nobody_waits_in_the_last_half_of_the_intake),
         cmocka_unit_test(test_nobody_waits_in_a_hurry),
