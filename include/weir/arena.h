@@ -9,7 +9,7 @@
  * One request's memory: a chain of regions, handed out by bumping a pointer, given back all at once
  * when the last reference goes. Views into it are what flows through the rings to the exporters.
  *
- *   arena ─► [region: records, or the whole body  ] ─► [region: points, rebuilt bytes |free] ─► ...
+ *   arena ─► [region: decompressed body           ] ─► [region: points, rebuilt bytes |free] ─► ...
  *               ^ views                                   ^ bump
  *
  *   I1  every region's capacity is charged to exactly one budget, from before it is taken until it
@@ -19,8 +19,6 @@
  *
  * A budget says who pays. `take` must not block; false means no. Both may be called from any
  * thread.
- *
- * tidy: allow header-functions -- two more: what is in it only for a while
  */
 struct weir_arena_budget {
     bool (*take)(void *self, size_t bytes);
@@ -47,15 +45,6 @@ void *weir_arena_alloc(struct weir_arena *arena, size_t size, size_t alignment);
 /* Gives back the unused tail of the newest allocation `memory` (of `size` bytes), keeping `kept`:
  * later allocations use it. The charge stays. */
 void weir_arena_trim(struct weir_arena *arena, void *memory, size_t size, size_t kept);
-
-/* `size` (not 0) bytes for a while, uninitialised: in a region of their own, charged as all are.
- * One at a time (asserted). NULL, and nothing changed, when the budget says no or memory is out.
- * The owning thread, before publishing. */
-void *weir_arena_scratch(struct weir_arena *arena, size_t size);
-
-/* Gives them back, and their charge, where there are any; resetting and freeing the arena do it
- * too. The owning thread, before publishing. */
-void weir_arena_scratch_done(struct weir_arena *arena);
 
 /* Gives every region back and starts anew; only with one reference and nothing retained. */
 void weir_arena_reset(struct weir_arena *arena);

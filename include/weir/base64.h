@@ -17,21 +17,16 @@
 WEIR_MUST_USE enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size,
                                                            size_t *ret_size);
 
-/* Bytes behind what counts that the blocks may write to. */
-#define WEIR_BASE64_SLACK 8
+/* The two halves of it, for a text whose end is not known yet. The first decodes whole blocks for
+ * as long as they hold nothing but the 64 characters, looking at no more than `size`, and returns
+ * how many characters it has taken (a multiple of 4; 0 where there is no vector code). What
+ * follows them is as it was. */
+size_t weir_base64_decode_blocks(uint8_t *text, size_t size);
 
-/* The two halves of it, for a text whose end is not known yet, and to wherever it is wanted: `out`
- * is the text itself, or memory apart from it with room for 3/4 of the text and WEIR_BASE64_SLACK
- * bytes more. The first decodes whole blocks for as long as they hold nothing but the 64
- * characters, looking at no more than `size`, and returns how many characters it has taken (a
- * multiple of 4; 0 where there is no vector code). What follows them is as it was. */
-size_t weir_base64_decode_blocks(const uint8_t *text, size_t size, uint8_t *out);
-
-/* The second goes on behind the `taken` characters, whose bytes are at `out` already, once it is
- * known where the text ends. *ret_size is the number of all bytes; otherwise as
- * weir_base64_decode_in_place. */
-WEIR_MUST_USE enum weir_status weir_base64_decode_rest(struct weir_bytes text, size_t taken,
-                                                       uint8_t *out, size_t *ret_size);
+/* The second goes on behind the `taken` characters, once `size` is known to be where the text ends;
+ * otherwise as weir_base64_decode_in_place. */
+WEIR_MUST_USE enum weir_status weir_base64_decode_rest(uint8_t *text, size_t size, size_t taken,
+                                                       size_t *ret_size);
 
 /* The same, by the scalar code only: the oracle. */
 WEIR_MUST_USE enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size,

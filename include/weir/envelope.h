@@ -8,8 +8,7 @@
  * The Firehose request body: {"requestId":…,"timestamp":…,"records":[{"data":base64},…]}, read once
  * from front to back in a mutable buffer. Keys in any order, unknown keys skipped; a key of ours
  * twice is damage. Each record's base64 is decoded in place, so a record is a view of the same
- * memory; or to other memory, one record behind the other (weir_envelope_move). Firehose HTTP
- * endpoint specification, "Request format".
+ * memory. Firehose HTTP endpoint specification, "Request format".
  *
  *   weir_envelope_init(&envelope, body, size, limits);
  *   while ((status = weir_envelope_next(&envelope, &record)) == WEIR_OK) { ... }
@@ -26,8 +25,7 @@ struct weir_envelope_limits {
 struct weir_envelope {
     struct weir_json json;
     struct weir_envelope_limits limits;
-    uint8_t *out;                 /* where the next record is decoded to; NULL: in place */
-    struct weir_bytes request_id; /* empty until seen; in the buffer */
+    struct weir_bytes request_id; /* empty until seen */
     int64_t timestamp_ms;
     uint32_t record_count;
     uint8_t state;
@@ -41,13 +39,6 @@ struct weir_envelope {
 /* Begins at the body's first byte. The buffer must live as long as the records are used. */
 void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t size,
                         struct weir_envelope_limits limits);
-
-/* Records are decoded to `out` from now on, which has weir_envelope_room bytes and must live as
- * long as they are used; the buffer then need not. Before the first record. */
-void weir_envelope_move(struct weir_envelope *envelope, uint8_t *out);
-
-/* The most that the records of a body of `size` bytes take there. */
-size_t weir_envelope_room(size_t size);
 
 /* The next record's decoded bytes (may be empty), WEIR_EEND, or WEIR_EMALFORMED / WEIR_ELIMIT with
  * `error` set. */

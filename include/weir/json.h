@@ -86,9 +86,9 @@ struct weir_bytes weir_json_base64(struct weir_json *json);
 
 /* The same, undone on the way: the decoder stops at the first byte that is none of its alphabet,
  * and that is where the quote is looked for, so the text is gone through once. *ret_taken of the
- * view's characters are decoded already (weir_base64_decode_rest does the others), to `out`, as
- * weir_base64_decode_blocks has it, or over the view's start (NULL); 0 after an error. */
-struct weir_bytes weir_json_base64_begun(struct weir_json *json, uint8_t *out, size_t *ret_taken);
+ * view's characters are decoded over its start already (weir_base64_decode_rest does the others);
+ * 0 after an error. */
+struct weir_bytes weir_json_base64_begun(struct weir_json *json, size_t *ret_taken);
 
 /* After the top value: WEIR_OK when only white space is left; WEIR_EMALFORMED, or WEIR_ELIMIT for
  * depth. */

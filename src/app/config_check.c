@@ -5,9 +5,7 @@
  *
  *   memory_limit less the program's 16 MiB and a thirty-second
  *                 ┬─ 1/2    intake   >= 2.5 x body_limit    (staging + inflated + half again for
- *                 │                                         rebuilt points; text and what is undone
- *                 │                                         of it are both there only up to a
- *                 │                                         quarter: decode/body.c)
+ *                 │                                         rebuilt points)
  *                 ├─ 3/10   queued   >= 1.5 x body_limit    follows from the line above
  *                 ├─ 3/25   export   >= 3 x buffer.size for each destination
  *                 │                                         (encoded, compressed, the next)

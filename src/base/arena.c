@@ -6,23 +6,18 @@
  *     chain[0] ─► [ chunk: abandoned tail        ]
  *     chain[1] ─► [ big allocation, its own class ]
  *     chain[2] ─► [ chunk: used .... | free       ]   ◄─ bump is 2, used counts from its start
- *     scratch  ─► [ what is needed for a while    ]   or none
  *
- *   I1  chain[0..region_count) are regions of ours, charged = sum of their capacities and scratch's
+ *   I1  chain[0..region_count) are regions of ours, charged = sum of their capacities
  *   I2  bump < region_count, or region_count is 0
  *   I3  used <= chain[bump].capacity
  *   I4  references >= 1 for as long as anybody has the pointer
- *   I5  scratch is one region or none, and not in the chain
  *
  * An allocation that does not fit the chunk begins a new one if it is small, or gets a region of
  * its own if it is larger than half of what a new chunk would be; the chunk then stays the one that
  * is bumped. A trimmed region of its own offers its tail for bumping if that is longer than what
  * the chunk has left. Chunks grow with the arena (an eighth of what it has), and what counts as
  * large grows with them: so each region adds at least a sixteenth, and WEIR_ARENA_REGIONS_MAX of
- * them hold at least forty times the first, which is the body or its records, whatever the sizes.
- *
- * Scratch is for what others are made from, and which is as large as they are: it goes back by
- * itself, so that what stays is charged for no more than that.
+ * them hold at least forty times the first, which is the body, whatever the sizes.
  *
  * Threads: one owner allocates. Publishing the arena to other threads goes through a ring or a
  * queue, whose release/acquire also covers everything here that is not atomic; after it nothing of
@@ -31,7 +26,7 @@
  *
  * Full is NULL, with nothing changed. In AddressSanitizer builds what is not handed out is
  * poisoned, so reading past an allocation is found although the region goes on. Deliberately no
- * free of single allocations but of the one scratch.
+ * free of single allocations.
  */
 #include "weir/arena.h"
 #include "arena_internal.h"
@@ -53,7 +48,6 @@ struct weir_arena {
     unsigned region_count;
     _Atomic uint32_t references;
     _Atomic size_t live;
-    struct weir_region scratch;
     struct weir_region chain[WEIR_ARENA_REGIONS_MAX];
 };
 
@@ -73,41 +67,31 @@ enum weir_status weir_arena_new(struct weir_regions *regions, struct weir_arena_
     arena->used = 0;
     arena->bump = 0;
     arena->region_count = 0;
-    arena->scratch = (struct weir_region){NULL, 0};
     atomic_init(&arena->references, 1);
     atomic_init(&arena->live, 0);
     *ret = arena;
     return WEIR_OK;
 }
 
-/* Takes and charges a region for `size` bytes, poisoned. */
-static bool take_region(struct weir_arena *arena, size_t size, struct weir_region *ret)
+/* Charges and appends a region for `size` bytes; its index is region_count - 1. */
+static bool add_region(struct weir_arena *arena, size_t size)
 {
-    if (size > WEIR_REGION_SIZE_MAX) {
+    if (arena->region_count == WEIR_ARENA_REGIONS_MAX || size > WEIR_REGION_SIZE_MAX) {
         return false;
     }
     size_t capacity = weir_region_capacity(size);
     if (!arena->budget.take(arena->budget.self, capacity)) {
         return false;
     }
-    if (weir_region_take(arena->regions, size, ret) != WEIR_OK) {
+    struct weir_region region;
+    if (weir_region_take(arena->regions, size, &region) != WEIR_OK) {
         arena->budget.give(arena->budget.self, capacity);
         return false;
     }
-    WEIR_ASSERT(ret->capacity == capacity);
-    weir_poison(ret->data, ret->capacity);
+    WEIR_ASSERT(region.capacity == capacity);
+    weir_poison(region.data, region.capacity);
+    arena->chain[arena->region_count++] = region;
     arena->charged += capacity;
-    return true;
-}
-
-/* Appends a region for `size` bytes; its index is region_count - 1. */
-static bool add_region(struct weir_arena *arena, size_t size)
-{
-    if (arena->region_count == WEIR_ARENA_REGIONS_MAX ||
-        !take_region(arena, size, &arena->chain[arena->region_count])) {
-        return false;
-    }
-    arena->region_count++;
     return true;
 }
 
@@ -186,33 +170,8 @@ void weir_arena_trim(struct weir_arena *arena, void *memory, size_t size, size_t
     }
 }
 
-void *weir_arena_scratch(struct weir_arena *arena, size_t size)
-{
-    WEIR_ASSERT(arena->scratch.data == NULL);
-    /* relaxed: as in weir_arena_alloc */
-    WEIR_DCHECK(atomic_load_explicit(&arena->references, memory_order_relaxed) == 1);
-    if (!take_region(arena, size, &arena->scratch)) {
-        return NULL;
-    }
-    weir_unpoison(arena->scratch.data, size);
-    return arena->scratch.data;
-}
-
-void weir_arena_scratch_done(struct weir_arena *arena)
-{
-    size_t capacity = arena->scratch.capacity;
-    if (arena->scratch.data == NULL) {
-        return;
-    }
-    weir_unpoison(arena->scratch.data, capacity);
-    weir_region_give(arena->regions, &arena->scratch);
-    arena->charged -= capacity;
-    arena->budget.give(arena->budget.self, capacity);
-}
-
 static void give_regions(struct weir_arena *arena)
 {
-    weir_arena_scratch_done(arena);
     for (unsigned i = 0; i < arena->region_count; i++) {
         weir_unpoison(arena->chain[i].data, arena->chain[i].capacity);
         weir_region_give(arena->regions, &arena->chain[i]);
@@ -288,7 +247,7 @@ void weir_arena_validate(const struct weir_arena *arena)
     WEIR_ASSERT(arena->region_count <= WEIR_ARENA_REGIONS_MAX);
     WEIR_ASSERT(arena->region_count == 0 || arena->bump < arena->region_count);
     WEIR_ASSERT(arena->region_count > 0 || arena->used == 0);
-    size_t charged = arena->scratch.capacity;
+    size_t charged = 0;
     for (unsigned i = 0; i < arena->region_count; i++) {
         WEIR_ASSERT(arena->chain[i].data != NULL);
         charged += arena->chain[i].capacity;

@@ -60,57 +60,57 @@ static size_t decode_last(const uint8_t *chars, uint8_t *out)
 }
 
 /*
- * Decodes from character `taken` on, whose bytes go to taken * 3/4. A group of four is read before
- * its three bytes are written, and over the text those do not reach the next: done + 3 <= in + 4.
+ * Decodes from character `in` on (a multiple of 4), whose bytes go to in * 3/4. A group of four is
+ * read before its three bytes are written, and those never reach the next group: out + 3 <= in + 4.
  */
-enum weir_status weir_base64_decode_rest(struct weir_bytes text, size_t taken, uint8_t *out,
-                                         size_t *ret_size)
+enum weir_status weir_base64_decode_rest(uint8_t *text, size_t size, size_t taken, size_t *ret_size)
 {
-    WEIR_ASSERT(taken <= text.size);
+    WEIR_ASSERT(taken <= size);
     WEIR_ASSERT(taken % 4 == 0);
-    if (text.size % 4 != 0) {
+    if (size % 4 != 0) {
         return WEIR_EMALFORMED;
     }
-    size_t done = taken / 4 * 3;
-    if (taken == text.size) {
-        *ret_size = done;
+    size_t in = taken;
+    size_t out = in / 4 * 3;
+    if (in == size) {
+        *ret_size = out;
         return WEIR_OK;
     }
-    for (size_t in = taken; in < text.size - 4; in += 4) {
+    while (in < size - 4) {
         uint8_t known;
-        uint32_t bits = quad_bits(text.data + in, &known);
+        uint32_t bits = quad_bits(text + in, &known);
         if ((known & WEIR_BASE64_KNOWN) == 0) {
             return WEIR_EMALFORMED;
         }
-        out[done] = (uint8_t)(bits >> 16);
-        out[done + 1] = (uint8_t)(bits >> 8);
-        out[done + 2] = (uint8_t)bits;
-        done += 3;
+        text[out] = (uint8_t)(bits >> 16);
+        text[out + 1] = (uint8_t)(bits >> 8);
+        text[out + 2] = (uint8_t)bits;
+        in += 4;
+        out += 3;
     }
-    size_t last = decode_last(text.data + text.size - 4, out + done);
+    size_t last = decode_last(text + size - 4, text + out);
     if (last == 0) {
         return WEIR_EMALFORMED;
     }
-    *ret_size = done + last;
+    *ret_size = out + last;
     return WEIR_OK;
 }
 
 enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size, size_t *ret_size)
 {
-    return weir_base64_decode_rest(weir_bytes_of(text, size), 0, text, ret_size);
+    return weir_base64_decode_rest(text, size, 0, ret_size);
 }
 
-size_t weir_base64_decode_blocks(const uint8_t *text, size_t size, uint8_t *out)
+size_t weir_base64_decode_blocks(uint8_t *text, size_t size)
 {
 #if defined(__x86_64__)
     /* a load and a test: the answer is kept by libgcc */
-    return __builtin_cpu_supports("avx2") ? weir_base64_avx2(text, size, out) : 0;
+    return __builtin_cpu_supports("avx2") ? weir_base64_avx2(text, size) : 0;
 #elif defined(__aarch64__)
-    return weir_base64_neon(text, size, out);
+    return weir_base64_neon(text, size);
 #else
     (void)text;
     (void)size;
-    (void)out;
     return 0;
 #endif
 }
@@ -118,8 +118,8 @@ size_t weir_base64_decode_blocks(const uint8_t *text, size_t size, uint8_t *out)
 enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size, size_t *ret_size)
 {
     /* a padded last group is no part of a block, so the scalar code has it */
-    size_t taken = weir_base64_decode_blocks(text, size, text);
-    return weir_base64_decode_rest(weir_bytes_of(text, size), taken, text, ret_size);
+    size_t taken = weir_base64_decode_blocks(text, size);
+    return weir_base64_decode_rest(text, size, taken, ret_size);
 }
 
 size_t weir_base64_encoded_size(size_t size)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base64_simd.h"
-#include "weir/base64.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -17,7 +16,7 @@
  *
  * A step reads [in, in + 32) whole, then writes [out, out + 32) of which 24 bytes count. `out` is
  * 3/4 of `in`, so out + 32 <= in + 32: the write ends before the next step's first character, and
- * within the text. Elsewhere it ends 8 bytes behind what counts: within WEIR_BASE64_SLACK.
+ * within the text.
  */
 #define STEP_CHARS 32
 #define STEP_STORE 32
@@ -26,7 +25,6 @@
  * ends with the page. Behind the text's end it is a hint that comes to nothing. */
 #define AHEAD 2048
 _Static_assert(STEP_STORE <= STEP_CHARS, "a store must not reach the next step's characters");
-_Static_assert(STEP_STORE - STEP_CHARS / 4 * 3 <= WEIR_BASE64_SLACK, "nor what follows the room");
 
 #define BOTH_LANES(...) _mm256_setr_epi8(__VA_ARGS__, __VA_ARGS__)
 
@@ -68,20 +66,19 @@ __attribute__((target("avx2"))) static inline __m256i pack(__m256i values)
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
 }
 
-__attribute__((target("avx2"))) size_t weir_base64_avx2(const uint8_t *text, size_t size,
-                                                        uint8_t *out)
+__attribute__((target("avx2"))) size_t weir_base64_avx2(uint8_t *text, size_t size)
 {
     size_t in = 0;
+    size_t out = 0;
     while (size - in >= STEP_CHARS) {
-        __builtin_prefetch(text + in + AHEAD, 0);
-        __builtin_prefetch(out + AHEAD, 1);
+        __builtin_prefetch(text + in + AHEAD, 1);
         __m256i chars = _mm256_loadu_si256((const __m256i *)(const void *)(text + in));
         __m256i high = nibbles_high(chars);
         if (!all_known(chars, high)) {
             break;
         }
         __m256i bytes = pack(to_values(chars, high));
-        _mm256_storeu_si256((__m256i *)(void *)out, bytes);
+        _mm256_storeu_si256((__m256i *)(void *)(text + out), bytes);
         in += STEP_CHARS;
         out += STEP_CHARS / 4 * 3;
     }

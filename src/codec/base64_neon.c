@@ -28,15 +28,15 @@ static inline uint8x16_t look_up(const struct tables *tables, uint8x16_t chars)
     return vorrq_u8(vqtbl4q_u8(tables->low, chars), vqtbl4q_u8(tables->high, other));
 }
 
-size_t weir_base64_neon(const uint8_t *text, size_t size, uint8_t *out)
+size_t weir_base64_neon(uint8_t *text, size_t size)
 {
     const struct tables tables = {vld1q_u8_x4(weir_base64_values),
                                   vld1q_u8_x4(weir_base64_values + 64)};
     const uint8x16_t known = vdupq_n_u8(WEIR_BASE64_KNOWN);
     size_t in = 0;
+    size_t out = 0;
     while (size - in >= STEP_CHARS) {
-        __builtin_prefetch(text + in + AHEAD, 0);
-        __builtin_prefetch(out + AHEAD, 1);
+        __builtin_prefetch(text + in + AHEAD, 1);
         uint8x16x4_t chars = vld4q_u8(text + in);
         uint8x16_t a = look_up(&tables, chars.val[0]);
         uint8x16_t b = look_up(&tables, chars.val[1]);
@@ -53,7 +53,7 @@ size_t weir_base64_neon(const uint8_t *text, size_t size, uint8_t *out)
         bytes.val[0] = vorrq_u8(vshlq_n_u8(a, 2), vshrq_n_u8(b, 4));
         bytes.val[1] = vorrq_u8(vshlq_n_u8(b, 4), vshrq_n_u8(c, 2));
         bytes.val[2] = vorrq_u8(vshlq_n_u8(c, 6), d);
-        vst3q_u8(out, bytes);
+        vst3q_u8(text + out, bytes);
         in += STEP_CHARS;
         out += STEP_STORE;
     }

@@ -7,14 +7,13 @@
 
 /*
  * The vector twins of base64.c's loop, private to this room. Each decodes whole blocks of `text`
- * to `out` (as weir_base64_decode_blocks has it) and stops at the first block that holds anything
- * but the 64 characters (padding too), or when less than a block is left. Returns the characters
- * taken, a multiple of 4; the decoded bytes, 3/4 of that, lie at out[0]; what follows the taken
- * characters is as it was. The scalar loop goes on from there and is the one that finds an error
- * and the padding.
+ * over itself from its start and stops at the first block that holds anything but the 64 characters
+ * (padding too), or when less than a block is left. Returns the characters taken, a multiple of 4;
+ * the decoded bytes, 3/4 of that, lie at text[0]; what follows the taken characters is as it was.
+ * The scalar loop goes on from there and is the one that finds an error and the padding.
  */
-size_t weir_base64_avx2(const uint8_t *text, size_t size, uint8_t *out);
-size_t weir_base64_neon(const uint8_t *text, size_t size, uint8_t *out);
+size_t weir_base64_avx2(uint8_t *text, size_t size);
+size_t weir_base64_neon(uint8_t *text, size_t size);
 
 /* The value of a character with WEIR_BASE64_KNOWN set, or 0 for a character
  * outside the alphabet. */

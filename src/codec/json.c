@@ -249,7 +249,7 @@ struct weir_bytes weir_json_base64(struct weir_json *json)
     return take_base64(json, json->position + 1);
 }
 
-struct weir_bytes weir_json_base64_begun(struct weir_json *json, uint8_t *out, size_t *ret_taken)
+struct weir_bytes weir_json_base64_begun(struct weir_json *json, size_t *ret_taken)
 {
     *ret_taken = 0;
     if (!next_is(json, '"')) {
@@ -257,8 +257,7 @@ struct weir_bytes weir_json_base64_begun(struct weir_json *json, uint8_t *out, s
         return (struct weir_bytes){NULL, 0};
     }
     uint8_t *text = json->position + 1;
-    size_t taken =
-        weir_base64_decode_blocks(text, (size_t)(json->end - text), out == NULL ? text : out);
+    size_t taken = weir_base64_decode_blocks(text, (size_t)(json->end - text));
     struct weir_bytes rest = take_base64(json, text + taken);
     if (json->error != NULL) {
         return (struct weir_bytes){NULL, 0};

@@ -2,20 +2,14 @@
 /*
  * A whole request body, from the bytes of the wire to runs of points.
  *
- *   body ─► inflate | copy ─► text, mutable: the arena's scratch
- *           envelope ─► record 0, record 1, ...   base64 undone into the arena
+ *   body ─► inflate | copy ─► text, mutable, in the arena
+ *           envelope ─► record 0, record 1, ...   base64 undone in place
  *           each record ─► collector ─► runs
- *
- * The text goes back when its records are out: what waits for its batch takes three quarters of
- * it, and the next request is inflated into memory that was just used. Only text that is small, or
- * so large that both would be too much at once, stays, and base64 is undone in place.
  *
  *   I1  the caller's body is only read; everything that is written is the arena's
  *   I2  the result is set once the envelope was sound to its last byte; until then only the error
  *       and the request id are
- *   I3  where the text goes back, no view of it is in the result: records are elsewhere, and the
- *       request id is copied; after an error, whose request id may be one, the text stays
- *   I4  what a request may hold has bounds beside its size (bounds.h), so that none takes much
+ *   I3  what a request may hold has bounds beside its size (bounds.h), so that none takes much
  *       longer than its bytes
  *
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
@@ -25,7 +19,7 @@
  * For the dead letter the body is gone through once more (weir_body_quarantined): text is decoded
  * as above, and each piece that is quarantined there is shown where it lies in a second copy, of
  * which nothing but the base64 was undone. Both copies are alike to that point, so an offset is
- * enough. There base64 is undone in place, and the text stays however large it is.
+ * enough.
  */
 #include "weir/body.h"
 #include "bounds.h"
@@ -37,27 +31,11 @@
 
 #define ERROR_SIZE 160
 
-/* Of smaller text there is little to give back, and a region of its own is dear. */
-#define MOVED_MIN ((size_t)64 << 10)
-/* Of larger text than this part of the limit, not both text and records: memory is shared out so
- * that a body of the limit's size fits. */
-#define MOVED_PART 4
-
-/* The body's text, mutable. */
+/* The body in the arena, mutable. */
 struct text {
     uint8_t *data;
     size_t size;
-    bool is_scratch;
 };
-
-/* Room for text: all of it stays, or only its records. */
-static uint8_t *take_room(struct weir_arena *arena, size_t capacity, size_t limit, struct text *ret)
-{
-    ret->is_scratch = capacity >= MOVED_MIN && capacity <= limit / MOVED_PART;
-    ret->data = ret->is_scratch ? weir_arena_scratch(arena, capacity)
-                                : weir_arena_alloc(arena, capacity, 1);
-    return ret->data;
-}
 
 static enum weir_status refuse(struct weir_body_result *ret, enum weir_status status,
                                const char *error)
@@ -82,15 +60,15 @@ static enum weir_status inflate(struct weir_inflater *inflater, struct weir_aren
     size_t left = limit + 1 - capacity;
     capacity += left < ROOM_FOR_A_MEMBER ? left : ROOM_FOR_A_MEMBER;
     for (;;) {
-        uint8_t *room = take_room(arena, capacity, limit, ret);
+        uint8_t *room = weir_arena_alloc(arena, capacity, 1);
+        size_t size = 0;
         if (room == NULL) {
             return WEIR_EFULL;
         }
-        enum weir_status status = weir_gzip_inflate(inflater, body, room, capacity, &ret->size);
-        if (status == WEIR_OK && ret->size <= limit) {
-            if (!ret->is_scratch) {
-                weir_arena_trim(arena, room, capacity, ret->size);
-            }
+        enum weir_status status = weir_gzip_inflate(inflater, body, room, capacity, &size);
+        if (status == WEIR_OK && size <= limit) {
+            weir_arena_trim(arena, room, capacity, size);
+            *ret = (struct text){room, size};
             return WEIR_OK;
         }
         if (status == WEIR_OK || (status == WEIR_EFULL && capacity > limit)) {
@@ -110,14 +88,14 @@ static enum weir_status copy(struct weir_arena *arena, struct weir_bytes body, s
     if (body.size > limit) {
         return WEIR_ELIMIT;
     }
-    uint8_t *room = take_room(arena, body.size == 0 ? 1 : body.size, limit, ret);
+    uint8_t *room = weir_arena_alloc(arena, body.size == 0 ? 1 : body.size, 1);
     if (room == NULL) {
         return WEIR_EFULL;
     }
     if (body.size > 0) {
         memcpy(room, body.data, body.size);
     }
-    ret->size = body.size;
+    *ret = (struct text){room, body.size};
     return WEIR_OK;
 }
 
@@ -218,20 +196,20 @@ static void number_points(struct weir_runs *runs)
     }
 }
 
-/* Decodes what the envelope holds. After WEIR_OK `ret` views its records, and nothing else of its
- * text. */
-static enum weir_status decode_envelope(struct weir_arena *arena, struct weir_envelope *envelope,
-                                        const struct weir_body_options *options,
-                                        struct weir_body_result *ret)
+static enum weir_status decode_text(struct weir_arena *arena, struct text text,
+                                    const struct weir_body_options *options,
+                                    struct weir_body_result *ret)
 {
     struct weir_collect *collect = weir_collect_new(arena);
     if (collect == NULL) {
         return WEIR_EFULL;
     }
-    enum weir_status status = decode_records(collect, envelope, read_arn(options->source_arn));
-    ret->request_id = envelope->request_id;
+    struct weir_envelope envelope;
+    weir_envelope_init(&envelope, text.data, text.size, options->limits);
+    enum weir_status status = decode_records(collect, &envelope, read_arn(options->source_arn));
+    ret->request_id = envelope.request_id;
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
-        tell_error(collect, envelope, ret);
+        tell_error(collect, &envelope, ret);
         return status;
     }
     if (status != WEIR_EEND) {
@@ -240,29 +218,11 @@ static enum weir_status decode_envelope(struct weir_arena *arena, struct weir_en
     struct weir_runs runs;
     WEIR_TRY(weir_collect_finish(collect, &runs));
     number_points(&runs);
-    struct weir_bytes request_id = weir_arena_keep(arena, envelope->request_id);
-    if (request_id.size < envelope->request_id.size) {
-        return WEIR_EFULL;
-    }
     *ret = (struct weir_body_result){.runs = runs,
                                      .tally = collect->tally,
-                                     .request_id = request_id,
-                                     .timestamp_ms = envelope->timestamp_ms};
-    return WEIR_OK;
-}
-
-/* The same, its records moved to memory of the arena; then the text goes back. */
-static enum weir_status decode_moved(struct weir_arena *arena, struct weir_envelope *envelope,
-                                     size_t size, const struct weir_body_options *options,
-                                     struct weir_body_result *ret)
-{
-    uint8_t *records = weir_arena_alloc(arena, weir_envelope_room(size), 1);
-    if (records == NULL) {
-        return WEIR_EFULL;
-    }
-    weir_envelope_move(envelope, records);
-    WEIR_TRY(decode_envelope(arena, envelope, options, ret));
-    weir_arena_scratch_done(arena);
+                                     .request_id = envelope.request_id,
+                                     .timestamp_ms = envelope.timestamp_ms,
+                                     .inflated_bytes = text.size};
     return WEIR_OK;
 }
 
@@ -282,11 +242,7 @@ enum weir_status weir_body_decode(struct weir_inflater *inflater, struct weir_ar
         return status;
     }
     uint32_t crc = content_crc(body, options->gzip, text); /* the text is written to below */
-    struct weir_envelope envelope;
-    weir_envelope_init(&envelope, text.data, text.size, options->limits);
-    WEIR_TRY(text.is_scratch ? decode_moved(arena, &envelope, text.size, options, ret)
-                             : decode_envelope(arena, &envelope, options, ret));
-    ret->inflated_bytes = text.size;
+    WEIR_TRY(decode_text(arena, text, options, ret));
     ret->content_crc = crc;
     return WEIR_OK;
 }
@@ -316,7 +272,6 @@ enum weir_status weir_body_records(struct weir_inflater *inflater, struct weir_a
     struct text text;
     struct text again;
     WEIR_TRY(take_text(inflater, arena, body, options, &text));
-    /* never scratch, being all of its limit: there is one at most */
     WEIR_TRY(copy(arena, weir_bytes_of(text.data, text.size), text.size, &again));
     WEIR_TRY(walk_records(again, options->limits, NULL));
     return walk_records(text, options->limits, visitor);

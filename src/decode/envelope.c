@@ -16,15 +16,11 @@
  *
  *   I1  record_count is the number of records given out
  *   I2  a key of ours is accepted once (`seen` has its bit)
- *   I3  where records are moved, `out` goes on by at most 3/4 of the characters that are read
  *
- * Base64 is decoded in place behind the reader's position, where nothing is read again, or to other
- * memory, one record behind the other; on the way to the closing quote, so that a body is gone
- * through once. All records together have fewer characters than the buffer, so 3/4 of it is room
- * for them, with what the last block writes too much.
- *
- * Damage may stand in the last byte, so the caller publishes nothing before END. A record over the
- * limit is refused as that, whatever else is wrong with it.
+ * Base64 is decoded in place behind the reader's position, where nothing is read again; on the way
+ * to the closing quote, so that a body is gone through once. Damage may stand in the last byte, so
+ * the caller publishes nothing before END. A record over the limit is refused as that, whatever
+ * else is wrong with it.
  */
 #include "weir/envelope.h"
 #include "weir/base64.h"
@@ -40,17 +36,6 @@ void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t si
 {
     *envelope = (struct weir_envelope){.limits = limits, .state = START};
     weir_json_init(&envelope->json, body, size, limits.depth);
-}
-
-void weir_envelope_move(struct weir_envelope *envelope, uint8_t *out)
-{
-    WEIR_ASSERT(envelope->record_count == 0);
-    envelope->out = out;
-}
-
-size_t weir_envelope_room(size_t size)
-{
-    return size / 4 * 3 + WEIR_BASE64_SLACK;
 }
 
 static enum weir_status fail(struct weir_envelope *envelope, enum weir_status status,
@@ -155,19 +140,17 @@ static enum weir_status decode(struct weir_envelope *envelope, struct weir_bytes
 {
     /* the reader gives a read-only view of the buffer that we own */
     uint8_t *start = envelope->json.start + (text.data - envelope->json.start);
-    uint8_t *out = envelope->out == NULL ? start : envelope->out;
     size_t size = 0;
     if (text.size / 4 * 3 > envelope->limits.record_bytes + 2) {
         return fail(envelope, WEIR_ELIMIT, "larger than the limit for a record");
     }
-    if (weir_base64_decode_rest(text, taken, out, &size) != WEIR_OK) {
+    if (weir_base64_decode_rest(start, text.size, taken, &size) != WEIR_OK) {
         return fail(envelope, WEIR_EMALFORMED, "data is not base64");
     }
     if (size > envelope->limits.record_bytes) {
         return fail(envelope, WEIR_ELIMIT, "larger than the limit for a record");
     }
-    *ret_record = weir_bytes_of(out, size);
-    envelope->out = envelope->out == NULL ? NULL : out + size;
+    *ret_record = weir_bytes_of(start, size);
     return WEIR_OK;
 }
 
@@ -188,7 +171,7 @@ static enum weir_status read_record(struct weir_envelope *envelope, struct weir_
             return fail(envelope, WEIR_EMALFORMED, "data stands there twice");
         }
         has_data = true;
-        text = weir_json_base64_begun(json, envelope->out, &taken);
+        text = weir_json_base64_begun(json, &taken);
     }
     if (json->error != NULL) {
         return fail_json(envelope);

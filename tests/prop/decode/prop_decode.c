@@ -5,10 +5,7 @@
  *   - the same points, as JSON, 0.7 and 1.0, leave as the same bytes in the same runs
  *   - no cut and no flipped bit crashes, and whatever comes out is valid
  *   - a damaged message leaves nothing behind, its sound neighbours all of theirs
- *   - a body gives the same, or the same error, whether its records are moved or undone in place
- *     (here because text of 64 KiB, from which on they are, is more than fuzzers are given)
  */
-#include "../../unit/decode/body_twins.h"
 #include "../../unit/decode/fixture.h"
 #include "../../unit/decode/synthetic.h"
 #include "support.h"
@@ -157,42 +154,6 @@ static void test_damaged_bodies(void **state)
     }
 }
 
-/* Bodies of some 64 KiB and more, most of them damaged, some packed. */
-static void test_moved_bodies(void **state)
-{
-    (void)state;
-    struct weir_rand rand = support_rand(5);
-    struct weir_inflater *inflater = NULL;
-    unsigned good = 0;
-    assert_int_equal(weir_inflater_new(&inflater), WEIR_OK);
-    for (unsigned round = 0; round < 300; round++) {
-        size_t least = BODY_TWINS_MIN - 100 + (size_t)weir_rand_below(&rand, 1000);
-        struct weir_buf body =
-            body_twins_build(&rand, (unsigned)weir_rand_below(&rand, 120), least);
-        for (uint64_t flips = weir_rand_below(&rand, 4); flips > 0; flips--) {
-            uint64_t bit = weir_rand_below(&rand, body.size * 8);
-            body.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
-        }
-        struct weir_body_options options = fixture_body_options();
-        options.gzip = weir_rand_below(&rand, 2) == 0;
-        struct weir_buf packed = body_twins_gzip(weir_buf_view(&body));
-        struct weir_bytes sent = weir_buf_view(options.gzip ? &packed : &body);
-        struct body_twin twins[2] = {{.budget = (size_t)32 << 20}, {.budget = (size_t)32 << 20}};
-        for (unsigned i = 0; i < 2; i++) {
-            options.body_limit = i == 0 ? body.size : BODY_TWINS_WIDE;
-            body_twin_decode(&twins[i], inflater, sent, &options);
-        }
-        assert_true(body_twins_same(&twins[0], &twins[1]));
-        good += twins[0].status == WEIR_OK;
-        assert_true(body_twin_close(&twins[0]));
-        assert_true(body_twin_close(&twins[1]));
-        weir_buf_done(&packed);
-        weir_buf_done(&body);
-    }
-    assert_in_range(good, 50, 290);
-    weir_inflater_free(inflater);
-}
-
 /* The message of a delimited record with one point, without its length. */
 static struct weir_bytes undelimited(struct weir_bytes record)
 {
@@ -238,7 +199,6 @@ int main(void)
         cmocka_unit_test(test_one_meaning),
         cmocka_unit_test(test_damage_never_breaks),
         cmocka_unit_test(test_damaged_bodies),
-        cmocka_unit_test(test_moved_bodies),
         cmocka_unit_test(test_a_damaged_message_is_rolled_back_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

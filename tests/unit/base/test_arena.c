@@ -308,82 +308,6 @@ static void test_a_request_of_a_point_is_sparse(void **state)
     tear_down(&fixture);
 }
 
-static void test_scratch_is_charged_until_it_is_given_back(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    set_up(&fixture, 1024 * kib, 4 * kib);
-    uint8_t *kept = weir_arena_alloc(fixture.arena, 1000, 1);
-    size_t before = weir_arena_size(fixture.arena);
-    for (int round = 0; round < 3; round++) {
-        uint8_t *scratch = weir_arena_scratch(fixture.arena, 100 * kib);
-        assert_non_null(scratch);
-        memset(scratch, 0xA5, 100 * kib);
-        weir_arena_validate(fixture.arena);
-        assert_int_equal(weir_arena_size(fixture.arena), before + weir_region_capacity(100 * kib));
-        assert_int_equal(fixture.purse.used, weir_arena_size(fixture.arena));
-        assert_ptr_equal(weir_arena_alloc(fixture.arena, 10, 1), kept + 1000 + 10 * round);
-        weir_arena_scratch_done(fixture.arena);
-        weir_arena_validate(fixture.arena);
-        assert_int_equal(weir_arena_size(fixture.arena), before);
-        assert_int_equal(fixture.purse.used, before);
-    }
-    weir_arena_scratch_done(fixture.arena); /* there is none */
-    assert_int_equal(fixture.purse.used, before);
-    tear_down(&fixture);
-}
-
-/* Before anything else is in the arena, too; the charge moves with the rest. */
-static void test_scratch_goes_back_with_the_arena(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    set_up(&fixture, 1024 * kib, 4 * kib);
-    struct purse other = {1024 * kib, 0};
-    assert_non_null(weir_arena_scratch(fixture.arena, 1));
-    weir_arena_reset(fixture.arena);
-    assert_int_equal(fixture.purse.used, 0);
-    assert_int_equal(weir_arena_size(fixture.arena), 0);
-    assert_non_null(weir_arena_scratch(fixture.arena, 64 * kib));
-    assert_int_equal(weir_arena_charge_to(fixture.arena, budget_of(&other)), WEIR_OK);
-    assert_int_equal(fixture.purse.used, 0);
-    assert_int_equal(other.used, 64 * kib);
-    weir_arena_validate(fixture.arena);
-    tear_down(&fixture); /* the last reference */
-    assert_int_equal(other.used, 0);
-}
-
-static void test_scratch_without_room_changes_nothing(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    set_up(&fixture, 8 * kib, 4 * kib);
-    assert_non_null(weir_arena_alloc(fixture.arena, 4000, 1));
-    assert_null(weir_arena_scratch(fixture.arena, 5 * kib));
-    assert_null(weir_arena_scratch(fixture.arena, WEIR_REGION_SIZE_MAX + 1));
-    assert_null(weir_arena_scratch(fixture.arena, SIZE_MAX));
-    weir_arena_validate(fixture.arena);
-    assert_int_equal(fixture.purse.used, 4 * kib);
-    assert_non_null(weir_arena_scratch(fixture.arena, 4 * kib)); /* none was begun */
-    assert_int_equal(fixture.purse.used, 8 * kib);
-    tear_down(&fixture);
-}
-
-static void take_a_second_scratch(void *argument)
-{
-    struct fixture *fixture = argument;
-    weir_arena_scratch_done(fixture->arena);
-    assert_non_null(weir_arena_scratch(fixture->arena, 1));
-    (void)weir_arena_scratch(fixture->arena, 1);
-}
-
-static void take_scratch_when_published(void *argument)
-{
-    struct fixture *fixture = argument;
-    weir_arena_ref(fixture->arena, 1);
-    (void)weir_arena_scratch(fixture->arena, 1);
-}
-
 static void test_mistakes_of_the_owner_are_asserted(void **state)
 {
     (void)state;
@@ -391,13 +315,10 @@ static void test_mistakes_of_the_owner_are_asserted(void **state)
     set_up(&fixture, 1024 * kib, 4 * kib);
     assert_true(support_aborts(drop_too_often, &fixture));
     assert_true(support_aborts(reset_when_published, &fixture));
-    assert_true(support_aborts(take_a_second_scratch, &fixture));
 #ifdef WEIR_DCHECKS
     assert_true(support_aborts(allocate_when_published, &fixture));
-    assert_true(support_aborts(take_scratch_when_published, &fixture));
 #else
     (void)allocate_when_published;
-    (void)take_scratch_when_published;
 #endif
     tear_down(&fixture);
 }
@@ -419,9 +340,6 @@ int main(void)
         cmocka_unit_test(test_the_last_reference_frees),
         cmocka_unit_test(test_small_arenas_are_never_sparse),
         cmocka_unit_test(test_a_request_of_a_point_is_sparse),
-        cmocka_unit_test(test_scratch_is_charged_until_it_is_given_back),
-        cmocka_unit_test(test_scratch_goes_back_with_the_arena),
-        cmocka_unit_test(test_scratch_without_room_changes_nothing),
         cmocka_unit_test(test_mistakes_of_the_owner_are_asserted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,44 +13,8 @@ typedef enum weir_status decode_fn(uint8_t *text, size_t size, size_t *ret_size)
 
 static decode_fn *const decoders[] = {weir_base64_decode_scalar, weir_base64_decode_in_place};
 
-/* Decodes to memory that has just the room asked for, and looks whether the text stayed as it is.
- * `out` is for the caller to free. */
-static enum weir_status decode_elsewhere(struct weir_bytes text, struct guard *out, size_t *ret)
-{
-    static const uint8_t nothing[512];
-    size_t room = text.size / 4 * 3 + WEIR_BASE64_SLACK;
-    struct guard copy = guard_copy(text);
-    assert_true(room <= sizeof(nothing));
-    *out = guard_copy(weir_bytes_of(nothing, room));
-    size_t taken = weir_base64_decode_blocks(copy.data, copy.size, out->data);
-    assert_int_equal(taken % 4, 0);
-    enum weir_status status = weir_base64_decode_rest(guard_view(&copy), taken, out->data, ret);
-    support_assert_bytes(guard_view(&copy), text);
-    guard_free(&copy);
-    return status;
-}
-
-static void expect_elsewhere(struct weir_bytes text, struct weir_bytes bytes)
-{
-    struct guard out;
-    size_t size = 12345;
-    assert_int_equal(decode_elsewhere(text, &out, &size), WEIR_OK);
-    support_assert_bytes(weir_bytes_of(out.data, size), bytes);
-    guard_free(&out);
-}
-
-static void refuse_elsewhere(struct weir_bytes text)
-{
-    struct guard out;
-    size_t size = 12345;
-    assert_int_equal(decode_elsewhere(text, &out, &size), WEIR_EMALFORMED);
-    assert_int_equal(size, 12345);
-    guard_free(&out);
-}
-
 static void expect(struct weir_bytes text, struct weir_bytes bytes)
 {
-    expect_elsewhere(text, bytes);
     for (size_t i = 0; i < 2; i++) {
         struct guard copy = guard_copy(text);
         size_t size = 12345;
@@ -62,7 +26,6 @@ static void expect(struct weir_bytes text, struct weir_bytes bytes)
 
 static void refuse(struct weir_bytes text)
 {
-    refuse_elsewhere(text);
     for (size_t i = 0; i < 2; i++) {
         struct guard copy = guard_copy(text);
         size_t size = 12345;
@@ -153,12 +116,6 @@ static void test_every_byte_at_every_place(void **state)
             }
             assert_int_equal(scalar_size, vector_size);
             assert_memory_equal(scalar, vector, scalar_size);
-            if (one == WEIR_OK) {
-                expect_elsewhere(weir_bytes_of(text, sizeof(text)),
-                                 weir_bytes_of(scalar, scalar_size));
-            } else {
-                refuse_elsewhere(weir_bytes_of(text, sizeof(text)));
-            }
         }
     }
 }
@@ -195,26 +152,6 @@ static void test_nothing_beyond_the_text_is_written(void **state)
     }
 }
 
-/* The blocks write no further than the slack behind what they have taken, wherever they stop. */
-static void test_blocks_write_their_bytes_and_the_slack(void **state)
-{
-    (void)state;
-    uint8_t text[256];
-    uint8_t out[256];
-    for (size_t size = 0; size <= sizeof(text); size++) {
-        memset(text, 'A', sizeof(text));
-        if (size < sizeof(text)) {
-            text[size] = '"';
-        }
-        memset(out, 0x5A, sizeof(out));
-        size_t taken = weir_base64_decode_blocks(text, sizeof(text), out);
-        assert_true(taken <= size);
-        for (size_t i = taken / 4 * 3 + WEIR_BASE64_SLACK; i < sizeof(out); i++) {
-            assert_int_equal(out[i], 0x5A);
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,7 +163,6 @@ int main(void)
         cmocka_unit_test(test_every_byte_at_every_place),
         cmocka_unit_test(test_round_trip_of_all_lengths),
         cmocka_unit_test(test_nothing_beyond_the_text_is_written),
-        cmocka_unit_test(test_blocks_write_their_bytes_and_the_slack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guard.h"
 #include "support.h"
-#include "weir/base64.h"
-#include "weir/buf.h"
 #include "weir/envelope.h"
 #include "weir/mem.h"
 #include <setjmp.h>
@@ -201,124 +198,6 @@ static void test_the_damaged_record_is_named(void **state)
     weir_mem_free(reading.body);
 }
 
-/* Of all sizes, some empty, with and without padding, some with escapes or other members. */
-static struct weir_buf records_of_all_kinds(struct weir_rand *rand, unsigned count)
-{
-    struct weir_buf body = weir_buf_grow_init(1 << 20);
-    weir_buf_printf(&body, "{\"records\":[");
-    for (unsigned i = 0; i < count; i++) {
-        uint8_t bytes[300];
-        uint8_t text[400];
-        size_t size = (size_t)weir_rand_below(rand, i % 4 == 0 ? 4 : sizeof(bytes) + 1);
-        for (size_t at = 0; at < size; at++) {
-            bytes[at] = i % 3 == 0 ? 0xff : (uint8_t)weir_rand_u64(rand); /* ff: slashes */
-        }
-        weir_base64_encode(weir_bytes_of(bytes, size), text);
-        weir_buf_printf(&body, "%s{%s\"data\":\"", i > 0 ? "," : "", i % 5 == 0 ? "\"x\":[]," : "");
-        for (size_t at = 0; at < weir_base64_encoded_size(size); at++) {
-            bool escaped = text[at] == '/' && weir_rand_below(rand, 64) == 0;
-            weir_buf_printf(&body, "%s%c", escaped ? "\\" : "", text[at]);
-        }
-        weir_buf_printf(&body, "\"}");
-    }
-    weir_buf_printf(&body, "],\"requestId\":\"a\"}");
-    assert_false(body.failed);
-    return body;
-}
-
-/* Reads `text` twice, in place and moved to just the room that is asked for: record by record the
- * same, each right behind the one before it. */
-static enum weir_status check_moved(struct weir_bytes text)
-{
-    static const struct weir_envelope_limits wide = {1000, 300, 8};
-    static const uint8_t nothing[1 << 20];
-    size_t size = weir_envelope_room(text.size);
-    assert_true(size <= sizeof(nothing));
-    struct guard bodies[2] = {guard_copy(text), guard_copy(text)};
-    struct guard room = guard_copy(weir_bytes_of(nothing, size));
-    struct weir_envelope envelopes[2];
-    struct weir_bytes records[2] = {{NULL, 0}, {NULL, 0}};
-    enum weir_status statuses[2];
-    const uint8_t *expected = room.data;
-    for (size_t i = 0; i < 2; i++) {
-        weir_envelope_init(&envelopes[i], bodies[i].data, bodies[i].size, wide);
-    }
-    weir_envelope_move(&envelopes[1], room.data);
-    do {
-        for (size_t i = 0; i < 2; i++) {
-            statuses[i] = weir_envelope_next(&envelopes[i], &records[i]);
-        }
-        assert_int_equal(statuses[1], statuses[0]);
-        if (statuses[0] == WEIR_OK) {
-            support_assert_bytes(records[1], records[0]);
-            assert_ptr_equal(records[1].data, expected);
-            expected += records[1].size;
-        }
-    } while (statuses[0] == WEIR_OK);
-    assert_ptr_equal(envelopes[1].error, envelopes[0].error);
-    assert_int_equal(envelopes[1].error_offset, envelopes[0].error_offset);
-    assert_int_equal(envelopes[1].record_count, envelopes[0].record_count);
-    guard_free(&room);
-    guard_free(&bodies[1]);
-    guard_free(&bodies[0]);
-    return statuses[0];
-}
-
-static void test_moved_records_are_the_same(void **state)
-{
-    (void)state;
-    struct weir_rand rand = support_rand(5);
-    for (unsigned count = 0; count < 40; count++) {
-        struct weir_buf body = records_of_all_kinds(&rand, count);
-        assert_int_equal(check_moved(weir_buf_view(&body)), WEIR_EEND);
-        for (unsigned round = 0; round < 10; round++) { /* damaged */
-            size_t at = (size_t)weir_rand_below(&rand, body.size);
-            uint8_t before = body.data[at];
-            body.data[at] = (uint8_t)weir_rand_u64(&rand);
-            (void)check_moved(weir_buf_view(&body));
-            body.data[at] = before;
-            (void)check_moved(weir_bytes_of(body.data, at));
-        }
-        weir_buf_done(&body);
-    }
-}
-
-/* Nearly all of the text is one record, whole or of one character too many: most room is used. */
-static void test_moved_records_fill_their_room(void **state)
-{
-    (void)state;
-    for (size_t size = 0; size < 400; size++) {
-        char text[512] = "{\"records\":[{\"data\":\"";
-        size_t start = strlen(text);
-        memset(text + start, 'A', size);
-        memcpy(text + start + size, "\"}]}", 5);
-        enum weir_status expected = size / 4 * 3 > 302   ? WEIR_ELIMIT
-                                    : size % 4 != 0      ? WEIR_EMALFORMED
-                                    : size / 4 * 3 > 300 ? WEIR_ELIMIT
-                                                         : WEIR_EEND;
-        assert_int_equal(check_moved(weir_bytes_str(text)), expected);
-    }
-}
-
-static void move_too_late(void *argument)
-{
-    (void)argument;
-    uint8_t body[] = "{\"records\":[{\"data\":\"aA==\"}]}";
-    uint8_t room[sizeof(body)];
-    struct weir_envelope envelope;
-    struct weir_bytes record;
-    weir_envelope_init(&envelope, body, sizeof(body) - 1, limits);
-    if (weir_envelope_next(&envelope, &record) == WEIR_OK) {
-        weir_envelope_move(&envelope, room);
-    }
-}
-
-static void test_moving_after_the_first_record_is_a_mistake(void **state)
-{
-    (void)state;
-    assert_true(support_aborts(move_too_late, NULL));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,9 +212,6 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_a_record_of_just_the_limit),
         cmocka_unit_test(test_the_damaged_record_is_named),
-        cmocka_unit_test(test_moved_records_are_the_same),
-        cmocka_unit_test(test_moved_records_fill_their_room),
-        cmocka_unit_test(test_moving_after_the_first_record_is_a_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
