@@ -78,7 +78,7 @@ const struct weir_family_info weir_families[WEIR_M_FAMILIES] = {
     [WEIR_M_REQUESTS_WAITED] =
         PLAIN(COUNTER, "weir_requests_waited_total",
               "Requests that were not begun at once, because destinations took less than came in. "
-              "None waits longer than a second."),
+              "None is held longer than a second."),
     [WEIR_M_KEY_REQUESTS] = ONE(COUNTER, "weir_access_key_requests_total", "key", CAP_CONFIGURED,
                                 "Requests let in, by the configured name of their access key. A "
                                 "key whose count stands still "

@@ -9,7 +9,8 @@
  *                 every LOOK_NS: weir_worker_turn
  *
  *   I1  while somebody waits, later ones wait behind him, and an alarm is set
- *   I2  nobody waits longer than WAIT_MAX_NS and a turn of the loop
+ *   I2  nobody is held longer than WAIT_MAX_NS; then it is begun behind those before it, which the
+ *       loop does one after the other
  *   I3  nobody waits while more than half of the intake's memory is taken: the other half is for
  *       bodies that are coming in
  *   I4  nobody waits once the worker hurries: it drains, and its deadline is no time to wait in

@@ -22,7 +22,7 @@ void weir_router_drained(struct weir_router *router, uint32_t index, int64_t now
 static bool is_crowded(const struct weir_router *router, const struct weir_route_plan *plan,
                        int64_t now_ns)
 {
-    uint32_t sharers = (uint32_t)__builtin_popcountll(plan->open);
+    uint32_t sharers = weir_route_sharers(router, plan);
     bool is_any_crowded = false;
     for (uint64_t rest = plan->open; rest != 0;) {
         const struct weir_route_row *row = &router->rows[weir_route_next(&rest)];

@@ -217,9 +217,7 @@ static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs,
     WEIR_ASSERT(queued >= bytes);
 }
 
-/* How many rows the queued budget is for: those open in the plan, and those that were and have not
- * drained. */
-static uint32_t sharers(const struct weir_router *router, const struct weir_route_plan *plan)
+uint32_t weir_route_sharers(const struct weir_router *router, const struct weir_route_plan *plan)
 {
     uint32_t count = (uint32_t)__builtin_popcountll(plan->open);
     uint64_t leaving = plan->leaving;
@@ -335,7 +333,7 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
 {
     const struct weir_route_plan *plan = choice->plan;
     struct weir_reservation made = {.plan = plan};
-    const struct attempt attempt = {router, arena, runs, plan, sharers(router, plan)};
+    const struct attempt attempt = {router, arena, runs, plan, weir_route_sharers(router, plan)};
     link_chains(router, arena, runs);
     weir_route_decide(plan, runs, choice->targets);
     uint64_t empty = 0; /* rows with nothing queued before this */

@@ -86,6 +86,10 @@ _Static_assert(WEIR_DESTINATIONS_MAX < 63, "a bit that is no destination's");
 /* Ends the present plan's use by the router (plan.c): its last. */
 void weir_route_plan_retire(struct weir_router *router, struct weir_route_plan *plan);
 
+/* How many rows the queued budget is for: those open in the plan, and those that were and have not
+ * drained. */
+uint32_t weir_route_sharers(const struct weir_router *router, const struct weir_route_plan *plan);
+
 /* What a row may have in its rings and count as one that keeps up: so little that all `sharers` of
  * the budget together pin no more than its last quarter with it, if an eighth of each arena is live
  * (weir_router_compact sees to that). */
