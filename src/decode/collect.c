@@ -12,7 +12,9 @@
  *                                          its first group lies beside it, and only further ones
  *                                          are in a table
  *
- *   point:   counted in its group; a group with its first point enters its place
+ *          ─► chunk ─► chunk               the groups by number: in the order of first points
+ *
+ *   point:   counted in its group, whose number it keeps
  *   finish:  offsets from the counts ─► copy every point to its group's next slot
  *
  *            place 0                        place 1
@@ -339,12 +341,13 @@ __attribute__((always_inline)) static inline void add_point(struct weir_collect 
     uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    if (group == NULL || (at == 0 && !next_block(collect))) {
+    if (group == NULL || (group->count == 0 && !link_group(collect, group)) ||
+        (at == 0 && !next_block(collect))) {
         return;
     }
     struct slot *slot = &collect->tables->current->slots[at];
-    *slot = (struct slot){data.data, time_ns, group, (uint32_t)data.size};
-    count_point(&collect->tables->sorting, slot);
+    *slot = (struct slot){data.data, time_ns, group->number, (uint32_t)data.size};
+    count_point(group, slot);
     collect->points++;
 }
 

@@ -10,9 +10,10 @@
  * alone.
  */
 
-/* A block (4 KiB) must stay well below half an arena chunk, of a small request's too: larger
+/* A block (3 KiB) must stay well below half an arena chunk, of a small request's too: larger
  * allocations take one of the arena's few regions each. */
 #define COLLECT_BLOCK_POINTS 128
+#define COLLECT_CHUNK_GROUPS 64
 
 #define COLLECT_CACHE_LINE 64
 
@@ -20,7 +21,7 @@
 struct slot {
     const uint8_t *data;
     int64_t time_ns;
-    struct group *group;
+    uint32_t group; /* its number */
     uint32_t size;
 };
 
@@ -34,10 +35,10 @@ struct block {
 struct place {
     const struct weir_resource *resource;
     struct weir_bytes name;
-    struct kin *kin;     /* of that name */
-    struct place *next;  /* of those with points, in their order */
-    struct group *first; /* its groups with points */
-    struct group *last;
+    struct kin *kin;    /* of that name */
+    struct place *next; /* of those with points, in their order */
+    bool has_points;
+    uint32_t run; /* finish's */
 };
 
 /* The places of one namespace. */
@@ -50,24 +51,27 @@ struct kin {
 
 #define NOT_IN_HEAD UINT32_MAX
 
-/* Points of one metric in one place. `offset` and `run` are finish's. */
+/* Points of one metric in one place. */
 struct group {
     const struct weir_metric *metric;
     struct place *place; /* NULL: a metric's first group, before the first point */
-    struct group *next;  /* in its place */
-    uint32_t count;
-    uint32_t offset; /* of its next point in the sorted array */
-    uint32_t run;
-    uint32_t size_in_head; /* of its place's name, where the metric's has it; else NOT_IN_HEAD */
     size_t bytes;
     int64_t newest_ns;
+    uint32_t count;
+    uint32_t number;       /* among those with points, in the order of their first ones */
+    uint32_t size_in_head; /* of its place's name, where the metric's has it; else NOT_IN_HEAD */
+};
+
+struct chunk {
+    struct chunk *next;
+    struct group *groups[COLLECT_CHUNK_GROUPS];
 };
 
 /* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
  * up and finding its group is one way into memory, and with some thousand metrics the way is what
  * it costs. */
 struct memo {
-    struct group *latest;
+    _Alignas(COLLECT_CACHE_LINE) struct group *latest;
     struct group first;
 };
 struct known_metric {
@@ -78,11 +82,14 @@ struct known_metric {
 _Static_assert(sizeof(struct known_metric) == 2 * COLLECT_CACHE_LINE,
                "three lines, asked for at once");
 
-/* The namespaces that have points, in the order of their first ones. */
+/* What has points, in the order of the first ones: the namespaces, and all groups. */
 struct sorting {
     struct kin *first;
     struct kin *last;
     uint32_t places;
+    uint32_t groups;
+    struct chunk *chunks;
+    struct chunk *chunk; /* the last one with groups */
 };
 
 struct weir_collect_tables {
@@ -100,9 +107,10 @@ struct weir_collect_tables {
 
 /* Puts a place that has got its first point at the end of its namespace, and that, if it is its
  * first too, at the end of all. */
-static void link_place(struct sorting *sorting, struct place *place)
+static inline void link_place(struct sorting *sorting, struct place *place)
 {
     struct kin *kin = place->kin;
+    place->has_points = true;
     sorting->places++;
     if (kin->last != NULL) {
         kin->last->next = place;
@@ -115,26 +123,42 @@ static void link_place(struct sorting *sorting, struct place *place)
     sorting->last = kin;
 }
 
-/* Puts a group that has got its first point at the end of its place; the place as above. */
-static void link_group(struct sorting *sorting, struct group *group)
+/* Makes `chunk` the one after itself. */
+static inline bool next_chunk(struct weir_collect *collect, struct sorting *sorting)
 {
-    struct place *place = group->place;
-    if (place->last != NULL) {
-        place->last->next = group;
-        place->last = group;
-        return;
+    struct chunk *chunk = sorting->chunk == NULL ? sorting->chunks : sorting->chunk->next;
+    if (chunk == NULL) {
+        chunk = weir_arena_alloc(collect->arena, sizeof(*chunk), _Alignof(struct chunk));
+        if (chunk == NULL) {
+            collect->full = true;
+            return false;
+        }
+        chunk->next = NULL;
+        *(sorting->chunk == NULL ? &sorting->chunks : &sorting->chunk->next) = chunk;
     }
-    place->first = group;
-    place->last = group;
-    link_place(sorting, place);
+    sorting->chunk = chunk;
+    return true;
 }
 
-static inline void count_point(struct sorting *sorting, const struct slot *slot)
+/* Numbers a group that gets its first point, and its place with it. False when full. */
+static inline bool link_group(struct weir_collect *collect, struct group *group)
 {
-    struct group *group = slot->group;
-    if (group->count++ == 0) {
-        link_group(sorting, group);
+    struct sorting *sorting = &collect->tables->sorting;
+    uint32_t at = sorting->groups % COLLECT_CHUNK_GROUPS;
+    if (at == 0 && !next_chunk(collect, sorting)) {
+        return false;
     }
+    sorting->chunk->groups[at] = group;
+    group->number = sorting->groups++;
+    if (!group->place->has_points) {
+        link_place(sorting, group->place);
+    }
+    return true;
+}
+
+static inline void count_point(struct group *group, const struct slot *slot)
+{
+    group->count++;
     group->bytes += weir_point_encoded_size(slot->size);
     group->newest_ns = slot->time_ns > group->newest_ns ? slot->time_ns : group->newest_ns;
 }
