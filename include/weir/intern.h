@@ -14,6 +14,9 @@
  *   I1  slots is 0 or a power of two, and at least twice `count`
  *   I2  items are never taken out; growing leaves the old slots behind in the arena
  *
+ * A table grows fourfold while it is small, so that a small request has a small one, and then at
+ * once to what a body of the arena's size may need, so that few large ones are filled in vain.
+ *
  * The hashes come from weir_hash_quick, which is keyed, so nobody outside can make them collide.
  * One thread.
  */
@@ -63,5 +66,20 @@ static inline const struct weir_intern_slot *weir_intern_slot_of(const struct we
 /* Adds an item (not NULL), equal ones too. WEIR_EFULL when the arena is full: nothing added. */
 WEIR_MUST_USE enum weir_status weir_intern_add(struct weir_intern *intern, struct weir_arena *arena,
                                                uint64_t hash, void *item);
+
+/* The same for who has looked for it, without looking for its slot again: `at` is what
+ * weir_intern_first or _next left with NULL, 0 before the first, and nothing was added since. */
+WEIR_MUST_USE static inline enum weir_status weir_intern_add_at(struct weir_intern *intern,
+                                                                struct weir_arena *arena,
+                                                                uint32_t at, uint64_t hash,
+                                                                void *item)
+{
+    if (intern->count * 2 >= intern->slots) {
+        return weir_intern_add(intern, arena, hash, item);
+    }
+    intern->table[(at - 1) & (intern->slots - 1)] = (struct weir_intern_slot){hash, item};
+    intern->count++;
+    return WEIR_OK;
+}
 
 #endif

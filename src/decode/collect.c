@@ -11,8 +11,7 @@
  *                                          namespace, so its points nearly always share one place:
  *                                          its first group lies beside it, and only further ones
  *                                          are in a table
- *
- *          ─► chunk ─► chunk               the groups by number: in the order of first points
+ *   chunk ─► chunk ─► chunk                the groups by number: in the order of first points
  *
  *   point:   counted in its group, whose number it keeps
  *   finish:  offsets from the counts ─► copy every point to its group's next slot
@@ -56,20 +55,51 @@ struct weir_collect *weir_collect_new(struct weir_arena *arena)
     all->collect.arena = arena;
     all->collect.tally = &all->tally;
     all->collect.tables = &all->tables;
+    all->tables.hash_key = weir_hash_quick_key();
     return &all->collect;
 }
 
-/* A copy of `item` in the arena, added to `intern`; NULL with `full` set where there is no room. */
-static void *keep(struct weir_collect *collect, struct weir_intern *intern, uint64_t hash,
-                  struct weir_bytes item)
+/* The room's next chunk, or for what is large memory of its own. */
+__attribute__((noinline)) static void *take_from_arena(struct weir_collect *collect, size_t size)
 {
-    void *copy = collect->full ? NULL : weir_arena_alloc(collect->arena, item.size, 8);
-    if (copy == NULL) {
+    struct room *room = &collect->tables->room;
+    bool is_large = size > COLLECT_ROOM_SIZE / 4;
+    size_t taken = is_large ? size : COLLECT_ROOM_SIZE;
+    uint8_t *memory =
+        collect->full ? NULL : weir_arena_alloc(collect->arena, taken, COLLECT_CACHE_LINE);
+    if (memory == NULL) {
         collect->full = true;
+    } else if (!is_large) {
+        *room = (struct room){memory + size, taken - size};
+    }
+    return memory;
+}
+
+/* Whole lines of the cache; NULL with `full` set where there is no room. */
+static inline void *take_room(struct weir_collect *collect, size_t size)
+{
+    struct room *room = &collect->tables->room;
+    size_t lines = (size + COLLECT_CACHE_LINE - 1) & ~(size_t)(COLLECT_CACHE_LINE - 1);
+    uint8_t *memory = room->at;
+    if (lines > room->left) {
+        return take_from_arena(collect, lines);
+    }
+    room->at += lines;
+    room->left -= lines;
+    return memory;
+}
+
+/* A copy of `item`, added to `intern`, where looking for it has left `at`; NULL with `full` set
+ * where there is no room. */
+static void *keep(struct weir_collect *collect, struct weir_intern *intern, uint32_t at,
+                  uint64_t hash, struct weir_bytes item)
+{
+    void *copy = take_room(collect, item.size);
+    if (copy == NULL) {
         return NULL;
     }
     memcpy(copy, item.data, item.size);
-    if (weir_intern_add(intern, collect->arena, hash, copy) != WEIR_OK) {
+    if (weir_intern_add_at(intern, collect->arena, at, hash, copy) != WEIR_OK) {
         collect->full = true;
         return NULL;
     }
@@ -90,7 +120,7 @@ const struct weir_resource *weir_collect_resource(struct weir_collect *collect,
         }
     }
     const struct weir_resource *added =
-        keep(collect, intern, key.hash, weir_bytes_of(&key, sizeof(key)));
+        keep(collect, intern, at, key.hash, weir_bytes_of(&key, sizeof(key)));
     return added == NULL ? &no_resource : added;
 }
 
@@ -109,21 +139,36 @@ const struct weir_scope *weir_collect_scope(struct weir_collect *collect,
         }
     }
     const struct weir_scope *added =
-        keep(collect, intern, key.hash, weir_bytes_of(&key, sizeof(key)));
+        keep(collect, intern, at, key.hash, weir_bytes_of(&key, sizeof(key)));
     return added == NULL ? &no_scope : added;
 }
 
+/* Equal in all bytes. The hash says nearly always before whether they are. */
+static inline bool is_same_metric(const struct weir_metric *a, const struct weir_metric *b)
+{
+    return a->scope == b->scope && a->data == b->data && weir_bytes_eq_short(a->head, b->head) &&
+           weir_bytes_eq(a->data_head, b->data_head);
+}
+
+static inline const struct weir_metric *find_metric(const struct weir_intern *intern,
+                                                    const struct weir_metric *key, uint32_t *at)
+{
+    for (const struct weir_metric *known = weir_intern_first(intern, key->hash, at); known != NULL;
+         known = weir_intern_next(intern, key->hash, at)) {
+        if (is_same_metric(known, key)) {
+            return known;
+        }
+    }
+    return NULL;
+}
+
 /* The head is copied behind the metric, because every look-up compares it. */
-static const struct weir_metric *add_metric(struct weir_collect *collect,
+static const struct weir_metric *add_metric(struct weir_collect *collect, uint32_t at,
                                             const struct weir_metric *key)
 {
-    struct known_metric *added = NULL;
-    if (!collect->full) {
-        added =
-            weir_arena_alloc(collect->arena, sizeof(*added) + key->head.size, COLLECT_CACHE_LINE);
-    }
-    if (added == NULL ||
-        weir_intern_add(&collect->tables->metrics, collect->arena, key->hash, added) != WEIR_OK) {
+    struct known_metric *added = take_room(collect, sizeof(*added) + key->head.size);
+    if (added == NULL || weir_intern_add_at(&collect->tables->metrics, collect->arena, at,
+                                            key->hash, added) != WEIR_OK) {
         collect->full = true;
         return &no_metric;
     }
@@ -138,31 +183,12 @@ static const struct weir_metric *add_metric(struct weir_collect *collect,
     return &added->metric;
 }
 
-/* Equal in all bytes. The hash says nearly always before whether they are. */
-static inline bool is_same_metric(const struct weir_metric *a, const struct weir_metric *b)
-{
-    return a->scope == b->scope && a->data == b->data && weir_bytes_eq_short(a->head, b->head) &&
-           weir_bytes_eq(a->data_head, b->data_head);
-}
-
-__attribute__((noinline)) static const struct weir_metric *
-find_metric(const struct weir_intern *intern, const struct weir_metric *key)
-{
-    uint32_t at = 0;
-    for (const struct weir_metric *known = weir_intern_first(intern, key->hash, &at); known != NULL;
-         known = weir_intern_next(intern, key->hash, &at)) {
-        if (is_same_metric(known, key)) {
-            return known;
-        }
-    }
-    return NULL;
-}
-
 const struct weir_metric *weir_collect_asked(struct weir_collect *collect,
                                              const struct weir_metric *key)
 {
-    const struct weir_metric *known = find_metric(&collect->tables->metrics, key);
-    return known != NULL ? known : add_metric(collect, key);
+    uint32_t at = 0;
+    const struct weir_metric *known = find_metric(&collect->tables->metrics, key, &at);
+    return known != NULL ? known : add_metric(collect, at, key);
 }
 
 /* Two rounds: the hashes, and their slots are asked for; the slots, and the metrics that they name
@@ -186,6 +212,14 @@ void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *ke
     }
 }
 
+/* Out of line, because that is rare. */
+__attribute__((noinline)) static const struct weir_metric *
+find_behind(const struct weir_intern *intern, const struct weir_metric *key)
+{
+    uint32_t at = 0;
+    return find_metric(intern, key, &at);
+}
+
 void weir_collect_find(const struct weir_collect *collect, const struct weir_metric *keys,
                        uint32_t count, const struct weir_metric **ret_known)
 {
@@ -195,79 +229,92 @@ void weir_collect_find(const struct weir_collect *collect, const struct weir_met
         const struct weir_metric *first = slot == NULL ? NULL : slot->item;
         bool is_first =
             first == NULL || (slot->hash == keys[i].hash && is_same_metric(first, &keys[i]));
-        ret_known[i] = is_first ? first : find_metric(intern, &keys[i]);
+        ret_known[i] = is_first ? first : find_behind(intern, &keys[i]);
     }
 }
 
-/* `hash`: of the name. */
-static struct kin *find_kin(struct weir_collect *collect, uint64_t hash, struct weir_bytes name)
+static struct kin *find_kin(struct weir_collect *collect, const struct named *name)
 {
     struct weir_intern *intern = &collect->tables->kins;
     uint32_t at = 0;
-    for (struct kin *kin = weir_intern_first(intern, hash, &at); kin != NULL;
-         kin = weir_intern_next(intern, hash, &at)) {
-        if (weir_bytes_eq_short(kin->name, name)) {
+    for (struct kin *kin = weir_intern_first(intern, name->hash, &at); kin != NULL;
+         kin = weir_intern_next(intern, name->hash, &at)) {
+        if (is_same_name(&kin->name, name)) {
             return kin;
         }
     }
-    const struct kin fresh = {.name = name};
-    return keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    const struct kin fresh = {.name = *name};
+    return keep(collect, intern, at, name->hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
-static struct place *find_place(struct weir_collect *collect, const struct weir_resource *resource,
-                                struct weir_bytes name)
+static inline struct place *find_place(struct weir_collect *collect,
+                                       const struct weir_resource *resource,
+                                       const struct named *name)
 {
     struct weir_intern *intern = &collect->tables->places;
-    uint64_t name_hash = weir_hash_quick(name);
-    uint64_t hash = weir_hash_mix(resource->hash, name_hash);
+    uint64_t hash = weir_hash_mix(resource->hash, name->hash);
     uint32_t at = 0;
     for (struct place *place = weir_intern_first(intern, hash, &at); place != NULL;
          place = weir_intern_next(intern, hash, &at)) {
-        if (place->resource == resource && weir_bytes_eq_short(place->name, name)) {
+        if (place->resource == resource && is_same_name(&place->name, name)) {
             return place;
         }
     }
-    struct kin *kin = find_kin(collect, name_hash, name);
-    const struct place fresh = {.resource = resource, .name = name, .kin = kin};
-    return kin == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    struct kin *kin = find_kin(collect, name);
+    const struct place fresh = {.name = *name, .resource = resource, .kin = kin};
+    return kin == NULL ? NULL
+                       : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
 /* One of a metric's groups in further places; NULL when full. */
 static struct group *find_further(struct weir_collect *collect, const struct weir_metric *metric,
-                                  struct weir_bytes name)
+                                  const struct named *name)
 {
     struct weir_intern *intern = &collect->tables->groups;
-    uint64_t hash = weir_hash_mix(metric->hash, weir_hash_quick(name));
+    uint64_t hash = weir_hash_mix(metric->hash, name->hash);
     uint32_t at = 0;
     for (struct group *group = weir_intern_first(intern, hash, &at); group != NULL;
          group = weir_intern_next(intern, hash, &at)) {
-        if (group->metric == metric && weir_bytes_eq(group->place->name, name)) {
+        if (group->metric == metric && is_same_name(&group->place->name, name)) {
             return group;
         }
     }
     struct place *place = find_place(collect, metric->scope->resource, name);
     const struct group fresh = {.metric = metric, .place = place};
-    return place == NULL ? NULL : keep(collect, intern, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    return place == NULL ? NULL
+                         : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
 /* Where CloudWatch has the namespace in a metric's head: "amazonaws.com/" and it, behind a tag and
  * a length. */
 #define NAME_IN_HEAD 16
 
-static uint32_t size_in_head(const struct weir_metric *metric, struct weir_bytes name)
+/* Whether a name of up to WEIR_COLLECT_ROOM bytes, whose last ones are at `end`, stands there. The
+ * bytes before the head are the metric, those before the name anybody's. */
+static inline bool is_in_head(const struct weir_metric *metric, size_t size, const uint8_t *end)
 {
-    struct weir_bytes begin = weir_bytes_from(metric->head, NAME_IN_HEAD);
-    return name.size > 0 && name.size <= WEIR_COLLECT_ROOM && weir_bytes_starts_with(begin, name)
-               ? (uint32_t)name.size
+    const uint8_t *there = metric->head.data + NAME_IN_HEAD + size - WEIR_COLLECT_ROOM;
+    const uint8_t *mask = end_masks + size;
+    weir_bytes_lanes differ =
+        (weir_bytes_differ_16(there, end, 0) & weir_bytes_lanes_of(mask)) |
+        (weir_bytes_differ_16(there, end, 16) & weir_bytes_lanes_of(mask + 16));
+    return (differ[0] | differ[1]) == 0;
+}
+
+static inline uint32_t size_in_head(const struct weir_metric *metric, const struct named *name)
+{
+    size_t size = name->text.size;
+    return size > 0 && size <= WEIR_COLLECT_ROOM && size + NAME_IN_HEAD <= metric->head.size &&
+                   is_in_head(metric, size, (const uint8_t *)name->end)
+               ? (uint32_t)size
                : NOT_IN_HEAD;
 }
 
-/* Where the metric's latest point was in another place, or there was none. Out of line, because
- * that is rare. */
-__attribute__((noinline)) static struct group *change_group(struct weir_collect *collect,
-                                                            const struct weir_metric *metric,
-                                                            struct memo *memo,
-                                                            struct weir_bytes name)
+/* The group of a point of `metric` in the namespace `name`, where that is not the latest one's;
+ * NULL when full. */
+static inline struct group *change_group(struct weir_collect *collect,
+                                         const struct weir_metric *metric, struct memo *memo,
+                                         const struct named *name)
 {
     struct group *group = &memo->first;
     if (group->place == NULL) {
@@ -275,39 +322,33 @@ __attribute__((noinline)) static struct group *change_group(struct weir_collect 
         group->size_in_head = size_in_head(metric, name);
         return group->place == NULL ? NULL : group;
     }
-    if (!weir_bytes_eq(group->place->name, name)) {
+    if (!is_same_name(&group->place->name, name)) {
         group = find_further(collect, metric, name);
     }
     memo->latest = group == NULL ? memo->latest : group;
     return group;
 }
 
-/* The group of a point of `metric` in the namespace `name`; NULL when full. */
-static inline struct group *find_group(struct weir_collect *collect,
-                                       const struct weir_metric *metric, struct memo *memo,
-                                       struct weir_bytes name)
+/* Out of line, because a metric's points are mostly in one place. */
+__attribute__((noinline)) static struct group *find_group(struct weir_collect *collect,
+                                                          const struct weir_metric *metric,
+                                                          struct memo *memo, struct weir_bytes text)
 {
-    struct group *latest = memo->latest;
-    if (latest->place != NULL && weir_bytes_eq_short(latest->place->name, name)) {
-        return latest;
-    }
-    return change_group(collect, metric, memo, name);
+    struct named name = named_of_any(collect->tables->hash_key, text);
+    return change_group(collect, metric, memo, &name);
 }
 
-#define EIGHT_TIMES(text) text text text text text text text text
-
-/* Whether `size` bytes before `a` and before `b` are equal, WEIR_COLLECT_ROOM at most. So many are
- * read, in front of the text too. */
-static inline bool ends_are_equal(const uint8_t *a, const uint8_t *b, size_t size)
+__attribute__((noinline)) static struct group *find_roomy_group(struct weir_collect *collect,
+                                                                const struct weir_metric *metric,
+                                                                struct memo *memo,
+                                                                struct weir_bytes text)
 {
-    static const uint8_t masks[2 * WEIR_COLLECT_ROOM] =
-        EIGHT_TIMES("\0\0\0\0") EIGHT_TIMES("\xFF\xFF\xFF\xFF");
-    const uint8_t *mask = masks + size;
-    a -= WEIR_COLLECT_ROOM;
-    b -= WEIR_COLLECT_ROOM;
-    weir_bytes_lanes differ = (weir_bytes_differ_16(a, b, 0) & weir_bytes_lanes_of(mask)) |
-                              (weir_bytes_differ_16(a, b, 16) & weir_bytes_lanes_of(mask + 16));
-    return (differ[0] | differ[1]) == 0;
+    struct named name = named_of_roomy(collect->tables->hash_key, text);
+    struct group *latest = memo->latest;
+    if (latest->place != NULL && is_same_name(&latest->place->name, &name)) {
+        return latest;
+    }
+    return change_group(collect, metric, memo, &name);
 }
 
 /* Makes `current` the block after itself. */
@@ -354,14 +395,19 @@ __attribute__((always_inline)) static inline void add_point(struct weir_collect 
 void weir_collect_point(struct weir_collect *collect, const struct weir_metric *metric,
                         struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
 {
-    if (!collect->full) {
-        struct memo *memo = ((const struct known_metric *)metric)->memo;
-        add_point(collect, find_group(collect, metric, memo, name), data, time_ns);
+    if (collect->full) {
+        return;
     }
+    struct memo *memo = ((const struct known_metric *)metric)->memo;
+    struct group *group = memo->latest;
+    if (group->place == NULL || !weir_bytes_eq_short(group->place->name.text, name)) {
+        group = find_group(collect, metric, memo, name);
+    }
+    add_point(collect, group, data, time_ns);
 }
 
 /* Nearly always the metric's first place, and the name of that a part of the head: a line of the
- * cache that was met while the metric was looked up. The bytes before the head are the metric. */
+ * cache that was met while the metric was looked up. */
 void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_metric *metric,
                               struct weir_bytes name, struct weir_bytes data, int64_t time_ns)
 {
@@ -371,9 +417,8 @@ void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_me
     struct memo *memo = ((const struct known_metric *)metric)->memo;
     struct group *group = &memo->first;
     if (name.size != group->size_in_head ||
-        !ends_are_equal(metric->head.data + NAME_IN_HEAD + name.size, name.data + name.size,
-                        name.size)) {
-        group = find_group(collect, metric, memo, name);
+        !is_in_head(metric, name.size, name.data + name.size - WEIR_COLLECT_ROOM)) {
+        group = find_roomy_group(collect, metric, memo, name);
     }
     add_point(collect, group, data, time_ns);
 }

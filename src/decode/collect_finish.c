@@ -99,7 +99,7 @@ static uint32_t begin_runs(const struct weir_collect *collect, struct weir_run *
          place = after(place)) {
         place->run = count;
         runs[count++] = (struct weir_run){
-            .arena = collect->arena, .resource = place->resource, .name = place->name};
+            .arena = collect->arena, .resource = place->resource, .name = place->name.text};
     }
     return count;
 }

@@ -2,7 +2,7 @@
 #ifndef WEIR_DECODE_COLLECT_INTERNAL_H
 #define WEIR_DECODE_COLLECT_INTERNAL_H
 
-#include "collect_quick.h"
+#include "collect_named.h"
 #include "weir/intern.h"
 
 /*
@@ -16,6 +16,14 @@
 #define COLLECT_CHUNK_GROUPS 64
 
 #define COLLECT_CACHE_LINE 64
+
+/* What metrics, groups and places are handed out from, and is asked of the arena at a time: a call
+ * for each is dearer than all else about its memory. */
+#define COLLECT_ROOM_SIZE 2048
+struct room {
+    uint8_t *at;
+    size_t left;
+};
 
 /* A point while it is collected. */
 struct slot {
@@ -33,8 +41,8 @@ struct block {
 
 /* What becomes a run. */
 struct place {
+    struct named name;
     const struct weir_resource *resource;
-    struct weir_bytes name;
     struct kin *kin;    /* of that name */
     struct place *next; /* of those with points, in their order */
     bool has_points;
@@ -43,7 +51,7 @@ struct place {
 
 /* The places of one namespace. */
 struct kin {
-    struct weir_bytes name;
+    struct named name;
     struct kin *next;    /* of those with points, in their order */
     struct place *first; /* its places with points */
     struct place *last;
@@ -99,6 +107,8 @@ struct weir_collect_tables {
     struct weir_intern places;
     struct weir_intern kins;
     struct weir_intern groups; /* but the metrics' first ones */
+    struct room room;
+    const uint64_t *hash_key; /* the quick hash's */
     struct block *first;
     struct block *current;
     struct sorting sorting;

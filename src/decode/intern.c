@@ -3,7 +3,26 @@
 #include "weir/panic.h"
 
 #define SLOTS_FIRST 64
+#define SLOTS_SMALL 1024
 #define GROWTH      4 /* few steps, since the arena has few regions for what is large */
+
+/* A large table is no smaller than one slot for so many bytes of the arena, of which the body is
+ * most. A body of ten resources has a metric in each 330 bytes, one of one resource in 3,000 and
+ * never comes here. */
+#define BYTES_A_SLOT 512
+
+static uint32_t next_size(const struct weir_intern *intern, const struct weir_arena *arena)
+{
+    uint32_t slots = intern->slots;
+    if (slots < SLOTS_SMALL) {
+        return slots == 0 ? SLOTS_FIRST : slots * GROWTH;
+    }
+    size_t suggested = weir_arena_size(arena) / BYTES_A_SLOT;
+    do {
+        slots *= 2;
+    } while (slots < suggested);
+    return slots;
+}
 
 static void place(struct weir_intern *intern, uint64_t hash, void *item)
 {
@@ -18,7 +37,7 @@ static void place(struct weir_intern *intern, uint64_t hash, void *item)
 static enum weir_status grow(struct weir_intern *intern, struct weir_arena *arena)
 {
     WEIR_ASSERT(intern->slots < UINT32_C(1) << 29);
-    uint32_t slots = intern->slots == 0 ? SLOTS_FIRST : intern->slots * GROWTH;
+    uint32_t slots = next_size(intern, arena);
     size_t bytes = slots * sizeof(struct weir_intern_slot);
     struct weir_intern_slot *table =
         weir_arena_alloc(arena, bytes, _Alignof(struct weir_intern_slot));

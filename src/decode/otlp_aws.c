@@ -59,7 +59,9 @@ bool weir_otlp_aws_metric(struct weir_bytes metric, struct weir_bytes *ret_head,
 
 bool weir_otlp_aws_head(struct weir_bytes head)
 {
-    return is_ascii_but(head.data, head.data + head.size, 0) ||
+    bool is_short = head.size >= SWEEP_MIN && head.size <= SWEEP_BLOCK;
+    return (is_short ? is_ascii_short(head.data, head.size)
+                     : is_ascii_but(head.data, head.data + head.size, 0)) ||
            weir_otlp_check_message(WEIR_OTLP_METRIC, head);
 }
 

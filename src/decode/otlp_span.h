@@ -141,6 +141,18 @@ static inline bool has_high_bits(const uint8_t *at, const uint8_t *end, unsigned
     return add_bytes(halves[0]) + add_bytes(halves[1]) == count;
 }
 
+/* Whether any of up to SWEEP_BLOCK bytes, SWEEP_MIN at least, has the high bit: pieces overlap
+ * where there is less, so that nothing branches on the length. */
+static inline bool is_ascii_short(const uint8_t *at, size_t size)
+{
+    uint64_t halves[2];
+    size_t last = size - SWEEP_MIN;
+    lanes any = load_lanes(at) | load_lanes(at + (last < 16 ? last : 16)) |
+                load_lanes(at + (last < 32 ? last : 32)) | load_lanes(at + last);
+    memcpy(halves, &any, sizeof(halves));
+    return ((halves[0] | halves[1]) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static inline lanes load_block(const uint8_t *at)
 {
     return load_lanes(at) | load_lanes(at + SWEEP_MIN) | load_lanes(at + 2 * SWEEP_MIN) |
