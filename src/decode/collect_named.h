@@ -21,8 +21,8 @@ struct named {
 static const uint8_t end_masks[2 * WEIR_COLLECT_ROOM] =
     EIGHT_TIMES("\0\0\0\0") EIGHT_TIMES("\xFF\xFF\xFF\xFF");
 
-/* A name whose last WEIR_COLLECT_ROOM bytes, with whatever stands before it where it is shorter, are
- * at `end`. Hashed as weir_hash_quick does, under its `key` (weir/hash.h). */
+/* A name whose last WEIR_COLLECT_ROOM bytes are at `end`, with whatever stands before it where it
+ * is shorter. Hashed as weir_hash_quick does, under its `key` (weir/hash.h). */
 static inline struct named named_of(const uint64_t *key, struct weir_bytes name, const uint8_t *end)
 {
     const uint8_t *mask =
