@@ -61,11 +61,11 @@ WEIR_MUST_USE enum weir_status weir_batcher_add(struct weir_batcher *batcher,
                                                 const struct weir_run *run, uint32_t *offset,
                                                 int64_t now_ns);
 
-enum { WEIR_BATCHER_TOGETHER = 16 };
+enum { WEIR_BATCHER_TOGETHER = 16, WEIR_BATCHER_FEW = 32 };
 
-/* Asks the memory for what adding these runs will look at first, so that runs of a few points do
- * not each wait for it. WEIR_BATCHER_TOGETHER at most, none without points. Changes nothing. The
- * drainer only. */
+/* Asks the memory for what adding these runs will look at, so that those of WEIR_BATCHER_FEW points
+ * and less do not each wait for it; longer ones look ahead in themselves. WEIR_BATCHER_TOGETHER at
+ * most, none without points. Changes nothing. The drainer only. */
 void weir_batcher_ask(const struct weir_batcher *batcher, struct weir_run *const *runs,
                       uint32_t count);
 

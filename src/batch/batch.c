@@ -2,13 +2,11 @@
 /*
  * The inside of an open batch: see batch_internal.h for its layout.
  *
- * Adding a span, which is points of one metric in a row, finds the nodes of its resource, scope and
- * metric (those that are not there yet are only described), works out what the request's encoding
- * would grow by, asks whether that fits, makes sure of memory, and only then changes anything. The
- * growth is exact because it is carried up level by level: a longer metric may need a longer length
- * varint, which makes its scope longer, and so on.
+ * A run is taken span by span, which is points of one metric in a row: the next ones are looked at
+ * together so that their metrics are waited for together, and each goes where it belongs, or not
+ * at all (batch_path.c).
  *
- *   span +340 ─► metric's data +340 ─► metric +340 or +341 ─► scope ... ─► resource ... ─► request
+ *   run   [ m m m m | n | o o | p | n ... ]  ─► spans of 4, 1, 2, 1, ...
  *
  * A span that does not fit is halved until its beginning does; so a batch takes exactly the points
  * that it would have taken one by one.
@@ -36,15 +34,7 @@
 #include "batch_internal.h"
 #include "weir/panic.h"
 
-enum { LEVELS = WEIR_BATCH_LEVELS, CACHE_LINE = 64 };
-
-/* The way from the request down to a metric. */
-struct path {
-    const struct weir_metric *metric;      /* NULL: nowhere yet */
-    uint32_t nodes[LEVELS];                /* NONE: not there yet ... */
-    struct weir_batch_node wanted[LEVELS]; /* ... but it would be this */
-    size_t growth[LEVELS];                 /* of `children` by the span in hand */
-};
+enum { SPANS_TOGETHER = 16, POINTS_TOGETHER = 64, LINES_MAX = 12, CACHE_LINE = 64 };
 
 void weir_batch_forget(struct weir_batch *batch)
 {
@@ -82,167 +72,6 @@ void weir_batch_open(struct weir_batch *batch, struct weir_buffer_hints hints,
 
 /* -- spans --------------------------------------------------------------------------------- */
 
-static struct weir_batch_node describe(const struct weir_metric *metric, uint32_t level,
-                                       uint32_t parent)
-{
-    struct weir_batch_node node = {.level = level,
-                                   .parent = parent,
-                                   .first = WEIR_BATCH_NONE,
-                                   .last = WEIR_BATCH_NONE,
-                                   .next = WEIR_BATCH_NONE};
-    if (level == WEIR_BATCH_RESOURCE) {
-        node.head = metric->scope->resource->head;
-        node.hash = metric->scope->resource->hash;
-    } else if (level == WEIR_BATCH_SCOPE) {
-        node.head = metric->scope->head;
-        node.hash = metric->scope->hash;
-    } else {
-        node.head = metric->head;
-        node.data_head = metric->data_head;
-        node.field = metric->data;
-        node.hash = metric->hash;
-    }
-    return node;
-}
-
-static struct weir_batch_known *known_place(struct weir_batch *batch,
-                                            const struct weir_scope *scope)
-{
-    size_t at = ((uintptr_t)scope / _Alignof(struct weir_scope)) * 0x9e3779b1u / 65536;
-    return &batch->known[at % WEIR_BATCH_KNOWN];
-}
-
-/* Takes the way to `scope` from what is known. */
-static bool recall(struct weir_batch *batch, const struct weir_scope *scope, struct path *path)
-{
-    const struct weir_batch_known *known = known_place(batch, scope);
-    if (known->scope != scope || known->age != batch->known_age) {
-        return false;
-    }
-    path->nodes[WEIR_BATCH_SCOPE] = known->node;
-    path->nodes[WEIR_BATCH_RESOURCE] = batch->nodes[known->node].parent;
-    return true;
-}
-
-/* Finds the way to `metric`; from the scope down only when that is the last one's, or known. */
-static void find_path(struct weir_batch *batch, struct path *path, const struct weir_metric *metric)
-{
-    if (path->metric == metric) {
-        return;
-    }
-    bool same_scope = path->metric != NULL && path->metric->scope == metric->scope;
-    bool is_known = same_scope || recall(batch, metric->scope, path);
-    uint32_t level = is_known ? WEIR_BATCH_METRIC : WEIR_BATCH_RESOURCE;
-    for (; level < LEVELS; level++) {
-        uint32_t parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
-        path->wanted[level] = describe(metric, level, parent);
-        path->nodes[level] = level > 0 && parent == WEIR_BATCH_NONE
-                                 ? WEIR_BATCH_NONE
-                                 : weir_batch_find(batch, &path->wanted[level]);
-    }
-    path->metric = metric;
-}
-
-/* How much longer the length of something of `size` bytes is when that grows. */
-static size_t length_growth(size_t size, size_t growth)
-{
-    return weir_pbw_varint_size(size + growth) - weir_pbw_varint_size(size);
-}
-
-/* What a node that is there takes more when its children do. */
-static size_t node_growth(const struct weir_batch_node *node, size_t growth)
-{
-    if (node->level == WEIR_BATCH_METRIC) {
-        growth += length_growth(node->data_head.size + node->children, growth);
-    }
-    return growth + length_growth(weir_batch_node_content(node, node->children), growth);
-}
-
-/* What each level, and in the end the request, grows by when points of `growth` encoded bytes are
- * added. */
-static size_t work_out_growth(const struct weir_batch *batch, struct path *path, size_t growth)
-{
-    for (uint32_t up = 0; up < LEVELS; up++) {
-        uint32_t level = WEIR_BATCH_METRIC - up;
-        uint32_t index = path->nodes[level];
-        path->growth[level] = growth;
-        growth = index == WEIR_BATCH_NONE ? weir_batch_node_size(&path->wanted[level], growth)
-                                          : node_growth(&batch->nodes[index], growth);
-    }
-    return growth;
-}
-
-/* Appends the described node of a level to its parent's children. */
-static void create_node(struct weir_batch *batch, struct path *path, uint32_t level)
-{
-    uint32_t index = batch->node_count++;
-    struct weir_batch_node *node = &batch->nodes[index];
-    *node = path->wanted[level];
-    node->parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
-    uint32_t *first = level == 0 ? &batch->first_resource : &batch->nodes[node->parent].first;
-    uint32_t *last = level == 0 ? &batch->last_resource : &batch->nodes[node->parent].last;
-    if (*first == WEIR_BATCH_NONE) {
-        *first = index;
-    } else {
-        batch->nodes[*last].next = index;
-    }
-    *last = index;
-    path->nodes[level] = index;
-    weir_batch_insert(batch, index);
-}
-
-static void append_span(struct weir_batch *batch, uint32_t metric, struct weir_batch_span span)
-{
-    struct weir_batch_node *node = &batch->nodes[metric];
-    uint32_t index = batch->span_count++;
-    span.next = WEIR_BATCH_NONE;
-    batch->spans[index] = span;
-    if (node->first == WEIR_BATCH_NONE) {
-        node->first = index;
-    } else {
-        batch->spans[node->last].next = index;
-    }
-    node->last = index;
-    batch->point_count += span.count;
-}
-
-/* Whether the batch may become so large. Any one point fits into an empty one, but no more than
- * that. */
-static bool fits(const struct weir_buffer *buffer, size_t bytes, uint32_t points)
-{
-    return points == 1 || (bytes <= buffer->hints.size && points <= buffer->hints.points_max);
-}
-
-/* Puts a span where `path` and the growth worked out for it say; there is room. */
-static void place_span(struct weir_batch *batch, struct path *path, struct weir_batch_span span)
-{
-    for (uint32_t level = 0; level < LEVELS; level++) {
-        if (path->nodes[level] == WEIR_BATCH_NONE) {
-            create_node(batch, path, level);
-        }
-        batch->nodes[path->nodes[level]].children += path->growth[level];
-    }
-    append_span(batch, path->nodes[WEIR_BATCH_METRIC], span);
-    *known_place(batch, path->metric->scope) = (struct weir_batch_known){
-        path->metric->scope, path->nodes[WEIR_BATCH_SCOPE], batch->known_age};
-}
-
-/* All of a span, or nothing: WEIR_EFULL, WEIR_ENOMEM. */
-static enum weir_status add_span(struct weir_batch *batch, struct path *path,
-                                 struct weir_batch_span span, int64_t now_ns)
-{
-    size_t bytes = batch->buffer.bytes + work_out_growth(batch, path, span.bytes);
-    if (!fits(&batch->buffer, bytes, batch->point_count + span.count)) {
-        return WEIR_EFULL;
-    }
-    if (!weir_batch_has_room(batch)) {
-        WEIR_TRY(weir_batch_make_room(batch, 1, LEVELS));
-    }
-    place_span(batch, path, span);
-    weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
-    return WEIR_OK;
-}
-
 /* Encoded bytes of points in a row. */
 static size_t encoded_bytes(const struct weir_point *points, uint32_t count)
 {
@@ -254,7 +83,7 @@ static size_t encoded_bytes(const struct weir_point *points, uint32_t count)
 }
 
 /* The points from `points` on, `most` at most, that have the metric of the first one. */
-static struct weir_batch_span span_of(const struct weir_point *points, uint32_t most)
+static inline struct weir_batch_span span_of(const struct weir_point *points, uint32_t most)
 {
     const struct weir_metric *metric = points->metric;
     struct weir_batch_span span = {.points = points};
@@ -265,44 +94,35 @@ static struct weir_batch_span span_of(const struct weir_point *points, uint32_t 
     return span;
 }
 
-/* Adds of a span that does not fit as many points as do: half of them as long as that is too many,
- * and then of the rest. So it ends with the one point that does not fit; or, where it was memory
- * that was missing and others have given some back since, with the last one. */
-static enum weir_status add_part(struct weir_batch *batch, struct path *path,
-                                 struct weir_batch_span span, int64_t now_ns,
-                                 struct weir_batch_span *ret_added)
+/* Adds of a span that did not go in, `status` says why, as many points as do: half of them as long
+ * as that is too many, and then of the rest. So it ends with the one point that does not fit; or,
+ * where it was memory that was missing and others have given some back since, with the last one. */
+static enum weir_status add_part(struct weir_batch *batch, struct weir_batch_path *path,
+                                 enum weir_status status, struct weir_batch_span *span)
 {
-    struct weir_batch_span added = {.points = span.points};
-    uint32_t all = span.count;
-    enum weir_status status = WEIR_EFULL;
-    while (status == WEIR_OK ? added.count < all : span.count > 1) {
-        span.count = status == WEIR_OK ? all - added.count : span.count / 2;
-        span.bytes = encoded_bytes(span.points, span.count);
-        status = add_span(batch, path, span, now_ns);
+    struct weir_batch_span added = {.points = span->points};
+    struct weir_batch_span part = *span;
+    while (status == WEIR_OK ? added.count < span->count : part.count > 1) {
+        part.count = status == WEIR_OK ? span->count - added.count : part.count / 2;
+        part.bytes = encoded_bytes(part.points, part.count);
+        status = weir_batch_add_span(batch, path, &part);
         if (status == WEIR_OK) {
-            added.count += span.count;
-            added.bytes += span.bytes;
-            span.points += span.count;
+            added.count += part.count;
+            added.bytes += part.bytes;
+            part.points += part.count;
         }
     }
-    *ret_added = added;
+    *span = added;
     return status;
 }
 
-/* All of a span, or as much of it as fits. */
-static enum weir_status add_most(struct weir_batch *batch, struct path *path,
-                                 struct weir_batch_span span, int64_t now_ns,
-                                 struct weir_batch_span *ret_added)
+/* All of a span, or as much of it as fits, which is what it is then. */
+static inline enum weir_status add_most(struct weir_batch *batch, struct weir_batch_path *path,
+                                        struct weir_batch_span *span)
 {
-    find_path(batch, path, span.points->metric);
-    enum weir_status status = add_span(batch, path, span, now_ns);
-    *ret_added = span;
-    if (status == WEIR_OK) {
-        return WEIR_OK;
-    }
-    ret_added->count = 0;
-    ret_added->bytes = 0;
-    return span.count == 1 ? status : add_part(batch, path, span, now_ns, ret_added);
+    weir_batch_find_path(batch, path, span->points->metric);
+    enum weir_status status = weir_batch_add_span(batch, path, span);
+    return status == WEIR_OK ? WEIR_OK : add_part(batch, path, status, span);
 }
 
 /* -- runs ---------------------------------------------------------------------------------- */
@@ -351,38 +171,59 @@ static void note_points(struct weir_batch *batch, const struct weir_run *run, ui
     }
 }
 
-/* Asks for the next span's metric while this one is added: metrics lie where they were first seen
- * in their body, and each would begin with a miss. */
-static void fetch(const struct weir_metric *metric)
+/* A run's points, of which there are few. */
+static void ask_points(const struct weir_run *run)
 {
-    __builtin_prefetch(metric);
-    __builtin_prefetch((const uint8_t *)metric + CACHE_LINE);
+    const uint8_t *at = (const uint8_t *)run->points;
+    const uint8_t *end = (const uint8_t *)(run->points + run->count);
+    for (int i = 0; at < end && i < LINES_MAX; i++, at += CACHE_LINE) {
+        __builtin_prefetch(at);
+    }
 }
 
-/* Round by round: the runs' points, their first metrics, the places of those in the table, and the
- * nodes that stand there with their heads, right ones or not. */
+/* The runs' points, and then what looking up their metrics touches: of as many as there is room
+ * for. */
 void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs, uint32_t count)
 {
+    const struct weir_metric *metrics[WEIR_BATCH_ASK_MAX];
+    uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
-        __builtin_prefetch(runs[i]->points);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct weir_metric *metric = runs[i]->points->metric;
-        fetch(metric);
-        __builtin_prefetch((const uint8_t *)metric + 2 * (size_t)CACHE_LINE);
-    }
-    if (batch->slot_count == 0) {
-        return;
+        ask_points(runs[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
-        weir_batch_index_ask(batch, runs[i]->points->metric->hash);
+        const struct weir_metric *last = NULL;
+        for (uint32_t k = 0; k < runs[i]->count && found < WEIR_BATCH_ASK_MAX; k++) {
+            metrics[found] = runs[i]->points[k].metric;
+            found += metrics[found] != last ? 1 : 0;
+            last = runs[i]->points[k].metric;
+        }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        weir_batch_index_ask_node(batch, runs[i]->points->metric->hash);
+    weir_batch_ask_metrics(batch, metrics, found);
+}
+
+/* The next spans of a run, of `most` points, at least one; returns how many. What looking up their
+ * metrics touches is asked for together: metrics lie where they were first seen in their body, and
+ * each would begin with a miss. Long spans are worth their wait, and of few points it was asked
+ * before (weir_batch_ask). */
+static uint32_t look_ahead(const struct weir_batch *batch, const struct weir_point *points,
+                           uint32_t most, struct weir_batch_span *ret_spans)
+{
+    const struct weir_metric *metrics[SPANS_TOGETHER];
+    uint32_t count = 0;
+    uint32_t seen = 0;
+    while (count < SPANS_TOGETHER && seen < most && seen < POINTS_TOGETHER) {
+        metrics[count] = points[seen].metric;
+        ret_spans[count] = span_of(points + seen, most - seen);
+        seen += ret_spans[count].count;
+        count++;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        weir_batch_index_ask_head(batch, runs[i]->points->metric->hash);
+    if (count > 1 && most > WEIR_BATCHER_FEW) {
+        weir_batch_ask_metrics(batch, metrics, count);
     }
+    if (seen < most) {
+        __builtin_prefetch(points[seen].metric);
+    }
+    return count;
 }
 
 enum weir_status weir_batch_add(struct weir_batch *batch,
@@ -391,22 +232,22 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
 {
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
-    struct path path = {.metric = NULL};
+    struct weir_batch_path path = {.scope = NULL, .bytes = batch->buffer.bytes};
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     enum weir_status status = WEIR_OK;
     uint32_t next = *offset;
     while (next < run->count && status == WEIR_OK) {
-        struct weir_batch_span added;
-        struct weir_batch_span span = span_of(&run->points[next], run->count - next);
-        if (next + span.count < run->count) {
-            fetch(run->points[next + span.count].metric);
+        struct weir_batch_span spans[SPANS_TOGETHER];
+        uint32_t count = look_ahead(batch, &run->points[next], run->count - next, spans);
+        for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
+            status = add_most(batch, &path, &spans[i]);
+            ref.live += spans[i].bytes;
+            next += spans[i].count;
         }
-        status = add_most(batch, &path, span, now_ns, &added);
-        ref.live += added.bytes;
-        next += added.count;
     }
     if (next > *offset) {
+        weir_buffer_grow(&batch->buffer, path.bytes, batch->point_count, now_ns);
         note_points(batch, run, *offset, next); /* before the run's arena may go */
         note_origin(batch, run->origin);
         weir_batch_add_ref(batch, options, run, ref, next == run->count);
@@ -420,27 +261,24 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
                                       const struct weir_run *run, uint32_t sources, int64_t now_ns)
 {
     struct weir_batch_demand demand = weir_batch_demand(run);
-    size_t bytes = batch->buffer.bytes;
-    bool is_full =
-        !weir_buffer_fits(&batch->buffer, bytes + demand.bytes, batch->point_count + run->count);
-    if (is_full) {
+    struct weir_batch_path path = {.scope = NULL, .bytes = batch->buffer.bytes};
+    if (!weir_buffer_fits(&batch->buffer, path.bytes + demand.bytes,
+                          batch->point_count + run->count)) {
         return WEIR_EFULL;
     }
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
     WEIR_TRY(weir_batch_make_room(batch, demand.spans, demand.nodes));
-    struct path path = {.metric = NULL};
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     for (uint32_t next = 0; next < run->count;) {
         struct weir_batch_span span = span_of(&run->points[next], run->count - next);
-        find_path(batch, &path, span.points->metric);
-        bytes += work_out_growth(batch, &path, span.bytes);
-        place_span(batch, &path, span);
+        weir_batch_find_path(batch, &path, span.points->metric);
+        weir_batch_put_in(batch, &path, &span);
         ref.live += span.bytes;
         next += span.count;
     }
-    weir_buffer_grow(&batch->buffer, bytes, batch->point_count, now_ns);
+    weir_buffer_grow(&batch->buffer, path.bytes, batch->point_count, now_ns);
     note_points(batch, run, 0, sources);
     note_origin(batch, run->origin);
     weir_batch_add_ref(batch, options, run, ref, true);

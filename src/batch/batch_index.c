@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of a batch's index, and its hash table: see batch_internal.h for the four arrays.
+ * The memory of a batch's index: see batch_internal.h for the four arrays.
  *
  *   index_bytes    |<------------------- nodes, points, refs, slots ------------------->|
  *                  |<- INDEX_FREE ->|<------------- index_charged, to the budget ------->|
  *
  * An index can be many times larger than what it is an index of: a point of 14 bytes that brings a
- * metric of its own costs 32 bytes as a span, 104 as a node, 8 in the table, and all of it up to
+ * metric of its own costs 32 bytes as a span, 64 as a node, 8 in the table, and all of it up to
  * twice while an array grows. So it is paid for like the points themselves.
  *
  *   I1  index_bytes = what the four arrays take; while one grows, the old and the new one
@@ -242,68 +242,4 @@ bool weir_batch_index_validate(const struct weir_batch *batch)
                    batch->slot_count * sizeof(*batch->slots);
     return batch->index_bytes == bytes && batch->index_charged == charge_for(bytes) &&
            (batch->slot_count == 0 || batch->node_count < batch->slot_count / 2);
-}
-
-/* -- the hash table ------------------------------------------------------------------------ */
-
-static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_node *b)
-{
-    return a->hash == b->hash && a->level == b->level && a->parent == b->parent &&
-           a->field == b->field && weir_bytes_eq(a->head, b->head) &&
-           weir_bytes_eq(a->data_head, b->data_head);
-}
-
-void weir_batch_index_ask(const struct weir_batch *batch, uint64_t hash)
-{
-    __builtin_prefetch(&batch->slots[(uint32_t)hash & (batch->slot_count - 1)]);
-}
-
-/* The node that a search for the hash begins with, or NULL. */
-static struct weir_batch_node *first_of(const struct weir_batch *batch, uint64_t hash)
-{
-    uint32_t slot = batch->slots[(uint32_t)hash & (batch->slot_count - 1)];
-    return slot == 0 ? NULL : &batch->nodes[slot - 1];
-}
-
-void weir_batch_index_ask_node(const struct weir_batch *batch, uint64_t hash)
-{
-    const struct weir_batch_node *node = first_of(batch, hash);
-    if (node != NULL) {
-        __builtin_prefetch(node, 1);
-        __builtin_prefetch((const uint8_t *)(node + 1) - 1, 1);
-    }
-}
-
-void weir_batch_index_ask_head(const struct weir_batch *batch, uint64_t hash)
-{
-    const struct weir_batch_node *node = first_of(batch, hash);
-    if (node != NULL && node->hash == hash) {
-        __builtin_prefetch(node->head.data);
-        __builtin_prefetch(node->head.data + node->head.size);
-    }
-}
-
-uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
-{
-    if (batch->slot_count == 0) {
-        return WEIR_BATCH_NONE;
-    }
-    uint32_t mask = batch->slot_count - 1;
-    for (uint32_t at = (uint32_t)wanted->hash & mask; batch->slots[at] != 0; at = (at + 1) & mask) {
-        uint32_t index = batch->slots[at] - 1;
-        if (is_equal(&batch->nodes[index], wanted)) {
-            return index;
-        }
-    }
-    return WEIR_BATCH_NONE;
-}
-
-void weir_batch_insert(struct weir_batch *batch, uint32_t index)
-{
-    uint32_t mask = batch->slot_count - 1;
-    uint32_t at = (uint32_t)batch->nodes[index].hash & mask;
-    while (batch->slots[at] != 0) {
-        at = (at + 1) & mask;
-    }
-    batch->slots[at] = index + 1;
 }

@@ -14,7 +14,8 @@
  *   spans  [ s | s | s | s | ... ]                     as they came; `next` is its metric's next
  *   refs   [ arena, its spans, its nodes | ... ]       of runs viewed and not copied; those of one
  *                                                      arena that came in a row are one
- *   slots  [ 0 | 3 | 0 | 1 | ... ]                     hash table of nodes: index + 1, 0 is empty
+ *   slots  [ 0 | 3 | 0 | 1 | ... ]                     hash table of nodes: index + 1, and above
+ *                                                      that the hash's bits; 0 is empty
  *
  * A span is points of one metric that lie in a row in their run. What is worked out for a batch is
  * worked out once a span, and the encoder walks the run's own descriptors from front to back.
@@ -37,18 +38,21 @@ enum weir_batch_level {
 /* Bytes of arrays that a batch may take to its pool, where nobody pays for them. */
 #define WEIR_BATCH_INDEX_KEPT ((size_t)1 << 20)
 
+/* One line of the cache, where the allocator gives whole ones: what a search compares and what a
+ * span that is added changes. */
 struct weir_batch_node {
-    enum weir_batch_level level;
-    uint32_t field;  /* of the metric's data: enum weir_metric_data */
-    uint32_t parent; /* NONE for a resource */
-    uint32_t first;  /* child: node, or span of a metric */
-    uint32_t last;
-    uint32_t next; /* sibling */
-    uint64_t hash;
     struct weir_bytes head;
     struct weir_bytes data_head; /* of a metric */
     size_t children;             /* encoded bytes of the children, with their tags and lengths */
+    uint32_t parent;             /* NONE for a resource */
+    uint32_t first;              /* child: node, or span of a metric */
+    uint32_t last;
+    uint32_t next; /* sibling */
+    uint32_t hash; /* the lower half */
+    uint8_t level; /* enum weir_batch_level */
+    uint8_t field; /* of the metric's data: enum weir_metric_data */
 };
+_Static_assert(sizeof(void *) != 8 || sizeof(struct weir_batch_node) == 64, "a node is one line");
 
 /* Points of one metric: where they stand in their run, or once they were copied their encoding. */
 struct weir_batch_span {
@@ -183,17 +187,45 @@ struct weir_batch_demand {
 
 struct weir_batch_demand weir_batch_demand(const struct weir_run *run);
 
-/* Adds a node, which is not there yet, to the hash table; room was made. */
-void weir_batch_insert(struct weir_batch *batch, uint32_t index);
-
 /* Whether the sizes of the arrays and what is charged for them agree. */
 bool weir_batch_index_validate(const struct weir_batch *batch);
 
-/* Ask the memory for the place in the table where a search for a hash begins, once that is there
- * for the node that stands there, and then for its head. The table is not empty. */
-void weir_batch_index_ask(const struct weir_batch *batch, uint64_t hash);
-void weir_batch_index_ask_node(const struct weir_batch *batch, uint64_t hash);
-void weir_batch_index_ask_head(const struct weir_batch *batch, uint64_t hash);
+/* batch_path.c */
+
+/* The way from the request down to a metric. */
+struct weir_batch_path {
+    const struct weir_scope *scope;                   /* NULL: nowhere yet */
+    uint32_t nodes[WEIR_BATCH_LEVELS];                /* NONE: not there yet ... */
+    struct weir_batch_node wanted[WEIR_BATCH_LEVELS]; /* ... but it would be this */
+    size_t growth[WEIR_BATCH_LEVELS];                 /* of `children` by the span in hand */
+    size_t calm;  /* the scope's children grow by less than this, and no length above is longer */
+    size_t bytes; /* of the request so far */
+};
+
+/* Finds the way to `metric`, or describes it. One path is of one run. */
+void weir_batch_find_path(struct weir_batch *batch, struct weir_batch_path *path,
+                          const struct weir_metric *metric);
+
+/* Puts all of a span where the path leads, or nothing: WEIR_EFULL, WEIR_ENOMEM. The request's size
+ * is path->bytes from then on; the buffer is told by whoever began the path. */
+WEIR_MUST_USE enum weir_status weir_batch_add_span(struct weir_batch *batch,
+                                                   struct weir_batch_path *path,
+                                                   const struct weir_batch_span *span);
+
+/* The same where it is known to fit and room was made. */
+void weir_batch_put_in(struct weir_batch *batch, struct weir_batch_path *path,
+                       const struct weir_batch_span *span);
+
+/* Adds a node, which is not there yet, to the hash table; room was made. */
+void weir_batch_insert(struct weir_batch *batch, uint32_t index);
+
+enum { WEIR_BATCH_ASK_MAX = 128 };
+
+/* Asks the memory for what looking these metrics up will touch, round by round: the metrics, their
+ * places in the table, the nodes that are most likely theirs, and the heads of both. ASK_MAX at
+ * most. */
+void weir_batch_ask_metrics(const struct weir_batch *batch,
+                            const struct weir_metric *const *metrics, uint32_t count);
 
 /* Index of the node that is equal to `wanted`, or NONE. */
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted);

@@ -42,7 +42,7 @@
 #include "weir/panic.h"
 #include <stdatomic.h>
 
-enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4, POINTS_FEW = 8 };
+enum { RUNS_PER_TURN = 512, JOBS_PER_TURN = 4 };
 
 #define MEMORY_WAIT_NS (20 * WEIR_NS_PER_MS)
 
@@ -199,7 +199,7 @@ static void take_some(struct weir_export_destination *destination, int64_t now_n
             break;
         }
         destination->taken[count++] = run;
-        is_small = run->count <= POINTS_FEW;
+        is_small = run->count <= WEIR_BATCHER_FEW;
     }
     destination->taken_at = 0;
     destination->taken_count = count;
