@@ -86,7 +86,7 @@ static size_t encoded_bytes(const struct weir_point *points, uint32_t count)
 static inline struct weir_batch_span span_of(const struct weir_point *points, uint32_t most)
 {
     const struct weir_metric *metric = points->metric;
-    struct weir_batch_span span = {.points = points};
+    struct weir_batch_span span = {.points = points, .reach = most};
     while (span.count < most && points[span.count].metric == metric) {
         span.bytes += weir_pbw_bytes_size(1, points[span.count].size);
         span.count++;
@@ -110,6 +110,7 @@ static enum weir_status add_part(struct weir_batch *batch, struct weir_batch_pat
             added.count += part.count;
             added.bytes += part.bytes;
             part.points += part.count;
+            part.reach -= part.count;
         }
     }
     *span = added;

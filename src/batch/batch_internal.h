@@ -56,10 +56,14 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct weir_batch_node) == 64, "a n
 
 /* Points of one metric: where they stand in their run, or once they were copied their encoding. */
 struct weir_batch_span {
-    const struct weir_point *points; /* NULL: copied */
-    const uint8_t *encoded;          /* of the copy: the points' fields, `bytes` of them */
-    size_t bytes;                    /* encoded, with tags and lengths */
+    union {
+        const struct weir_point *points;
+        const uint8_t *encoded; /* of the copy: the points' fields, `bytes` of them */
+    };
+    size_t bytes; /* encoded, with tags and lengths */
     uint32_t count;
+    uint32_t
+        reach; /* points in a row in the run from the first one on, at least `count`; 0: copied */
     uint32_t next;
 };
 
@@ -149,9 +153,9 @@ void weir_batch_add_ref(struct weir_batch *batch, const struct weir_batcher_opti
 
 /* encode.c */
 
-/* Writes a span's points as fields, `bytes` of them, and returns what comes after. From its first
- * point on `reach` points stand in a row, at least its own; it may ask for all their bytes. */
-uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span, uint32_t reach);
+/* Writes a span's points as fields, `bytes` of them, and returns what comes after. It may ask for
+ * the bytes of all points that it reaches. */
+uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span);
 
 /* batch_index.c */
 

@@ -77,9 +77,9 @@ static size_t compact_ref(struct weir_batch *batch, const struct weir_batcher_op
     }
     for (uint32_t i = ref.spans_begin; i < ref.spans_end; i++) {
         struct weir_batch_span *span = &batch->spans[i];
-        uint8_t *end = weir_batch_put_span(to, span, span->count);
-        span->points = NULL;
+        uint8_t *end = weir_batch_put_span(to, span);
         span->encoded = to;
+        span->reach = 0;
         to = end;
     }
     batch->refs[index] = batch->refs[--batch->ref_count];

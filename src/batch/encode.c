@@ -68,35 +68,22 @@ static void fetch(const struct weir_point *point)
     }
 }
 
-uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span, uint32_t reach)
+uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span)
 {
-    if (span->points == NULL) {
+    if (span->reach == 0) {
         return put_bytes(at, weir_bytes_of(span->encoded, span->bytes));
     }
     const uint8_t *end = at + span->bytes;
     for (uint32_t i = 0; i < span->count; i++) {
         const struct weir_point *point = &span->points[i];
-        fetch(i + AHEAD < reach ? point + AHEAD : point);
+        if (i + AHEAD < span->reach) {
+            fetch(point + AHEAD);
+        }
         at = put_begin(at, 1, point->size);
         at = put_bytes(at, weir_bytes_of(point->data, point->size));
     }
     WEIR_ASSERT(at == end);
     return at;
-}
-
-/* How many points there are to look ahead to: those of a span, and those that follow it in its run,
- * which are most likely written next. */
-static uint32_t reach_of(const struct weir_batch *batch, uint32_t index)
-{
-    const struct weir_batch_span *span = &batch->spans[index];
-    uint32_t reach = span->count;
-    for (uint32_t i = index + 1;
-         span->points != NULL && i < batch->span_count && reach < span->count + AHEAD &&
-         batch->spans[i].points == span->points + reach;
-         i++) {
-        reach += batch->spans[i].count;
-    }
-    return reach;
 }
 
 static uint8_t *put_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
@@ -107,7 +94,7 @@ static uint8_t *put_metric(const struct weir_batch *batch, const struct weir_bat
     at = put_begin(at, metric->field, metric->data_head.size + metric->children);
     at = put_bytes(at, metric->data_head);
     for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->spans[i].next) {
-        at = weir_batch_put_span(at, &batch->spans[i], reach_of(batch, i));
+        at = weir_batch_put_span(at, &batch->spans[i]);
     }
     return at;
 }
@@ -186,11 +173,14 @@ struct tally {
 /* Whether a span's bytes are those of its points; of a copy, that they are there. */
 static bool span_is_valid(const struct weir_batch_span *span)
 {
+    if (span->reach == 0) {
+        return span->count > 0 && span->encoded != NULL;
+    }
     size_t bytes = 0;
-    for (uint32_t i = 0; span->points != NULL && i < span->count; i++) {
+    for (uint32_t i = 0; i < span->count; i++) {
         bytes += weir_point_encoded_size(span->points[i].size);
     }
-    return span->count > 0 && (span->points == NULL ? span->encoded != NULL : bytes == span->bytes);
+    return span->count > 0 && span->count <= span->reach && bytes == span->bytes;
 }
 
 /* Encoded bytes of a metric's spans; each index is above the one before, so the walk ends. */
