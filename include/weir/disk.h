@@ -29,8 +29,8 @@ enum weir_disk_mode {
     WEIR_DISK_READ,   /* bypassing the page cache (O_DIRECT) where the file system can; offsets,
                          sizes and memory are then multiples of WEIR_DISK_BLOCK */
     WEIR_DISK_WRITE,  /* read and write, must exist */
-    WEIR_DISK_DIRECT, /* as WRITE, bypassing the page cache like READ: for large stretches that
-                         nobody will read soon */
+    WEIR_DISK_DIRECT, /* as WRITE, bypassing the page cache like READ: for what nobody will
+                         read soon */
     WEIR_DISK_CREATE, /* read and write, must not exist; mode 0600 */
     WEIR_DISK_APPEND  /* write at the end, made if absent; mode 0600 */
 };

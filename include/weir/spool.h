@@ -93,8 +93,8 @@ struct weir_spool_plan {
     uint64_t at;      /* from its commit's begin */
     size_t header_at; /* in the lane's buffer */
     uint32_t header_size;
-    bool keyed;  /* has a request id */
-    bool direct; /* whole blocks of its own, from where the body lies */
+    bool keyed;    /* has a request id */
+    bool in_place; /* whole blocks of its own, from where the body lies */
 };
 
 /* A request on its way through the lane; in the submitter's memory until the last callback. */

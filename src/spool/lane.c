@@ -282,8 +282,8 @@ static enum weir_status plan(const struct weir_spool *spool, struct weir_spool_j
     }
     job->plan.header_size = (uint32_t)header;
     job->plan.extent = weir_frame_record_extent(header, job->body.size);
-    job->plan.direct = job->margins != NULL && header <= WEIR_DISK_BLOCK &&
-                       header % WEIR_FRAME_RECORD_ALIGN == 0; /* by chance before version 3 */
+    job->plan.in_place = job->margins != NULL && header <= WEIR_DISK_BLOCK &&
+                         header % WEIR_FRAME_RECORD_ALIGN == 0; /* by chance before version 3 */
     return WEIR_OK;
 }
 

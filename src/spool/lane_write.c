@@ -2,19 +2,22 @@
 /*
  * One commit: records behind one another, padded to 4 KiB, written and synced once.
  *
- *   parts   header 1 | body 1 | zeros to 64 | header 2 | body 2 | zeros | ... | zeros to 4 KiB
- *           ^ the lane's buffer, one after another    ^ the submitter's memory, as received
+ *   file    header 1 | body 1 | zeros to 64 | header 2 | body 2 | zeros | ... | zeros to 4 KiB
  *
- * A large body that was received into memory with margins is laid out so that it is written from
- * there, past the page cache, with its header before it and zeros behind it in the same memory. It
- * has its blocks for itself; the header ends where the body's first block begins:
+ * Records are put together in the lane's staging, which is written past the page cache when all are
+ * in it, or it is full. A large body that was received into memory with margins is not copied: it
+ * is laid out so that it is written from there, with its header before it and zeros behind it in
+ * the same memory. It has its blocks for itself; the header ends where the body's first block
+ * begins:
  *
  *   file    ... zeros ][ zeros | header 2 ][ body 2 ............ | zeros ][ header 3 | body 3 ...
- *           cached     |◄──────────── direct, from one place ──────────►| cached
+ *           staging    |◄────────────── margins and body ───────────────►| staging
  *   blocks  ───────────┴──────────────────┴──────────┴──────────────────┴──────────
  *
- * Copying 940 KB into the page cache takes 380 to 560 us of processor time, this 150 to 240. One
- * sync is for all of it, whichever way it went.
+ * Both are one write, of a part for each place in memory that it comes from. By way of the page
+ * cache, which copies too, writing and syncing 4 KiB took 61 us of processor time instead of 55,
+ * 16 KiB 82 instead of 72; a body of 940 KB 380 to 560, from where it lies 150 to 240. That the
+ * write syncs as well (RWF_DSYNC) spares a call and nothing else where the disk has no FUA.
  *
  *               ┌────────── room ──────────┐
  *   place ─► fits the active segment, ── no: seal it, take another ─► EFULL: nothing was written
@@ -38,10 +41,11 @@
  *       decided for. A roster is written once; so when a slot was given another name since, the
  *       first commit that is owed to that slot goes to a new segment, whatever room the old one
  *       has left. One new segment for however many names have changed by then
- *   I6  no block is written both through the page cache and past it, while the segment has its
- *       number. That a file system refuses the second shows when the file is opened (then the first
- *       is used, with the same bytes at the same places) or, if need be, at the write: that is a
- *       failed write like any other, and after it no second one of its kind is made
+ *   I6  all of a segment but its header is written past the page cache, or all of it through it: no
+ *       block both ways while the segment has its number. That a file system refuses the first
+ *       shows when the file is opened (then it is the second, with the same bytes at the same
+ *       places) or, if need be, at the write: that is a failed write like any other, and after it
+ *       no second one of its kind is made
  *
  * Threads: the lane's. What a failed write left in the file is never read through the page cache.
  */
@@ -51,8 +55,6 @@
 #include "weir/metrics.h"
 #include <errno.h>
 #include <string.h>
-
-static const uint8_t zeros[WEIR_FRAME_COMMIT_ALIGN];
 
 static uint64_t padding(uint64_t size, uint64_t align)
 {
@@ -131,7 +133,7 @@ static enum weir_status place(struct weir_spool *spool, const struct weir_spool_
 
 uint64_t weir_lane_lay(struct weir_spool_job *job, uint64_t size)
 {
-    if (!job->plan.direct) {
+    if (!job->plan.in_place) {
         job->plan.at = size;
         return size + job->plan.extent;
     }
@@ -146,7 +148,7 @@ static uint8_t *header_room(struct weir_spool *spool, struct weir_spool_job *job
 {
     struct weir_buf *headers = &spool->lane.headers;
     size_t size = job->plan.header_size;
-    if (job->plan.direct) {
+    if (job->plan.in_place) {
         WEIR_ASSERT(job->margins == job->body.data);
         WEIR_ASSERT((uintptr_t)job->margins % WEIR_DISK_BLOCK == 0);
         memset(job->margins - WEIR_DISK_BLOCK, 0, WEIR_DISK_BLOCK - size);
@@ -212,81 +214,109 @@ static enum weir_status write_headers(struct weir_spool *spool, struct weir_spoo
     return WEIR_OK;
 }
 
+/* What is to be written next, one behind the other in the file. */
 struct gathering {
     int file, count;
     uint64_t begin, size; /* in the file */
+    size_t staged;        /* of the lane's staging */
 };
 
 static enum weir_status flush(struct weir_spool *spool, struct gathering *gathered)
 {
-    if (gathered->count == 0) {
-        return WEIR_OK;
-    }
     WEIR_TRY(weir_disk_write(&spool->disk, gathered->file, spool->lane.parts, gathered->count,
                              gathered->begin));
     gathered->begin += gathered->size;
     gathered->size = 0;
     gathered->count = 0;
+    gathered->staged = 0;
     return WEIR_OK;
 }
 
-/* What parts point to is never written through: that const goes is writev's doing. */
-static void gather(struct weir_spool *spool, struct gathering *gathered, const void *data,
-                   uint64_t size)
+/* Lengthens the last part, or begins one. */
+static void gather(struct weir_spool *spool, struct gathering *gathered, uint8_t *data, size_t size)
 {
-    if (size == 0) {
-        return;
+    struct iovec *last = gathered->count > 0 ? &spool->lane.parts[gathered->count - 1] : NULL;
+    if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == data) {
+        last->iov_len += size;
+    } else {
+        WEIR_ASSERT(gathered->count < SPOOL_IOV);
+        spool->lane.parts[gathered->count++] = (struct iovec){data, size};
     }
-    struct iovec *part = &spool->lane.parts[gathered->count++];
-    part->iov_base = (void *)(uintptr_t)data;
-    part->iov_len = (size_t)size;
     gathered->size += size;
 }
 
-static void gather_record(struct weir_spool *spool, struct gathering *gathered,
-                          const struct weir_spool_job *job)
+/* Copies to the staging; no `data` is zeros. It is full only where a block ends, since it begins
+ * with one. */
+static enum weir_status stage(struct weir_spool *spool, struct gathering *gathered,
+                              const uint8_t *data, uint64_t size)
+{
+    while (size > 0) {
+        if (gathered->staged == SPOOL_STAGING) {
+            WEIR_TRY(flush(spool, gathered));
+        }
+        size_t room = SPOOL_STAGING - gathered->staged;
+        size_t some = size < room ? (size_t)size : room;
+        uint8_t *out = spool->lane.staging + gathered->staged;
+        if (data == NULL) {
+            memset(out, 0, some);
+        } else {
+            memcpy(out, data, some);
+            data += some;
+        }
+        gather(spool, gathered, out, some);
+        gathered->staged += some;
+        size -= some;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status stage_record(struct weir_spool *spool, struct gathering *gathered,
+                                     const struct weir_spool_job *job)
 {
     const struct weir_spool_plan *plan = &job->plan;
-    if (plan->direct) {
-        gather(spool, gathered, job->margins - WEIR_DISK_BLOCK,
-               WEIR_DISK_BLOCK + job->body.size + padding(job->body.size, WEIR_DISK_BLOCK));
-        return;
-    }
     uint64_t raw = plan->header_size + job->body.size;
     WEIR_ASSERT(raw <= plan->extent);
-    gather(spool, gathered, spool->lane.headers.data + plan->header_at, plan->header_size);
-    gather(spool, gathered, job->body.data, job->body.size);
-    gather(spool, gathered, zeros, plan->extent - raw);
+    WEIR_TRY(stage(spool, gathered, spool->lane.headers.data + plan->header_at, plan->header_size));
+    WEIR_TRY(stage(spool, gathered, job->body.data, job->body.size));
+    return stage(spool, gathered, NULL, plan->extent - raw);
 }
 
 /* Zeros up to a place in the file. */
-static void gather_padding(struct weir_spool *spool, struct gathering *gathered, uint64_t end)
+static enum weir_status stage_padding(struct weir_spool *spool, struct gathering *gathered,
+                                      uint64_t end)
 {
     uint64_t size = end - gathered->begin - gathered->size;
     WEIR_ASSERT(size < WEIR_FRAME_COMMIT_ALIGN);
-    gather(spool, gathered, zeros, size);
+    return stage(spool, gathered, NULL, size);
 }
 
-/* Every part of the commit, at the active segment's position, and one sync. I6: where the way
- * changes from one record to the next, a block ends. */
+/* From where it lies, after zeros to the end of the block before. */
+static enum weir_status gather_record(struct weir_spool *spool, struct gathering *gathered,
+                                      const struct weir_spool_job *job)
+{
+    uint64_t begin = job->plan.offset - job->plan.offset % WEIR_DISK_BLOCK;
+    WEIR_TRY(stage_padding(spool, gathered, begin));
+    if (gathered->count > SPOOL_IOV - 2) { /* this one, and what is staged behind it */
+        WEIR_TRY(flush(spool, gathered));
+    }
+    gather(spool, gathered, job->margins - WEIR_DISK_BLOCK,
+           WEIR_DISK_BLOCK + job->body.size + padding(job->body.size, WEIR_DISK_BLOCK));
+    return WEIR_OK;
+}
+
+/* Every part of the commit, at the active segment's position, and one sync. I6. */
 static enum weir_status write_commit(struct weir_spool *spool, const struct weir_spool_job *jobs,
                                      uint64_t size)
 {
     const struct weir_segment *active = &spool->active;
     bool is_cached = spool->lane.cached || active->direct < 0;
-    struct gathering gathered = {active->file, 0, active->position, 0};
+    struct gathering gathered = {.file = is_cached ? active->file : active->direct,
+                                 .begin = active->position};
     for (const struct weir_spool_job *job = jobs; job != NULL; job = job->plan.next) {
-        int file = job->plan.direct && !is_cached ? active->direct : active->file;
-        uint64_t begin = job->plan.offset;
-        begin -= job->plan.direct ? begin % WEIR_DISK_BLOCK : 0;
-        gather_padding(spool, &gathered, begin);
-        if (gathered.count > SPOOL_IOV - 5 || file != gathered.file) {
-            WEIR_TRY(flush(spool, &gathered));
-            gathered.file = file;
-        }
-        gather_record(spool, &gathered, job);
+        WEIR_TRY(job->plan.in_place ? gather_record(spool, &gathered, job)
+                                    : stage_record(spool, &gathered, job));
     }
-    gather_padding(spool, &gathered, active->position + size);
+    WEIR_TRY(stage_padding(spool, &gathered, active->position + size));
     WEIR_TRY(flush(spool, &gathered));
     return weir_disk_status(spool->disk.ops->sync(spool->disk.self, active->file));
 }

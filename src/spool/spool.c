@@ -184,6 +184,7 @@ static void free_spool(struct weir_spool *spool)
     weir_buf_done(&spool->lane.headers);
     weir_buf_done(&spool->keeper.notes);
     weir_buf_done(&spool->keeper.snapshot);
+    weir_mem_free(spool->lane.staging);
     weir_mem_free(spool->lane.twins);
     weir_mem_free(spool->spans);
     weir_mem_free(spool->epochs);
@@ -227,6 +228,13 @@ static enum weir_status open_in_memory(struct weir_spool *spool)
                : weir_ids_new(spool->dedupe_entries, spool->dedupe_window_ns, key, &spool->ids);
 }
 
+static enum weir_status open_on_disk(struct weir_spool *spool, struct weir_now now,
+                                     struct weir_spool_report *report)
+{
+    spool->lane.staging = weir_mem_aligned(WEIR_DISK_BLOCK, SPOOL_STAGING);
+    return spool->lane.staging == NULL ? WEIR_ENOMEM : weir_spool_recover(spool, now, report);
+}
+
 enum weir_status weir_spool_open(const struct weir_spool_options *options, struct weir_now now,
                                  struct weir_spool_report *ret_report, struct weir_spool **ret)
 {
@@ -241,9 +249,8 @@ enum weir_status weir_spool_open(const struct weir_spool_options *options, struc
     spool->dedupe_entries = options->dedupe_entries;
     enum weir_status status = new_ledger(spool, options);
     if (status == WEIR_OK) {
-        status = options->durability == WEIR_DURABILITY_DISK
-                     ? weir_spool_recover(spool, now, ret_report)
-                     : open_in_memory(spool);
+        status = options->durability == WEIR_DURABILITY_DISK ? open_on_disk(spool, now, ret_report)
+                                                             : open_in_memory(spool);
     }
     if (status != WEIR_OK) {
         free_spool(spool);

@@ -25,8 +25,9 @@
  *   any                ledger and segments (their own locks), the atomics
  */
 enum {
-    SPOOL_IOV = 1024,      /* IOV_MAX of Linux */
-    SPOOL_LEAVING_MAX = 64 /* segments that wait for a directory's sync */
+    SPOOL_IOV = 1024,         /* IOV_MAX of Linux */
+    SPOOL_LEAVING_MAX = 64,   /* segments that wait for a directory's sync */
+    SPOOL_STAGING = 256 << 10 /* what small records of a commit are put together in */
 };
 
 #define SPOOL_NAME_QUARANTINE "quarantine"
@@ -46,6 +47,7 @@ struct weir_epoch {
 struct weir_spool_lane {
     struct weir_buf headers; /* of one commit's records; kept */
     struct iovec parts[SPOOL_IOV];
+    uint8_t *staging; /* DISK: SPOOL_STAGING bytes, aligned as a direct write wants it */
     struct weir_spool_job **twins; /* by request id: those of one list; kept */
     size_t twin_slots;             /* a power of two */
     uint64_t next_lsn;

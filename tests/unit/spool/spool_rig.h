@@ -32,10 +32,11 @@ enum { JOBS_MAX = 128, SEGMENT = 64 << 10, SECOND = 1000000000, MEMORY = 1 << 20
 struct rig {
     char path[64];
     struct weir_disk real, disk;
-    _Atomic int writes, syncs;             /* so far, of segments and logs */
-    int fail_write, fail_sync, fail_count; /* from which on; how many fail */
-    int failing_open;                      /* -errno for every read-only open, or 0 */
-    int failing_direct;                    /* the same for those to write past the page cache */
+    _Atomic int writes, syncs;              /* so far, of segments and logs */
+    _Atomic int direct_file, direct_writes; /* the last one opened to write past the page cache */
+    int fail_write, fail_sync, fail_count;  /* from which on; how many fail */
+    int failing_open;                       /* -errno for every read-only open, or 0 */
+    int failing_direct;                     /* the same for those to write past the page cache */
     struct weir_spool_options options;
     struct weir_spool_destination destinations[2];
     struct weir_spool *spool;
@@ -78,13 +79,20 @@ static inline int rig_open(void *self, const char *name, enum weir_disk_mode mod
     if (mode == WEIR_DISK_DIRECT && rig.failing_direct != 0) {
         return rig.failing_direct;
     }
-    return rig.real.ops->open(rig.real.self, name, mode);
+    int file = rig.real.ops->open(rig.real.self, name, mode);
+    if (mode == WEIR_DISK_DIRECT) {
+        atomic_store_explicit(&rig.direct_file, file, memory_order_relaxed); /* as rig_count */
+    }
+    return file;
 }
 
 static inline ssize_t rig_pwritev(void *self, int file, const struct iovec *parts, int count,
                                   uint64_t offset)
 {
     (void)self;
+    if (file == atomic_load_explicit(&rig.direct_file, memory_order_relaxed)) { /* as rig_count */
+        (void)rig_count(&rig.direct_writes);
+    }
     if (is_failing(rig_count(&rig.writes), rig.fail_write)) {
         return -EIO;
     }

@@ -57,7 +57,7 @@ static void test_a_large_body_has_its_blocks_for_itself(void **state)
     rig.writes = rig.syncs = 0;
     job_commit(0, 5);
     assert_int_equal(rig.syncs, 1);
-    assert_int_equal(rig.writes, 3 + 1); /* cached, direct, cached; and the file's header */
+    assert_int_equal(rig.writes, 1 + 1); /* one for all, and the file's header */
     struct weir_backlog_place places[FOUND_MAX];
     assert_int_equal(find_places(places), 5);
     for (int i = 0; i < 5; i++) {
@@ -85,6 +85,34 @@ static void test_small_and_large_come_back(void **state)
     (void)job_with_margins(12, 200000, 0); /* more than a segment of the usual size */
     job_commit(0, 13);
     expect_all_back(13);
+}
+
+/* Two whole stagings of 256 KiB, one with a record between that is not copied, and the rest. */
+static void test_a_commit_of_more_than_the_staging_holds(void **state)
+{
+    (void)state;
+    rig.options.limit = 64 << 20;
+    rig.options.segment_bytes = 2 << 20;
+    rig_start();
+    (void)job_make(0, 70000, 0);
+    (void)job_with_margins(1, 9000, 0);
+    (void)job_make(2, 250001, 0);
+    (void)job_make(3, 250001, 0);
+    (void)job_with_margins(4, 5000, 0);
+    rig.writes = rig.syncs = 0;
+    job_commit(0, 5);
+    assert_int_equal(rig.syncs, 1);
+    assert_int_equal(rig.writes, 3 + 1);
+    struct weir_backlog_place places[FOUND_MAX];
+    assert_int_equal(find_places(places), 5);
+    assert_true(body_is_at(&places[1], &jobs[1], places[1].offset / BLOCK * BLOCK + BLOCK));
+    for (int i = 2; i < 4; i++) {
+        uint64_t body = places[i].offset + jobs[i].job.plan.header_size;
+        assert_true(body_is_at(&places[i], &jobs[i], body));
+    }
+    rig_restart();
+    assert_int_equal(rig.report.torn_records, 0);
+    assert_int_equal(rig_drain(1, NULL), 5);
 }
 
 /* What is before the margins, and behind them, is not the lane's; between, there are zeros. */
@@ -158,7 +186,7 @@ static void test_a_file_system_without_direct_writes_gets_the_same_bytes(void **
     assert_int_equal(rig_drain(1, NULL), 3);
 }
 
-/* The same numbers, in another file; and from then on there is one write where there were two. */
+/* The same numbers, in another file; and from then on all goes through the page cache. */
 static void test_a_direct_write_that_fails_is_the_last_one(void **state)
 {
     (void)state;
@@ -166,10 +194,12 @@ static void test_a_direct_write_that_fails_is_the_last_one(void **state)
     assert_int_equal(job_submit(0, 100, 0), WEIR_OK);
     (void)job_make(1, 700, 0);
     (void)job_with_margins(2, 9000, 0);
-    rig.writes = 0;
-    rig.fail_write = 2;
+    rig.writes = rig.direct_writes = 0;
+    rig.fail_write = 1;
     rig.fail_count = 1;
     job_commit(1, 2);
+    assert_int_equal(rig.direct_writes, 1);
+    assert_int_equal(rig.writes, 1 + 2); /* and the other file's header, and its commit */
     assert_int_equal(jobs[1].job.status, WEIR_OK);
     assert_int_equal(jobs[2].job.status, WEIR_OK);
     rig.fail_write = 0;
@@ -178,6 +208,7 @@ static void test_a_direct_write_that_fails_is_the_last_one(void **state)
     (void)job_with_margins(4, 9000, 0);
     job_commit(3, 2);
     assert_int_equal(rig.writes, 1);
+    assert_int_equal(rig.direct_writes, 1);
     expect_all_back(5);
 }
 
@@ -203,6 +234,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_large_body_has_its_blocks_for_itself, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_small_and_large_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_commit_of_more_than_the_staging_holds, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_only_margins_are_written_to, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_header_longer_than_a_block_goes_the_usual_way, setup,
                                         teardown),
