@@ -206,9 +206,9 @@ static void take_some(struct weir_export_destination *destination, int64_t now_n
     if (count > 0) {
         weir_router_drained(router, destination->index, now_ns);
     }
-    if (count > 1) {
-        weir_batcher_ask(destination->gathering[WEIR_EXPORT_FRESH].batcher, destination->taken,
-                         count);
+    const struct weir_batcher *batcher = destination->gathering[WEIR_EXPORT_FRESH].batcher;
+    if (count > 1 && batcher != NULL) { /* what is left for a FREE slot is given up, not added */
+        weir_batcher_ask(batcher, destination->taken, count);
     }
 }
 
