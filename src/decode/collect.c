@@ -3,18 +3,18 @@
  * The collector: interned heads, a flat list of points, and the sort that makes runs of them.
  *
  *   tables ─► resources, scopes, metrics   weir/intern.h, keyed by the hash of their bytes
- *          ─► places                       the same for (resource, namespace): what becomes a run
  *          ─► kins                         the same for the namespace: places that stand together
+ *          ─► places                       the same for (resource, kin): what becomes a run
  *          ─► block ⇄ block ⇄ block        128 points each: where, how long, which group, when
  *
  *   metric ─► group ─► place               what stands together in a run. A metric's name holds the
  *                                          namespace, so its points nearly always share one place:
  *                                          its first group lies beside it, and only further ones
  *                                          are in a table
- *   chunk ─► chunk ─► chunk                the groups by number: in the order of first points
+ *   chunk ─► chunk ─► chunk                metric and place of each group, by the group's number
  *
- *   point:   counted in its group, whose number it keeps
- *   finish:  offsets from the counts ─► copy every point to its group's next slot
+ *   point:   where its bytes are, and its group's number, are put down
+ *   finish:  points counted by group ─► offsets ─► every point to its group's next slot
  *
  *            place 0                        place 1
  *            [ group 0: p0 p4 | group 2: p3 | group 1: p1 p2 ]     one array
@@ -26,10 +26,9 @@
  *   I3  equal heads under one parent are one struct, so comparing pointers compares metrics
  *   I4  once `full` is set, nothing is added and what was interned stays readable
  *
- * Taking back a message moves `points` only. The heads and groups that it brought stay (nobody can
- * see them), and what was counted is worth nothing from then on, because neither a maximum nor an
- * order can be taken back: finish then forgets all counts and counts again the points that remain.
- * So a message that was taken back leaves no trace, and many of them cost no more than one.
+ * Taking back a message moves `points` only. The heads and groups that it brought stay, and nobody
+ * can see them, because finish alone counts and links, and only what has points then. So a message
+ * that was taken back leaves no trace, and many of them cost no more than one.
  *
  * The one thread of the request calls all of it. It does not look into the points.
  */
@@ -233,7 +232,22 @@ void weir_collect_find(const struct weir_collect *collect, const struct weir_met
     }
 }
 
-static struct kin *find_kin(struct weir_collect *collect, const struct named *name)
+/* The chunk after the last one. False when full. */
+static bool next_chunk(struct weir_collect *collect)
+{
+    struct weir_collect_tables *tables = collect->tables;
+    struct chunk *chunk = weir_arena_alloc(collect->arena, sizeof(*chunk), _Alignof(struct chunk));
+    if (chunk == NULL) {
+        collect->full = true;
+        return false;
+    }
+    chunk->next = NULL;
+    *(tables->chunk == NULL ? &tables->chunks : &tables->chunk->next) = chunk;
+    tables->chunk = chunk;
+    return true;
+}
+
+static inline struct kin *find_kin(struct weir_collect *collect, const struct named *name)
 {
     struct weir_intern *intern = &collect->tables->kins;
     uint32_t at = 0;
@@ -247,23 +261,51 @@ static struct kin *find_kin(struct weir_collect *collect, const struct named *na
     return keep(collect, intern, at, name->hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
-static inline struct place *find_place(struct weir_collect *collect,
-                                       const struct weir_resource *resource,
-                                       const struct named *name)
+/* Where the place asked for last was of another resource. */
+__attribute__((noinline)) static struct place *
+change_place(struct weir_collect *collect, const struct weir_resource *resource, struct kin *kin)
 {
     struct weir_intern *intern = &collect->tables->places;
-    uint64_t hash = weir_hash_mix(resource->hash, name->hash);
+    uint64_t hash = weir_hash_mix(resource->hash, kin->name.hash);
     uint32_t at = 0;
-    for (struct place *place = weir_intern_first(intern, hash, &at); place != NULL;
-         place = weir_intern_next(intern, hash, &at)) {
-        if (place->resource == resource && is_same_name(&place->name, name)) {
-            return place;
-        }
+    struct place *place = weir_intern_first(intern, hash, &at);
+    while (place != NULL && (place->resource != resource || place->kin != kin)) {
+        place = weir_intern_next(intern, hash, &at);
     }
+    if (place == NULL) {
+        const struct place fresh = {.resource = resource, .kin = kin};
+        place = keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    }
+    kin->latest = place;
+    return place;
+}
+
+/* Numbers a group of a metric in a place. False when full. */
+static inline bool number_group(struct weir_collect *collect, struct group *group,
+                                struct place *place)
+{
+    struct weir_collect_tables *tables = collect->tables;
+    uint32_t at = tables->numbered % COLLECT_CHUNK_GROUPS;
+    if (at == 0 && !next_chunk(collect)) {
+        return false;
+    }
+    tables->chunk->groups[at] = (struct entry){group->metric, place};
+    group->number = tables->numbered++;
+    group->kin = place->kin;
+    return true;
+}
+
+/* Gives a group its place, of the namespace `name`. False when full. */
+static inline bool place_group(struct weir_collect *collect, struct group *group,
+                               const struct named *name)
+{
+    const struct weir_resource *resource = group->metric->scope->resource;
     struct kin *kin = find_kin(collect, name);
-    const struct place fresh = {.name = *name, .resource = resource, .kin = kin};
-    return kin == NULL ? NULL
-                       : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    struct place *place = kin == NULL ? NULL : kin->latest;
+    if (kin != NULL && (place == NULL || place->resource != resource)) {
+        place = change_place(collect, resource, kin);
+    }
+    return place != NULL && number_group(collect, group, place);
 }
 
 /* One of a metric's groups in further places; NULL when full. */
@@ -275,14 +317,14 @@ static struct group *find_further(struct weir_collect *collect, const struct wei
     uint32_t at = 0;
     for (struct group *group = weir_intern_first(intern, hash, &at); group != NULL;
          group = weir_intern_next(intern, hash, &at)) {
-        if (group->metric == metric && is_same_name(&group->place->name, name)) {
+        if (group->metric == metric && is_same_name(&group->kin->name, name)) {
             return group;
         }
     }
-    struct place *place = find_place(collect, metric->scope->resource, name);
-    const struct group fresh = {.metric = metric, .place = place};
-    return place == NULL ? NULL
-                         : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    struct group fresh = {.metric = metric, .size_in_head = NOT_IN_HEAD};
+    return !place_group(collect, &fresh, name)
+               ? NULL
+               : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
 }
 
 /* Where CloudWatch has the namespace in a metric's head: "amazonaws.com/" and it, behind a tag and
@@ -317,12 +359,11 @@ static inline struct group *change_group(struct weir_collect *collect,
                                          const struct named *name)
 {
     struct group *group = &memo->first;
-    if (group->place == NULL) {
-        group->place = find_place(collect, metric->scope->resource, name);
+    if (group->kin == NULL) {
         group->size_in_head = size_in_head(metric, name);
-        return group->place == NULL ? NULL : group;
+        return place_group(collect, group, name) ? group : NULL;
     }
-    if (!is_same_name(&group->place->name, name)) {
+    if (!is_same_name(&group->kin->name, name)) {
         group = find_further(collect, metric, name);
     }
     memo->latest = group == NULL ? memo->latest : group;
@@ -345,7 +386,7 @@ __attribute__((noinline)) static struct group *find_roomy_group(struct weir_coll
 {
     struct named name = named_of_roomy(collect->tables->hash_key, text);
     struct group *latest = memo->latest;
-    if (latest->place != NULL && is_same_name(&latest->place->name, &name)) {
+    if (latest->kin != NULL && is_same_name(&latest->kin->name, &name)) {
         return latest;
     }
     return change_group(collect, metric, memo, &name);
@@ -382,13 +423,11 @@ __attribute__((always_inline)) static inline void add_point(struct weir_collect 
     uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    if (group == NULL || (group->count == 0 && !link_group(collect, group)) ||
-        (at == 0 && !next_block(collect))) {
+    if (group == NULL || (at == 0 && !next_block(collect))) {
         return;
     }
     struct slot *slot = &collect->tables->current->slots[at];
     *slot = (struct slot){data.data, time_ns, group->number, (uint32_t)data.size};
-    count_point(group, slot);
     collect->points++;
 }
 
@@ -400,7 +439,7 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
     }
     struct memo *memo = ((const struct known_metric *)metric)->memo;
     struct group *group = memo->latest;
-    if (group->place == NULL || !weir_bytes_eq_short(group->place->name.text, name)) {
+    if (group->kin == NULL || !weir_bytes_eq_short(group->kin->name.text, name)) {
         group = find_group(collect, metric, memo, name);
     }
     add_point(collect, group, data, time_ns);
@@ -434,7 +473,6 @@ void weir_collect_rollback(struct weir_collect *collect, struct weir_collect_mar
     for (uint32_t i = blocks_of(mark.points); i < blocks_of(collect->points); i++) {
         collect->tables->current = collect->tables->current->previous;
     }
-    collect->tables->is_stale = collect->tables->is_stale || collect->points != mark.points;
     collect->parts += collect->points - mark.points;
     collect->points = mark.points;
 }

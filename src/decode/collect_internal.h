@@ -13,7 +13,7 @@
 /* A block (3 KiB) must stay well below half an arena chunk, of a small request's too: larger
  * allocations take one of the arena's few regions each. */
 #define COLLECT_BLOCK_POINTS 128
-#define COLLECT_CHUNK_GROUPS 64
+#define COLLECT_CHUNK_GROUPS 32
 
 #define COLLECT_CACHE_LINE 64
 
@@ -39,22 +39,25 @@ struct block {
     struct slot slots[COLLECT_BLOCK_POINTS];
 };
 
-/* What becomes a run. */
+/* What becomes a run: one line of the cache. What is below `kin` is finish's. */
 struct place {
-    struct named name;
     const struct weir_resource *resource;
-    struct kin *kin;    /* of that name */
+    struct kin *kin;
     struct place *next; /* of those with points, in their order */
-    bool has_points;
-    uint32_t run; /* finish's */
+    size_t bytes;
+    int64_t newest_ns;
+    uint32_t points;
+    uint32_t offset; /* of its next group */
+    uint32_t run;
 };
 
 /* The places of one namespace. */
 struct kin {
     struct named name;
-    struct kin *next;    /* of those with points, in their order */
-    struct place *first; /* its places with points */
+    struct place *latest; /* of its places, the one that was asked for */
+    struct place *first;  /* finish's: its places with points, in their order */
     struct place *last;
+    struct kin *next; /* of those with points, in their order */
 };
 
 #define NOT_IN_HEAD UINT32_MAX
@@ -62,17 +65,19 @@ struct kin {
 /* Points of one metric in one place. */
 struct group {
     const struct weir_metric *metric;
-    struct place *place; /* NULL: a metric's first group, before the first point */
-    size_t bytes;
-    int64_t newest_ns;
-    uint32_t count;
-    uint32_t number;       /* among those with points, in the order of their first ones */
-    uint32_t size_in_head; /* of its place's name, where the metric's has it; else NOT_IN_HEAD */
+    const struct kin *kin; /* the place's; NULL: a metric's first group, before the first point */
+    uint32_t number;
+    uint32_t size_in_head; /* of the kin's name, where the metric's has it; else NOT_IN_HEAD */
 };
 
+/* What finish has to know of a group. */
+struct entry {
+    const struct weir_metric *metric;
+    struct place *place;
+};
 struct chunk {
     struct chunk *next;
-    struct group *groups[COLLECT_CHUNK_GROUPS];
+    struct entry groups[COLLECT_CHUNK_GROUPS];
 };
 
 /* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
@@ -90,16 +95,6 @@ struct known_metric {
 _Static_assert(sizeof(struct known_metric) == 2 * COLLECT_CACHE_LINE,
                "three lines, asked for at once");
 
-/* What has points, in the order of the first ones: the namespaces, and all groups. */
-struct sorting {
-    struct kin *first;
-    struct kin *last;
-    uint32_t places;
-    uint32_t groups;
-    struct chunk *chunks;
-    struct chunk *chunk; /* the last one with groups */
-};
-
 struct weir_collect_tables {
     struct weir_intern resources;
     struct weir_intern scopes;
@@ -111,66 +106,9 @@ struct weir_collect_tables {
     const uint64_t *hash_key; /* the quick hash's */
     struct block *first;
     struct block *current;
-    struct sorting sorting;
-    bool is_stale; /* points were taken back: what was counted is wrong */
+    struct chunk *chunks;
+    struct chunk *chunk; /* the last one */
+    uint32_t numbered;   /* groups */
 };
-
-/* Puts a place that has got its first point at the end of its namespace, and that, if it is its
- * first too, at the end of all. */
-static inline void link_place(struct sorting *sorting, struct place *place)
-{
-    struct kin *kin = place->kin;
-    place->has_points = true;
-    sorting->places++;
-    if (kin->last != NULL) {
-        kin->last->next = place;
-        kin->last = place;
-        return;
-    }
-    kin->first = place;
-    kin->last = place;
-    *(sorting->last == NULL ? &sorting->first : &sorting->last->next) = kin;
-    sorting->last = kin;
-}
-
-/* Makes `chunk` the one after itself. */
-static inline bool next_chunk(struct weir_collect *collect, struct sorting *sorting)
-{
-    struct chunk *chunk = sorting->chunk == NULL ? sorting->chunks : sorting->chunk->next;
-    if (chunk == NULL) {
-        chunk = weir_arena_alloc(collect->arena, sizeof(*chunk), _Alignof(struct chunk));
-        if (chunk == NULL) {
-            collect->full = true;
-            return false;
-        }
-        chunk->next = NULL;
-        *(sorting->chunk == NULL ? &sorting->chunks : &sorting->chunk->next) = chunk;
-    }
-    sorting->chunk = chunk;
-    return true;
-}
-
-/* Numbers a group that gets its first point, and its place with it. False when full. */
-static inline bool link_group(struct weir_collect *collect, struct group *group)
-{
-    struct sorting *sorting = &collect->tables->sorting;
-    uint32_t at = sorting->groups % COLLECT_CHUNK_GROUPS;
-    if (at == 0 && !next_chunk(collect, sorting)) {
-        return false;
-    }
-    sorting->chunk->groups[at] = group;
-    group->number = sorting->groups++;
-    if (!group->place->has_points) {
-        link_place(sorting, group->place);
-    }
-    return true;
-}
-
-static inline void count_point(struct group *group, const struct slot *slot)
-{
-    group->count++;
-    group->bytes += weir_point_encoded_size(slot->size);
-    group->newest_ns = slot->time_ns > group->newest_ns ? slot->time_ns : group->newest_ns;
-}
 
 #endif
