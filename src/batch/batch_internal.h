@@ -62,8 +62,7 @@ struct weir_batch_span {
     };
     size_t bytes; /* encoded, with tags and lengths */
     uint32_t count;
-    uint32_t
-        reach; /* points in a row in the run from the first one on, at least `count`; 0: copied */
+    uint32_t reach; /* points in a row in its run, from its first one on; 0: it was copied */
     uint32_t next;
 };
 
