@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Oracles: what inflates, inflates the same into room of exactly its size and not into one byte
- * less; what is deflated, by ISA-L (level 1) or by libdeflate, fits the bound and inflates to
+ * less; inflated without its checksum, that was right, and what does not inflate has at most a
+ * wrong one; what is deflated, by ISA-L (level 1) or by libdeflate, fits the bound and inflates to
  * itself; deflated once more it is the same bytes, and two members inflate to both. Deflating costs
  * ten times what inflating does: an input's size says by whom it is deflated, and whether twice. */
 #include "../../tests/support/guard.h"
+#include "weir/crc32.h"
 #include "weir/gzip.h"
 
 enum { ROOM = 1 << 18 };
@@ -30,6 +32,22 @@ static void check_inflate(struct weir_inflater *inflater, struct weir_bytes inpu
     WEIR_ASSERT(size >= 1 && size <= ROOM);
     guard_free(&copy);
     guard_free(&exact);
+}
+
+static void check_unsummed(struct weir_inflater *inflater, struct weir_bytes input,
+                           enum weir_status expected)
+{
+    static uint8_t out[ROOM];
+    struct guard copy = guard_copy(input);
+    struct weir_gzip_unsummed got;
+    enum weir_status status =
+        weir_gzip_inflate_unsummed(inflater, guard_view(&copy), out, ROOM, &got);
+    if (status == WEIR_OK && !got.is_summed &&
+        weir_crc32(weir_bytes_of(out, got.size)) != got.crc) {
+        status = WEIR_EMALFORMED;
+    }
+    WEIR_ASSERT(status == expected);
+    guard_free(&copy);
 }
 
 static void check_again(struct weir_inflater *inflater, struct weir_deflater *deflater,
@@ -80,9 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              weir_deflater_new(6, &deflaters[1]) != WEIR_OK)) {
         return 0;
     }
-    if (weir_gzip_inflate(inflater, input, out, ROOM, &got) == WEIR_OK) {
+    enum weir_status status = weir_gzip_inflate(inflater, input, out, ROOM, &got);
+    if (status == WEIR_OK) {
         check_inflate(inflater, input, weir_bytes_of(out, got));
     }
+    check_unsummed(inflater, input, status);
     if (size <= ROOM / 2) {
         check_deflate(inflater, deflaters[size % 2], input);
     }

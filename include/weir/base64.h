@@ -17,11 +17,16 @@
 WEIR_MUST_USE enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size,
                                                            size_t *ret_size);
 
+/* The most that a block has, of whatever vector code. */
+#define WEIR_BASE64_BLOCK_MAX 64
+
 /* The two halves of it, for a text whose end is not known yet. The first decodes whole blocks for
  * as long as they hold nothing but the 64 characters, looking at no more than `size`, and returns
- * how many characters it has taken (a multiple of 4; 0 where there is no vector code). What
- * follows them is as it was. */
-size_t weir_base64_decode_blocks(uint8_t *text, size_t size);
+ * how many characters are taken then (a multiple of 4). It begins behind `taken` ones, 0 or what it
+ * has returned for less of the same text. All but less than a block (WEIR_BASE64_BLOCK_MAX) are
+ * taken where it meets no other character; none are where there is no vector code. What follows
+ * them is as it was. */
+size_t weir_base64_decode_blocks(uint8_t *text, size_t taken, size_t size);
 
 /* The second goes on behind the `taken` characters, once `size` is known to be where the text ends;
  * otherwise as weir_base64_decode_in_place. */

@@ -40,6 +40,12 @@ struct weir_envelope {
 void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t size,
                         struct weir_envelope_limits limits);
 
+/* Has `sum` go over the body as it is read, each part before it is written to. Between init and the
+ * first record; `sum` must live as long as the reader, and needs no value before. Whatever comes of
+ * the body, weir_crc32_sum_to(sum, the body's end) then makes it that of the body as it was given.
+ */
+void weir_envelope_sum(struct weir_envelope *envelope, struct weir_crc32_sum *sum);
+
 /* The next record's decoded bytes (may be empty), WEIR_EEND, or WEIR_EMALFORMED / WEIR_ELIMIT with
  * `error` set. */
 WEIR_MUST_USE enum weir_status weir_envelope_next(struct weir_envelope *envelope,

@@ -13,6 +13,8 @@
  * first try only, and never above the budget.
  *
  * Contexts are made once a thread (memory is allocated there) and used for every request.
+ *
+ * tidy: allow header-functions -- both directions, and inflating with its checksum and without
  */
 struct weir_inflater;
 struct weir_deflater;
@@ -37,6 +39,22 @@ WEIR_MUST_USE enum weir_status weir_gzip_size_hint(struct weir_bytes input, size
 WEIR_MUST_USE enum weir_status weir_gzip_inflate(struct weir_inflater *inflater,
                                                  struct weir_bytes input, uint8_t *out,
                                                  size_t capacity, size_t *ret_size);
+
+/* What was inflated, and whether its checksum is still to be compared. */
+struct weir_gzip_unsummed {
+    size_t size;
+    bool is_summed; /* it was compared */
+    uint32_t crc;   /* otherwise: what the trailer says, and weir_crc32 of the content must be */
+};
+
+/* The same for a caller who goes through the content anyway and sums it up on that way: where there
+ * is one member, its checksum is all that is not checked, and none of the content may be believed
+ * before it is. Several members are inflated as above. Statuses as above, *ret untouched by a
+ * failure. */
+WEIR_MUST_USE enum weir_status weir_gzip_inflate_unsummed(struct weir_inflater *inflater,
+                                                          struct weir_bytes input, uint8_t *out,
+                                                          size_t capacity,
+                                                          struct weir_gzip_unsummed *ret);
 
 /* A compressor for `level` (1 fastest .. 12 smallest). WEIR_EINVAL, WEIR_ENOMEM.
  * tidy: allow header-prefix -- as above */

@@ -3,6 +3,7 @@
 #define WEIR_JSON_H
 
 #include "weir/bytes.h"
+#include "weir/crc32.h"
 #include "weir/status.h"
 
 /*
@@ -24,6 +25,7 @@
  *   I1  position <= end
  *   I2  once `error` is set nothing moves and every read gives an empty value
  *   I3  depth <= depth_max <= WEIR_JSON_DEPTH_LIMIT
+ *   I4  `sum`, where there is one, has gone over whatever is written to, before it is
  *
  * tidy: allow header-functions -- one verb for each kind of value: they only make sense together
  */
@@ -38,8 +40,9 @@ struct weir_json {
     size_t error_offset;
     uint8_t depth;
     uint8_t depth_max;
-    uint64_t object_bits; /* bit d: the container at depth d is an object */
-    bool fresh;           /* the container just opened has had no element yet */
+    uint64_t object_bits;       /* bit d: the container at depth d is an object */
+    bool fresh;                 /* the container just opened has had no element yet */
+    struct weir_crc32_sum *sum; /* NULL; or the caller's, which began at `start` */
 };
 
 enum weir_json_type {

@@ -101,24 +101,24 @@ enum weir_status weir_base64_decode_scalar(uint8_t *text, size_t size, size_t *r
     return weir_base64_decode_rest(text, size, 0, ret_size);
 }
 
-size_t weir_base64_decode_blocks(uint8_t *text, size_t size)
+size_t weir_base64_decode_blocks(uint8_t *text, size_t taken, size_t size)
 {
 #if defined(__x86_64__)
     /* a load and a test: the answer is kept by libgcc */
-    return __builtin_cpu_supports("avx2") ? weir_base64_avx2(text, size) : 0;
+    return __builtin_cpu_supports("avx2") ? weir_base64_avx2(text, taken, size) : taken;
 #elif defined(__aarch64__)
-    return weir_base64_neon(text, size);
+    return weir_base64_neon(text, taken, size);
 #else
     (void)text;
     (void)size;
-    return 0;
+    return taken;
 #endif
 }
 
 enum weir_status weir_base64_decode_in_place(uint8_t *text, size_t size, size_t *ret_size)
 {
     /* a padded last group is no part of a block, so the scalar code has it */
-    size_t taken = weir_base64_decode_blocks(text, size);
+    size_t taken = weir_base64_decode_blocks(text, 0, size);
     return weir_base64_decode_rest(text, size, taken, ret_size);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base64_simd.h"
+#include "weir/base64.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -21,9 +22,7 @@
 #define STEP_CHARS 32
 #define STEP_STORE 32
 
-/* A body of some megabytes has left the core's cache by now, and the processor's own looking ahead
- * ends with the page. Behind the text's end it is a hint that comes to nothing. */
-#define AHEAD 2048
+_Static_assert(STEP_CHARS <= WEIR_BASE64_BLOCK_MAX, "less than that is left untaken");
 _Static_assert(STEP_STORE <= STEP_CHARS, "a store must not reach the next step's characters");
 
 #define BOTH_LANES(...) _mm256_setr_epi8(__VA_ARGS__, __VA_ARGS__)
@@ -66,12 +65,12 @@ __attribute__((target("avx2"))) static inline __m256i pack(__m256i values)
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
 }
 
-__attribute__((target("avx2"))) size_t weir_base64_avx2(uint8_t *text, size_t size)
+__attribute__((target("avx2"))) size_t weir_base64_avx2(uint8_t *text, size_t taken, size_t size)
 {
-    size_t in = 0;
-    size_t out = 0;
+    size_t in = taken;
+    size_t out = taken / 4 * 3;
     while (size - in >= STEP_CHARS) {
-        __builtin_prefetch(text + in + AHEAD, 1);
+        __builtin_prefetch(text + in + WEIR_BASE64_AHEAD, 1);
         __m256i chars = _mm256_loadu_si256((const __m256i *)(const void *)(text + in));
         __m256i high = nibbles_high(chars);
         if (!all_known(chars, high)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base64_simd.h"
+#include "weir/base64.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -13,7 +14,7 @@
  */
 #define STEP_CHARS 64
 #define STEP_STORE 48
-#define AHEAD      2048 /* as in base64_avx2.c */
+_Static_assert(STEP_CHARS <= WEIR_BASE64_BLOCK_MAX, "less than that is left untaken");
 _Static_assert(STEP_STORE <= STEP_CHARS, "a store must not reach the next step's characters");
 
 struct tables {
@@ -28,15 +29,15 @@ static inline uint8x16_t look_up(const struct tables *tables, uint8x16_t chars)
     return vorrq_u8(vqtbl4q_u8(tables->low, chars), vqtbl4q_u8(tables->high, other));
 }
 
-size_t weir_base64_neon(uint8_t *text, size_t size)
+size_t weir_base64_neon(uint8_t *text, size_t taken, size_t size)
 {
     const struct tables tables = {vld1q_u8_x4(weir_base64_values),
                                   vld1q_u8_x4(weir_base64_values + 64)};
     const uint8x16_t known = vdupq_n_u8(WEIR_BASE64_KNOWN);
-    size_t in = 0;
-    size_t out = 0;
+    size_t in = taken;
+    size_t out = taken / 4 * 3;
     while (size - in >= STEP_CHARS) {
-        __builtin_prefetch(text + in + AHEAD, 1);
+        __builtin_prefetch(text + in + WEIR_BASE64_AHEAD, 1);
         uint8x16x4_t chars = vld4q_u8(text + in);
         uint8x16_t a = look_up(&tables, chars.val[0]);
         uint8x16_t b = look_up(&tables, chars.val[1]);

@@ -3,12 +3,15 @@
  * gzip: which library does what.
  *
  *   inflating                libdeflate, member by member: | header | deflate | CRC, ISIZE | ...
+ *                            a single one without its CRC, where the caller sees to that: its
+ *                            header and ISIZE are read here, as libdeflate reads them
  *   deflating at level 1     ISA-L (gzip_isal.c)
  *   deflating at 2 to 12     libdeflate
  *
  *   I1  what is written never passes the capacity, and what is read never passes the input
  *   I2  ISIZE is the sender's word: it is held against what deflate can do, and against the limit
- *   I3  a deflater has exactly one of the two compressors
+ *   I3  but for the CRC both ways of inflating take and refuse the same
+ *   I4  a deflater has exactly one of the two compressors
  *
  * One thread has an inflater or a deflater; nothing is shared. Room that is too small is told apart
  * from damage, because more room mends it. Deliberately no streaming: bodies and batches are whole,
@@ -21,10 +24,21 @@
 #include <libdeflate.h>
 
 #define MEMBERS_MAX     1024
-#define MEMBER_SIZE_MIN 18   /* ten bytes of header, eight of trailer, deflate data in between */
+#define HEADER_SIZE_MIN 10
+#define TRAILER_SIZE    8                                /* CRC-32, ISIZE */
+#define MEMBER_SIZE_MIN (HEADER_SIZE_MIN + TRAILER_SIZE) /* and deflate data in between */
 #define EXPANSION_MAX   1032 /* a length code of 258 bytes in two bits: the most deflate can do */
 #define LEVEL_FASTEST   1    /* ISA-L's; the others are libdeflate's */
 #define LEVEL_SMALLEST  12
+
+/* A member's flags (RFC 1952 section 2.3.1); the lowest says that the content is text. */
+enum flag {
+    HAS_CRC16 = 0x02,
+    HAS_EXTRA = 0x04,
+    HAS_NAME = 0x08,
+    HAS_COMMENT = 0x10,
+    UNKNOWN = 0xE0
+};
 
 struct weir_inflater {
     struct libdeflate_decompressor *decompressor;
@@ -58,16 +72,24 @@ void weir_inflater_free(struct weir_inflater *inflater)
     }
 }
 
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static bool is_gzip(struct weir_bytes input)
+{
+    return input.size >= MEMBER_SIZE_MIN && input.data[0] == 0x1F && input.data[1] == 0x8B &&
+           input.data[2] == 8;
+}
+
 enum weir_status weir_gzip_size_hint(struct weir_bytes input, size_t limit, size_t *ret_size)
 {
     WEIR_ASSERT(limit > 0);
-    if (input.size < MEMBER_SIZE_MIN || input.data[0] != 0x1F || input.data[1] != 0x8B ||
-        input.data[2] != 8) {
+    if (!is_gzip(input)) {
         return WEIR_EMALFORMED;
     }
-    const uint8_t *isize = input.data + input.size - 4;
-    size_t declared =
-        (size_t)isize[0] | (size_t)isize[1] << 8 | (size_t)isize[2] << 16 | (size_t)isize[3] << 24;
+    size_t declared = get_u32(input.data + input.size - 4);
     size_t possible = input.size > SIZE_MAX / EXPANSION_MAX ? SIZE_MAX : input.size * EXPANSION_MAX;
     size_t hint = declared < possible ? declared : possible;
     hint = hint < limit ? hint : limit;
@@ -103,6 +125,79 @@ enum weir_status weir_gzip_inflate(struct weir_inflater *inflater, struct weir_b
         written += out_size;
     }
     *ret_size = written;
+    return WEIR_OK;
+}
+
+/* Takes `size` bytes of what stands before the trailer. */
+static bool take(struct weir_bytes *rest, size_t size)
+{
+    if (rest->size < size) {
+        return false;
+    }
+    *rest = weir_bytes_from(*rest, size);
+    return true;
+}
+
+/* A name or a comment, with the zero behind it. */
+static bool take_text(struct weir_bytes *rest)
+{
+    const uint8_t *zero = rest->size == 0 ? NULL : memchr(rest->data, 0, rest->size);
+    return zero != NULL && take(rest, (size_t)(zero - rest->data) + 1);
+}
+
+static bool take_extra(struct weir_bytes *rest)
+{
+    return rest->size >= 2 && take(rest, 2 + ((size_t)rest->data[0] | (size_t)rest->data[1] << 8));
+}
+
+/* What stands between the header of the member at `input` and the input's last eight bytes. False
+ * where there is no such header, or one that reaches into them. */
+static bool find_deflated(struct weir_bytes input, struct weir_bytes *ret)
+{
+    if (!is_gzip(input) || (input.data[3] & UNKNOWN) != 0) {
+        return false;
+    }
+    unsigned flags = input.data[3];
+    struct weir_bytes rest = weir_bytes_of(input.data, input.size - TRAILER_SIZE);
+    bool is_whole = take(&rest, HEADER_SIZE_MIN);
+    is_whole = is_whole && ((flags & HAS_EXTRA) == 0 || take_extra(&rest));
+    is_whole = is_whole && ((flags & HAS_NAME) == 0 || take_text(&rest));
+    is_whole = is_whole && ((flags & HAS_COMMENT) == 0 || take_text(&rest));
+    is_whole = is_whole && ((flags & HAS_CRC16) == 0 || take(&rest, 2)); /* looked at by nobody */
+    *ret = rest;
+    return is_whole;
+}
+
+enum weir_status weir_gzip_inflate_unsummed(struct weir_inflater *inflater, struct weir_bytes input,
+                                            uint8_t *out, size_t capacity,
+                                            struct weir_gzip_unsummed *ret)
+{
+    struct weir_bytes deflated;
+    if (!find_deflated(input, &deflated)) {
+        return WEIR_EMALFORMED;
+    }
+    size_t in_size = 0;
+    size_t out_size = 0;
+    enum libdeflate_result result = libdeflate_deflate_decompress_ex(
+        inflater->decompressor, deflated.data, deflated.size, out, capacity, &in_size, &out_size);
+    if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
+        return WEIR_EFULL;
+    }
+    if (result != LIBDEFLATE_SUCCESS) {
+        return WEIR_EMALFORMED;
+    }
+    WEIR_ASSERT(in_size <= deflated.size);
+    WEIR_ASSERT(out_size <= capacity);
+    if (in_size < deflated.size) { /* another member, or bytes that are none: from the start */
+        WEIR_TRY(weir_gzip_inflate(inflater, input, out, capacity, &out_size));
+        *ret = (struct weir_gzip_unsummed){.size = out_size, .is_summed = true};
+        return WEIR_OK;
+    }
+    const uint8_t *trailer = input.data + input.size - TRAILER_SIZE;
+    if (get_u32(trailer + 4) != (uint32_t)out_size) {
+        return WEIR_EMALFORMED;
+    }
+    *ret = (struct weir_gzip_unsummed){.size = out_size, .crc = get_u32(trailer)};
     return WEIR_OK;
 }
 

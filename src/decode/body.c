@@ -3,13 +3,17 @@
  * A whole request body, from the bytes of the wire to runs of points.
  *
  *   body ─► inflate | copy ─► text, mutable, in the arena
- *           envelope ─► record 0, record 1, ...   base64 undone in place
+ *           envelope ─► record 0, record 1, ...   summed, base64 undone in place
  *           each record ─► collector ─► runs
+ *           the sum = gzip's trailer?
  *
  *   I1  the caller's body is only read; everything that is written is the arena's
  *   I2  the result is set once the envelope was sound to its last byte; until then only the error
  *       and the request id are
- *   I3  what a request may hold has bounds beside its size (bounds.h), so that none takes much
+ *   I3  of gzip's content nothing is told, neither result nor error, before its checksum was right:
+ *       it is taken on the envelope's way through the text, and to the text's end where that way
+ *       ends early. So damage on the wire is never said to be the sender's JSON
+ *   I4  what a request may hold has bounds beside its size (bounds.h), so that none takes much
  *       longer than its bytes
  *
  * Damage and limits end the whole request (the sender can mend it by sending again); what is merely
@@ -31,11 +35,20 @@
 
 #define ERROR_SIZE 160
 
+static const char unsound_gzip[] = "the body is not sound gzip, though Content-Encoding says so";
+
 /* The body in the arena, mutable. */
 struct text {
     uint8_t *data;
     size_t size;
+    bool is_sound; /* otherwise only if `crc` is its checksum */
+    uint32_t crc;
 };
+
+static bool is_sound(struct text text)
+{
+    return text.is_sound || weir_crc32(weir_bytes_of(text.data, text.size)) == text.crc;
+}
 
 static enum weir_status refuse(struct weir_body_result *ret, enum weir_status status,
                                const char *error)
@@ -61,17 +74,21 @@ static enum weir_status inflate(struct weir_inflater *inflater, struct weir_aren
     capacity += left < ROOM_FOR_A_MEMBER ? left : ROOM_FOR_A_MEMBER;
     for (;;) {
         uint8_t *room = weir_arena_alloc(arena, capacity, 1);
-        size_t size = 0;
+        struct weir_gzip_unsummed got = {0};
         if (room == NULL) {
             return WEIR_EFULL;
         }
-        enum weir_status status = weir_gzip_inflate(inflater, body, room, capacity, &size);
-        if (status == WEIR_OK && size <= limit) {
-            weir_arena_trim(arena, room, capacity, size);
-            *ret = (struct text){room, size};
+        enum weir_status status = weir_gzip_inflate_unsummed(inflater, body, room, capacity, &got);
+        struct text text = {room, got.size, got.is_summed, got.crc};
+        if (status == WEIR_OK && got.size <= limit) {
+            weir_arena_trim(arena, room, capacity, got.size);
+            *ret = text;
             return WEIR_OK;
         }
-        if (status == WEIR_OK || (status == WEIR_EFULL && capacity > limit)) {
+        if (status == WEIR_OK) {
+            return is_sound(text) ? WEIR_ELIMIT : WEIR_EMALFORMED;
+        }
+        if (status == WEIR_EFULL && capacity > limit) {
             return WEIR_ELIMIT;
         }
         if (status != WEIR_EFULL) {
@@ -95,10 +112,11 @@ static enum weir_status copy(struct weir_arena *arena, struct weir_bytes body, s
     if (body.size > 0) {
         memcpy(room, body.data, body.size);
     }
-    *ret = (struct text){room, body.size};
+    *ret = (struct text){.data = room, .size = body.size, .is_sound = true};
     return WEIR_OK;
 }
 
+/* The text, which may still turn out not to be sound. */
 static enum weir_status take_text(struct weir_inflater *inflater, struct weir_arena *arena,
                                   struct weir_bytes body, const struct weir_body_options *options,
                                   struct text *ret)
@@ -106,6 +124,20 @@ static enum weir_status take_text(struct weir_inflater *inflater, struct weir_ar
     WEIR_ASSERT(options->body_limit < SIZE_MAX);
     return options->gzip ? inflate(inflater, arena, body, options->body_limit, ret)
                          : copy(arena, body, options->body_limit, ret);
+}
+
+/* The text, for those who go through it more than once. */
+static enum weir_status take_sound(struct weir_inflater *inflater, struct weir_arena *arena,
+                                   struct weir_bytes body, const struct weir_body_options *options,
+                                   struct text *ret)
+{
+    struct text text;
+    WEIR_TRY(take_text(inflater, arena, body, options, &text));
+    if (!is_sound(text)) {
+        return WEIR_EMALFORMED;
+    }
+    *ret = text;
+    return WEIR_OK;
 }
 
 /* The partition and account of a delivery stream's ARN; anything else is as good as no header. */
@@ -169,23 +201,6 @@ static void tell_error(const struct weir_collect *collect, const struct weir_env
     ret->error_offset = envelope->error_offset;
 }
 
-/* The CRC-32 of the content. gzip's last trailer has it, checked already, where the last member is
- * as long as all of them; only of several members it is worked out again. */
-static uint32_t content_crc(struct weir_bytes body, bool gzip, struct text text)
-{
-    if (gzip && body.size >= 8) {
-        const uint8_t *t = body.data + body.size - 8;
-        uint32_t crc =
-            (uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
-        uint32_t size =
-            (uint32_t)t[4] | (uint32_t)t[5] << 8 | (uint32_t)t[6] << 16 | (uint32_t)t[7] << 24;
-        if (size == text.size) {
-            return crc;
-        }
-    }
-    return weir_crc32(weir_bytes_of(text.data, text.size));
-}
-
 /* Numbers the points over all runs. */
 static void number_points(struct weir_runs *runs)
 {
@@ -201,12 +216,17 @@ static enum weir_status decode_text(struct weir_arena *arena, struct text text,
                                     struct weir_body_result *ret)
 {
     struct weir_collect *collect = weir_collect_new(arena);
-    if (collect == NULL) {
-        return WEIR_EFULL;
-    }
+    struct weir_crc32_sum sum;
     struct weir_envelope envelope;
     weir_envelope_init(&envelope, text.data, text.size, options->limits);
-    enum weir_status status = decode_records(collect, &envelope, read_arn(options->source_arn));
+    weir_envelope_sum(&envelope, &sum);
+    enum weir_status status =
+        collect == NULL ? WEIR_EFULL
+                        : decode_records(collect, &envelope, read_arn(options->source_arn));
+    weir_crc32_sum_to(&sum, text.data + text.size);
+    if (!text.is_sound && sum.crc != text.crc) {
+        return refuse(ret, WEIR_EMALFORMED, unsound_gzip);
+    }
     ret->request_id = envelope.request_id;
     if (status == WEIR_EMALFORMED || status == WEIR_ELIMIT) {
         tell_error(collect, &envelope, ret);
@@ -222,7 +242,8 @@ static enum weir_status decode_text(struct weir_arena *arena, struct text text,
                                      .tally = collect->tally,
                                      .request_id = envelope.request_id,
                                      .timestamp_ms = envelope.timestamp_ms,
-                                     .inflated_bytes = text.size};
+                                     .inflated_bytes = text.size,
+                                     .content_crc = sum.crc};
     return WEIR_OK;
 }
 
@@ -233,7 +254,7 @@ enum weir_status weir_body_decode(struct weir_inflater *inflater, struct weir_ar
     struct text text;
     enum weir_status status = take_text(inflater, arena, body, options, &text);
     if (status == WEIR_EMALFORMED) {
-        return refuse(ret, status, "the body is not sound gzip, though Content-Encoding says so");
+        return refuse(ret, status, unsound_gzip);
     }
     if (status == WEIR_ELIMIT) {
         return refuse(ret, status, "the body is larger than the limit");
@@ -241,10 +262,7 @@ enum weir_status weir_body_decode(struct weir_inflater *inflater, struct weir_ar
     if (status != WEIR_OK) {
         return status;
     }
-    uint32_t crc = content_crc(body, options->gzip, text); /* the text is written to below */
-    WEIR_TRY(decode_text(arena, text, options, ret));
-    ret->content_crc = crc;
-    return WEIR_OK;
+    return decode_text(arena, text, options, ret);
 }
 
 /* Undoes the base64 of all records where they lie, and shows them; NULL: to nobody. */
@@ -271,7 +289,7 @@ enum weir_status weir_body_records(struct weir_inflater *inflater, struct weir_a
 {
     struct text text;
     struct text again;
-    WEIR_TRY(take_text(inflater, arena, body, options, &text));
+    WEIR_TRY(take_sound(inflater, arena, body, options, &text));
     WEIR_TRY(copy(arena, weir_bytes_of(text.data, text.size), text.size, &again));
     WEIR_TRY(walk_records(again, options->limits, NULL));
     return walk_records(text, options->limits, visitor);
@@ -332,7 +350,7 @@ enum weir_status weir_body_quarantined(struct weir_inflater *inflater, struct we
                                        const struct weir_body_visitor *visitor)
 {
     struct quarantine_walk walk = {.visitor = visitor};
-    WEIR_TRY(take_text(inflater, arena, body, options, &walk.text));
+    WEIR_TRY(take_sound(inflater, arena, body, options, &walk.text));
     WEIR_TRY(
         copy(arena, weir_bytes_of(walk.text.data, walk.text.size), walk.text.size, &walk.pristine));
     WEIR_TRY(walk_records(walk.pristine, options->limits, NULL));

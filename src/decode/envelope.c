@@ -16,11 +16,13 @@
  *
  *   I1  record_count is the number of records given out
  *   I2  a key of ours is accepted once (`seen` has its bit)
+ *   I3  what is written to, here or by whoever has a record, the sum (where there is one) has gone
+ *       over before (I4 of json.h)
  *
  * Base64 is decoded in place behind the reader's position, where nothing is read again; on the way
- * to the closing quote, so that a body is gone through once. Damage may stand in the last byte, so
- * the caller publishes nothing before END. A record over the limit is refused as that, whatever
- * else is wrong with it.
+ * to the closing quote, so that a body is gone through once, and its checksum is taken on that way.
+ * Damage may stand in the last byte, so the caller publishes nothing before END. A record over the
+ * limit is refused as that, whatever else is wrong with it.
  */
 #include "weir/envelope.h"
 #include "weir/base64.h"
@@ -36,6 +38,13 @@ void weir_envelope_init(struct weir_envelope *envelope, uint8_t *body, size_t si
 {
     *envelope = (struct weir_envelope){.limits = limits, .state = START};
     weir_json_init(&envelope->json, body, size, limits.depth);
+}
+
+void weir_envelope_sum(struct weir_envelope *envelope, struct weir_crc32_sum *sum)
+{
+    WEIR_ASSERT(envelope->state == START);
+    *sum = (struct weir_crc32_sum){envelope->json.start, 0};
+    envelope->json.sum = sum;
 }
 
 static enum weir_status fail(struct weir_envelope *envelope, enum weir_status status,

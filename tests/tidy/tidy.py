@@ -99,8 +99,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 GOTO = re.compile(r"\bgoto\s+(\w+)\s*;")
 SPDX = re.compile(r"^(/\*|//|#) SPDX-License-Identifier: Apache-2\.0( \*/)?$")
 
-FUZZED = ("http_head", "http_framing", "proxy_header", "gzip", "zstd", "envelope", "base64", "json",
-          "json_number", "cwjson", "otlp", "otlp_plain", "config", "attributes", "tenant",
+FUZZED = ("http_head", "http_framing", "proxy_header", "gzip", "zstd", "envelope", "base64", "body",
+          "json", "json_number", "cwjson", "otlp", "otlp_plain", "config", "attributes", "tenant",
           "otlp_response", "grpc_status", "oauth_response", "frame", "frame_segment", "notes",
           "recover", "letter", "source", "server")
 

@@ -152,6 +152,34 @@ static void test_nothing_beyond_the_text_is_written(void **state)
     }
 }
 
+/* Blocks in pieces of every size are the blocks of the whole, and all but less than a block is
+ * taken of each piece. */
+static void test_blocks_in_pieces(void **state)
+{
+    (void)state;
+    uint8_t bytes[768];
+    uint8_t text[1024];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 37);
+    }
+    for (size_t piece = 1; piece <= sizeof(text); piece++) {
+        size_t taken = 0;
+        size_t size = 0;
+        weir_base64_encode(weir_bytes_of(bytes, sizeof(bytes)), text);
+        bool is_vector = weir_base64_decode_blocks(text, 0, sizeof(text)) > 0;
+        weir_base64_encode(weir_bytes_of(bytes, sizeof(bytes)), text);
+        for (size_t end = 0; end < sizeof(text);) {
+            end = end + piece < sizeof(text) ? end + piece : sizeof(text);
+            taken = weir_base64_decode_blocks(text, taken, end);
+            assert_true(taken <= end);
+            assert_true(!is_vector || end - taken < WEIR_BASE64_BLOCK_MAX);
+        }
+        assert_int_equal(weir_base64_decode_rest(text, sizeof(text), taken, &size), WEIR_OK);
+        assert_int_equal(size, sizeof(bytes));
+        assert_memory_equal(text, bytes, sizeof(bytes));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_at_every_place),
         cmocka_unit_test(test_round_trip_of_all_lengths),
         cmocka_unit_test(test_nothing_beyond_the_text_is_written),
+        cmocka_unit_test(test_blocks_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

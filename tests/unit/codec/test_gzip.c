@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard.h"
 #include "support.h"
+#include "weir/crc32.h"
 #include "weir/gzip.h"
 #include "weir/mem.h"
 #include <setjmp.h>
@@ -31,14 +32,30 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The same, with the checksum compared here. */
+static enum weir_status inflate_unsummed(const struct guard *copy, const struct guard *room)
+{
+    struct weir_gzip_unsummed got = {.size = 12345};
+    enum weir_status status =
+        weir_gzip_inflate_unsummed(inflater, guard_view(copy), room->data, room->size, &got);
+    if (status != WEIR_OK) {
+        assert_int_equal(got.size, 12345);
+        return status;
+    }
+    bool is_right = got.is_summed || weir_crc32(weir_bytes_of(room->data, got.size)) == got.crc;
+    return is_right ? WEIR_OK : WEIR_EMALFORMED;
+}
+
 /* Inflates a guarded copy into guarded room of exactly `capacity`. */
 static enum weir_status inflate_into(struct weir_bytes input, size_t capacity, size_t *ret_size)
 {
     static const uint8_t zeros[256];
     struct guard copy = guard_copy(input);
     struct guard room = guard_copy(weir_bytes_of(zeros, capacity));
+    enum weir_status unsummed = inflate_unsummed(&copy, &room);
     enum weir_status status =
         weir_gzip_inflate(inflater, guard_view(&copy), room.data, room.size, ret_size);
+    assert_int_equal(unsummed, status);
     if (status == WEIR_OK && *ret_size >= 5) {
         assert_memory_equal(room.data, "hello", 5);
     }

@@ -115,6 +115,35 @@ static void test_base64_without_an_end(void **state)
     }
 }
 
+/* What the caller may write over is in the sum; and a vector decoder takes all but its tail, piece
+ * by piece. */
+static void test_base64_is_summed(void **state)
+{
+    (void)state;
+    enum { CHARACTERS = 20000 };
+    static uint8_t text[CHARACTERS + 2];
+    for (unsigned is_begun = 0; is_begun < 2; is_begun++) {
+        size_t taken = 0;
+        struct weir_json json;
+        memset(text, 'Q', sizeof(text));
+        bool is_vector = weir_base64_decode_blocks(text + 1, 0, CHARACTERS) > 0;
+        memset(text, 'Q', sizeof(text));
+        text[0] = '"';
+        text[CHARACTERS + 1] = '"';
+        uint32_t crc = weir_crc32(weir_bytes_of(text, sizeof(text)));
+        struct weir_crc32_sum sum = {text, 0};
+        weir_json_init(&json, text, sizeof(text), 4);
+        json.sum = &sum;
+        struct weir_bytes view =
+            is_begun == 1 ? weir_json_base64_begun(&json, &taken) : weir_json_base64(&json);
+        assert_int_equal(view.size, CHARACTERS);
+        assert_true(sum.at >= view.data + view.size);
+        assert_true(is_begun == 0 || !is_vector || CHARACTERS - taken < WEIR_BASE64_BLOCK_MAX);
+        weir_crc32_sum_to(&sum, text + sizeof(text));
+        assert_int_equal(sum.crc, crc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_the_first_of_two_ends),
         cmocka_unit_test(test_base64_undone_on_the_way),
         cmocka_unit_test(test_base64_without_an_end),
+        cmocka_unit_test(test_base64_is_summed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
