@@ -4,6 +4,7 @@
 
 #include "collect_named.h"
 #include "weir/intern.h"
+#include <stddef.h>
 
 /*
  * What collect.c collects and collect_finish.c sorts; see the picture in collect.c. For these two
@@ -84,16 +85,16 @@ struct chunk {
  * up and finding its group is one way into memory, and with some thousand metrics the way is what
  * it costs. */
 struct memo {
-    _Alignas(COLLECT_CACHE_LINE) struct group *latest;
+    struct group *latest;
     struct group first;
 };
 struct known_metric {
     struct weir_metric metric;
     struct memo *memo; /* `own`: a way to change it from a const metric */
-    struct memo own;   /* the second line of the cache; the head's bytes begin the third */
+    struct memo own;   /* in the second line of the cache; the head's bytes follow */
 };
-_Static_assert(sizeof(struct known_metric) == 2 * COLLECT_CACHE_LINE,
-               "three lines, asked for at once");
+_Static_assert(offsetof(struct known_metric, own) == COLLECT_CACHE_LINE,
+               "with a head of usual length three lines, asked for at once");
 
 struct weir_collect_tables {
     struct weir_intern resources;
