@@ -31,7 +31,7 @@
 #include "weir/panic.h"
 
 /* What is summed at a time before its base64 is undone: as much as the nearest cache keeps until
- * then, beside what is asked for ahead. 4 to 32 KiB are within 1 ns a point. */
+ * then, beside what is asked for ahead. 4 to 32 KiB are within 2 ns a point. */
 #define SUMMED_PIECE ((size_t)8 << 10)
 
 static const char too_deep[] = "nested too deep";
