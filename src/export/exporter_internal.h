@@ -213,6 +213,7 @@ struct weir_exporter_thread {
     int64_t compact_ns;     /* when to look for sparse arenas next */
     int64_t rung_ns;        /* the last turn for which somebody had rung, */
     int64_t rings_apart_ns; /* and how long after the one before that was */
+    bool is_napping;        /* since then: soft rings come together */
     bool has_more;          /* work was left for the next turn */
     bool is_short_of_memory;
 };

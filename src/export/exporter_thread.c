@@ -33,9 +33,10 @@
  * closely lets them come together for NAP_NS. That is a hundredth of the shortest interval that is
  * usual (1 s), and never more than a tenth of the shortest that a destination of its has.
  * Everything else rings loudly, and is heard: parcels, letters, slots' news, a drain; and what is
- * published where the rings hold more than a little. With rings farther apart than two naps there
- * would be a second wake-up, by the clock, for each: then the bell is heard at once, as it is after
- * a nap without any.
+ * published where the rings hold more than a little, or one of them half of its slots. With rings
+ * farther apart than a nap there would be a second wake-up, by the clock, for each: then the bell
+ * is heard at once, as it is after a nap without any. One that came during a nap is no farther
+ * apart than that, whenever it is found.
  *
  * One slow destination costs the others nothing: turns are bounded, and nothing in them waits.
  */
@@ -47,7 +48,7 @@
 #include <poll.h>
 
 #define SLEEP_MAX_NS   WEIR_NS_PER_S
-#define NAP_NS         (10 * WEIR_NS_PER_MS) /* a ring's 1,024 slots are not filled in that */
+#define NAP_NS         (10 * WEIR_NS_PER_MS)
 #define COMPACT_NS     WEIR_NS_PER_S
 #define WRITE_WAIT_NS  WEIR_NS_PER_MS        /* until the reader of a pipe has made room */
 #define SLOW_WAIT_NS   (20 * WEIR_NS_PER_MS) /* when it made none meanwhile */
@@ -108,7 +109,8 @@ static int64_t nap_ns(const struct weir_exporter_thread *thread)
 static int64_t look_ns(struct weir_exporter_thread *thread, int64_t now_ns)
 {
     int64_t nap = nap_ns(thread);
-    if (thread->rings_apart_ns <= 2 * nap && now_ns < thread->rung_ns + nap) {
+    thread->is_napping = thread->rings_apart_ns < nap && now_ns < thread->rung_ns + nap;
+    if (thread->is_napping) {
         return thread->rung_ns + nap;
     }
     return weir_wake_unmuffle(&thread->bell) ? INT64_MAX : now_ns;
@@ -146,7 +148,7 @@ static void turn(struct weir_exporter_thread *thread)
     bool compact = now_ns >= thread->compact_ns;
     thread->has_more = false;
     if (weir_wake_muffle(&thread->bell)) {
-        thread->rings_apart_ns = now_ns - thread->rung_ns;
+        thread->rings_apart_ns = thread->is_napping ? 0 : now_ns - thread->rung_ns;
         thread->rung_ns = now_ns;
     }
     weir_closing_news(thread);

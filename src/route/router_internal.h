@@ -99,8 +99,8 @@ static inline size_t weir_route_little(const struct weir_router *router, uint32_
 }
 
 /* Bytes that a row of that share may have in its rings without its drainer being woken up for them:
- * a third of a usual batch, and so little of all that bounds it that nobody is refused, and nobody
- * waits for a crowd, while a drainer naps. */
+ * a third of a usual batch, and so little of the bytes that bound it that nobody is refused, and
+ * nobody waits for a crowd, while a drainer naps. */
 static inline size_t weir_route_few(const struct weir_router *router, uint32_t sharers,
                                     size_t share)
 {

@@ -61,13 +61,13 @@ static void start(struct scene *scene, int64_t interval_ns)
     assert_int_equal(weir_exporter_start(scene->exporter, scene->router), WEIR_OK);
 }
 
-/* Publishes a request each millisecond or less often, and returns how often the thread woke up. */
-static uint32_t wakeups(struct scene *scene, uint64_t from)
+/* Publishes a request each `apart_ms` or less often, and returns how often the thread woke up. */
+static uint32_t wakeups(struct scene *scene, int apart_ms)
 {
     uint32_t before = sleeps_now();
     for (uint64_t i = 0; i < REQUESTS; i++) {
-        assert_true(scene_publish(scene, from + i, from + i + 1, 0));
-        (void)poll(NULL, 0, 1);
+        assert_true(scene_publish(scene, i, i + 1, 0));
+        (void)poll(NULL, 0, apart_ms);
     }
     return sleeps_now() - before;
 }
@@ -86,7 +86,7 @@ static void test_requests_that_come_together_are_one_wakeup(void **state)
     (void)state;
     static struct scene scene;
     start(&scene, 60 * WEIR_NS_PER_S);
-    assert_true(wakeups(&scene, 0) < REQUESTS / 2);
+    assert_true(wakeups(&scene, 1) < REQUESTS / 2);
     assert_true(await_taken(&scene, 2000));
     assert_int_equal(scene_end(&scene, 5), 0);
     assert_once(&scene, 0, REQUESTS);
@@ -97,7 +97,7 @@ static void test_afterwards_it_sleeps_and_the_next_one_is_heard(void **state)
     (void)state;
     static struct scene scene;
     start(&scene, 60 * WEIR_NS_PER_S);
-    (void)wakeups(&scene, 0);
+    (void)wakeups(&scene, 1);
     assert_true(await_taken(&scene, 2000));
     (void)poll(NULL, 0, 50); /* the last nap is over */
     uint32_t before = sleeps_now();
@@ -111,13 +111,25 @@ static void test_afterwards_it_sleeps_and_the_next_one_is_heard(void **state)
     assert_once(&scene, 0, REQUESTS + 1);
 }
 
+/* A nap of 10 ms would end before the next one, and be a second wake-up for each. */
+static void test_requests_farther_apart_than_a_nap_are_heard(void **state)
+{
+    (void)state;
+    static struct scene scene;
+    start(&scene, 60 * WEIR_NS_PER_S);
+    assert_true(wakeups(&scene, 14) < REQUESTS * 3 / 2);
+    assert_true(await_taken(&scene, 2000));
+    assert_int_equal(scene_end(&scene, 5), 0);
+    assert_once(&scene, 0, REQUESTS);
+}
+
 /* A tenth of 5 ms is less than a nap can be. */
 static void test_short_intervals_leave_no_time_for_naps(void **state)
 {
     (void)state;
     static struct scene scene;
     start(&scene, 5 * MS);
-    assert_true(wakeups(&scene, 0) > REQUESTS / 2);
+    assert_true(wakeups(&scene, 1) > REQUESTS / 2);
     assert_true(await(&scene, 0, REQUESTS, 5));
     assert_int_equal(scene_end(&scene, 5), 0);
     assert_once(&scene, 0, REQUESTS);
@@ -128,7 +140,7 @@ static void test_a_drain_and_a_hurry_end_a_nap(void **state)
     (void)state;
     static struct scene scene;
     start(&scene, 60 * WEIR_NS_PER_S);
-    (void)wakeups(&scene, 0);
+    (void)wakeups(&scene, 1);
     weir_exporter_hurry(scene.exporter);
     assert_true(await(&scene, 0, REQUESTS, 5));
     assert_true(scene_publish(&scene, REQUESTS, REQUESTS + 1, 0));
@@ -143,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_that_come_together_are_one_wakeup),
         cmocka_unit_test(test_afterwards_it_sleeps_and_the_next_one_is_heard),
+        cmocka_unit_test(test_requests_farther_apart_than_a_nap_are_heard),
         cmocka_unit_test(test_short_intervals_leave_no_time_for_naps),
         cmocka_unit_test(test_a_drain_and_a_hurry_end_a_nap),
     };

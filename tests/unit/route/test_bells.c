@@ -129,6 +129,20 @@ static void test_much_is_less_where_the_budget_is_shared(void **state)
     weir_router_free(router);
 }
 
+/* As many of next to no bytes as there are slots in the ring of their namespace. */
+static void test_a_ring_that_fills_is_heard(void **state)
+{
+    (void)state;
+    struct weir_router *router = a_router(2, 48 * MIB);
+    for (uint32_t count = 1; count <= 64 && !is_heard(0); count++) {
+        assert_true(count <= 32);
+        publish(router, 1);
+        take_all(router, 1);
+    }
+    assert_false(is_heard(1)); /* it keeps up */
+    weir_router_free(router);
+}
+
 static void test_without_a_nap_the_least_is_heard(void **state)
 {
     (void)state;
@@ -148,6 +162,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_much_is_less_where_the_budget_is_shared, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_ring_that_fills_is_heard, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_nap_the_least_is_heard, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
