@@ -5,6 +5,7 @@
 #include "weir/base64.h"
 #include "weir/body.h"
 #include "weir/buf.h"
+#include "weir/gzip.h"
 #include "weir/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,9 +54,11 @@ typedef enum weir_status visit_fn(struct weir_inflater *, struct weir_arena *, s
                                   const struct weir_body_options *,
                                   const struct weir_body_visitor *);
 
+/* gzip or not, as the body's first byte says. */
 static enum weir_status visit(visit_fn *function, struct weir_bytes body, struct seen *ret)
 {
-    const struct weir_body_options options = {.body_limit = (size_t)1 << 24,
+    const struct weir_body_options options = {.gzip = body.size > 0 && body.data[0] == 0x1F,
+                                              .body_limit = (size_t)1 << 24,
                                               .limits = {100, (size_t)1 << 20, 32}};
     struct weir_inflater *inflater = NULL;
     struct fixture fixture;
@@ -147,6 +150,33 @@ static void test_damage_shows_no_record(void **state)
     }
 }
 
+/* What is wrong is the checksum alone: the records would decode. */
+static void test_a_wrong_checksum_shows_no_record(void **state)
+{
+    (void)state;
+    visit_fn *const functions[] = {weir_body_records, weir_body_quarantined};
+    const struct weir_bytes records[] = {WEIR_BYTES("no metric"), WEIR_BYTES("{}")};
+    struct weir_buf body = body_of(records, 2);
+    struct weir_deflater *deflater = NULL;
+    uint8_t packed[1024];
+    size_t size = 0;
+    assert_int_equal(weir_deflater_new(6, &deflater), WEIR_OK);
+    assert_int_equal(
+        weir_gzip_deflate(deflater, weir_buf_view(&body), packed, sizeof(packed), &size), WEIR_OK);
+    for (size_t i = 0; i < 2 * sizeof(functions) / sizeof(functions[0]); i++) {
+        bool is_wrong = i % 2 == 1;
+        struct seen seen;
+        packed[size - 8] ^= is_wrong;
+        assert_int_equal(visit(functions[i / 2], weir_bytes_of(packed, size), &seen),
+                         is_wrong ? WEIR_EMALFORMED : WEIR_OK);
+        assert_int_equal(seen.count, is_wrong ? 0 : 2);
+        packed[size - 8] ^= is_wrong;
+        weir_buf_done(&seen.text);
+    }
+    weir_deflater_free(deflater);
+    weir_buf_done(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_shown_where_all_is_a_metric),
         cmocka_unit_test(test_all_are_shown_past_the_cap_of_the_list),
         cmocka_unit_test(test_damage_shows_no_record),
+        cmocka_unit_test(test_a_wrong_checksum_shows_no_record),
     };
     return cmocka_run_group_tests_name("pieces", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "flow.h"
 #include "weir/buf.h"
 #include "weir/expo.h"
+#include "weir/gzip.h"
 
 struct fixture {
     struct flow flow;
@@ -37,13 +38,15 @@ static void end(void)
     flow_stop(&fixture.flow);
 }
 
-/* Sends a body and returns the answer's code; 0 when there is none yet. */
+/* Sends a body, gzip or not as its first byte says, and returns the answer's code; 0 when there is
+ * none yet. */
 static int submit(struct weir_bytes body, const char *request_id)
 {
     fixture.answer.code = 0;
     fixture.submission = (struct weir_submission){.request_id = weir_bytes_str(request_id),
                                                   .answered = on_answered,
                                                   .received_ns = 1,
+                                                  .gzip = body.size > 0 && body.data[0] == 0x1F,
                                                   .targets = WEIR_TARGETS_ALL};
     weir_intake_init(&fixture.submission.intake, &fixture.flow.intake, fixture.flow.regions,
                      (size_t)16 << 20);
@@ -94,6 +97,42 @@ static void test_a_damaged_body_publishes_nothing(void **state)
         assert_int_equal(flow_drain(&fixture.flow), 0);
     }
     end();
+}
+
+/* gzip's checksum alone is wrong: all of the content was decoded, and nothing of it is told, counted
+ * or published. */
+static void test_a_wrong_checksum_publishes_nothing(void **state)
+{
+    (void)state;
+    struct weir_bytes body = flow_body("id-1", FLOW_LINE("AWS/Sum", "A") "\nno metric\n");
+    struct weir_bytes namespace = WEIR_BYTES("AWS/Sum");
+    struct weir_bytes reason = WEIR_BYTES("json_line");
+    struct weir_deflater *deflater = NULL;
+    uint8_t packed[4096];
+    size_t size = 0;
+    begin((struct flow_options){0});
+    assert_int_equal(weir_deflater_new(6, &deflater), WEIR_OK);
+    assert_int_equal(weir_gzip_deflate(deflater, body, packed, sizeof(packed), &size), WEIR_OK);
+    double quarantined = weir_expo_value(weir_metrics_series(WEIR_M_QUARANTINED, &reason));
+    packed[size - 8] ^= 1;
+    assert_int_equal(submit(weir_bytes_of(packed, size), ""), 400);
+    assert_string_equal(fixture.answer.reason, "damaged");
+    assert_string_equal(fixture.answer.message,
+                        "the body is not sound gzip, though Content-Encoding says so"
+                        " (at byte 0 of the inflated body)");
+    assert_int_equal(fixture.submission.result.request_id.size, 0);
+    assert_int_equal(flow_drain(&fixture.flow), 0);
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_QUARANTINED, &reason)) == quarantined);
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_POINTS_RECEIVED, &namespace)) == 0);
+    packed[size - 8] ^= 1;
+    assert_int_equal(submit(weir_bytes_of(packed, size), ""), 200);
+    assert_int_equal(flow_drain(&fixture.flow), 1);
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_QUARANTINED, &reason)) ==
+                quarantined + 1);
+    assert_true(weir_expo_value(weir_metrics_series(WEIR_M_POINTS_RECEIVED, &namespace)) == 1);
+    end();
+    weir_deflater_free(deflater);
+    weir_mem_free((void *)(uintptr_t)body.data);
 }
 
 static void test_over_the_body_limit_is_400(void **state)
@@ -224,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_good_body_is_published_and_answered_once),
         cmocka_unit_test(test_a_damaged_body_publishes_nothing),
+        cmocka_unit_test(test_a_wrong_checksum_publishes_nothing),
         cmocka_unit_test(test_over_the_body_limit_is_400),
         cmocka_unit_test(test_too_many_parts_are_400),
         cmocka_unit_test(test_no_intake_credit_is_503),
