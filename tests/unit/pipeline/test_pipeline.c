@@ -99,8 +99,8 @@ static void test_a_damaged_body_publishes_nothing(void **state)
     end();
 }
 
-/* gzip's checksum alone is wrong: all of the content was decoded, and nothing of it is told, counted
- * or published. */
+/* gzip's checksum alone is wrong: all of the content was decoded, and nothing of it is told,
+ * counted or published. */
 static void test_a_wrong_checksum_publishes_nothing(void **state)
 {
     (void)state;
