@@ -90,6 +90,21 @@ static int seek_body(void *user, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* libcurl's callback before a request goes out, on a new connection or on one that was kept,
+ * perhaps for a target that is allowed more. The body begins here: libcurl does not seek where it
+ * had read some of it, but sent none. */
+static int begin_request(void *user, char *address, char *own, int port, int own_port)
+{
+    (void)own;
+    (void)port;
+    (void)own_port;
+    struct weir_transport_flight *flight = user;
+    bool is_allowed = weir_transport_peer_allows(flight->request.target, address);
+    flight->given = 0;
+    flight->met_link_local = flight->met_link_local || !is_allowed;
+    return is_allowed ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 /* libcurl's write callback: keeps the beginning, swallows the rest within reason. */
 static size_t take_body(char *data, size_t unit, size_t count, void *user)
 {
@@ -166,6 +181,8 @@ static CURLcode set_fixed(struct weir_transport_flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_READDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, flight);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, begin_request);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     worst |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
