@@ -86,12 +86,24 @@ static inline int rig_open(void *self, const char *name, enum weir_disk_mode mod
     return file;
 }
 
+/* As a disk wants it that is written to past the page cache; there are file systems that want it
+ * less, or write by way of the cache what is otherwise. */
+static inline void expect_whole_blocks(const struct iovec *parts, int count, uint64_t offset)
+{
+    assert_int_equal(offset % WEIR_DISK_BLOCK, 0);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal((uintptr_t)parts[i].iov_base % WEIR_DISK_BLOCK, 0);
+        assert_int_equal(parts[i].iov_len % WEIR_DISK_BLOCK, 0);
+    }
+}
+
 static inline ssize_t rig_pwritev(void *self, int file, const struct iovec *parts, int count,
                                   uint64_t offset)
 {
     (void)self;
     if (file == atomic_load_explicit(&rig.direct_file, memory_order_relaxed)) { /* as rig_count */
         (void)rig_count(&rig.direct_writes);
+        expect_whole_blocks(parts, count, offset);
     }
     if (is_failing(rig_count(&rig.writes), rig.fail_write)) {
         return -EIO;
@@ -120,6 +132,9 @@ static inline int64_t rig_free_bytes(void *self)
 static inline int rig_close(void *self, int file)
 {
     (void)self;
+    if (file == atomic_load_explicit(&rig.direct_file, memory_order_relaxed)) { /* as rig_count */
+        atomic_store_explicit(&rig.direct_file, -1, memory_order_relaxed); /* its number is free */
+    }
     return rig.real.ops->close(rig.real.self, file);
 }
 static inline ssize_t rig_pread(void *self, int file, void *data, size_t size, uint64_t offset)

@@ -212,6 +212,49 @@ static void test_a_direct_write_that_fails_is_the_last_one(void **state)
     expect_all_back(5);
 }
 
+/* The first part of a commit is in one file, and all of it in another. */
+static void test_a_direct_write_that_fails_half_way(void **state)
+{
+    (void)state;
+    rig.options.limit = 64 << 20;
+    rig.options.segment_bytes = 2 << 20;
+    rig_start();
+    assert_int_equal(job_submit(0, 100, 0), WEIR_OK);
+    (void)job_make(1, 250001, 0);
+    (void)job_with_margins(2, 9000, 0);
+    (void)job_make(3, 250001, 0);
+    rig.writes = rig.direct_writes = 0;
+    rig.fail_write = 2;
+    rig.fail_count = 1;
+    job_commit(1, 3);
+    assert_int_equal(rig.direct_writes, 2);
+    for (int i = 1; i < 4; i++) {
+        assert_int_equal(jobs[i].job.status, WEIR_OK);
+    }
+    rig.fail_write = 0;
+    expect_all_back(4);
+}
+
+/* Records that end near the staging's end, at it and behind it, and then one that is not copied. */
+static void test_where_the_staging_ends(void **state)
+{
+    (void)state;
+    rig.options.limit = 64 << 20;
+    rig.options.segment_bytes = 2 << 20;
+    rig_start();
+    int count = 0;
+    for (size_t off = 0; off <= 640; off += 64) {
+        (void)job_make(count, (256 << 10) - off, 0);
+        (void)job_with_margins(count + 1, 1, 0);
+        (void)job_make(count + 2, 1, 0);
+        rig.direct_writes = 0;
+        job_commit(count, 3);
+        assert_in_range(rig.direct_writes, 1, 2);
+        count += 3;
+    }
+    expect_all_back(count);
+}
+
 static void test_a_disk_that_fails_twice_has_failed(void **state)
 {
     (void)state;
@@ -244,6 +287,8 @@ int main(void)
             test_a_file_system_without_direct_writes_gets_the_same_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_direct_write_that_fails_is_the_last_one, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_a_direct_write_that_fails_half_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_where_the_staging_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_disk_that_fails_twice_has_failed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
