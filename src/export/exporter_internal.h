@@ -387,6 +387,9 @@ size_t weir_otlp_grpc_headers(struct weir_export_destination *destination, const
 
 /* Sends what may go, writes on, and lets expire what must. The owner. */
 void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns);
+/* When the next turn has to be for what is in flight and not yet encoded; INT64_MAX: for nothing.
+ * The owner. */
+int64_t weir_parcel_wakeup_ns(const struct weir_export_destination *destination);
 /* A reply of the thread's transport. */
 void weir_parcel_reply(struct weir_exporter_thread *thread,
                        const struct weir_transport_reply *reply);

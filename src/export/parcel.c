@@ -371,6 +371,18 @@ static void finish_late(struct weir_export_destination *destination, int64_t now
     }
 }
 
+int64_t weir_parcel_wakeup_ns(const struct weir_export_destination *destination)
+{
+    int64_t first_ns = INT64_MAX;
+    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
+        const struct weir_export_parcel *parcel = destination->flying[i];
+        if (parcel != NULL && parcel->encode_by_ns != 0 && parcel->encode_by_ns < first_ns) {
+            first_ns = parcel->encode_by_ns;
+        }
+    }
+    return first_ns;
+}
+
 static void send_ready(struct weir_export_destination *destination, int64_t now_ns)
 {
     struct weir_parcel *next;

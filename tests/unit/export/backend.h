@@ -145,7 +145,8 @@ static inline enum weir_status played_wait(void *self, int wake_fd, int timeout_
 {
     struct played *played = self;
     struct pollfd bell = {.fd = wake_fd, .events = POLLIN};
-    int at_most_ms = played->held_count > 0 && timeout_ms > 2 ? 2 : timeout_ms;
+    bool looks = played->held_count > 0 && !played->backend->is_slow;
+    int at_most_ms = looks && timeout_ms > 2 ? 2 : timeout_ms;
     (void)poll(&bell, 1, played->count > 0 ? 0 : at_most_ms);
     return WEIR_OK;
 }

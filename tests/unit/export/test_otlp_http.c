@@ -27,10 +27,11 @@ static uint32_t requests(struct scene *scene)
     return count;
 }
 
-/* Whether nothing is left of the arenas within five seconds. */
+/* Whether nothing is left of the arenas soon, and not only when the thread has a look after its
+ * longest sleep. */
 static bool await_no_arenas(const struct scene *scene)
 {
-    int64_t deadline_ns = weir_clock_mono_ns() + 5 * WEIR_NS_PER_S;
+    int64_t deadline_ns = weir_clock_mono_ns() + WEIR_NS_PER_S / 2;
     while (weir_credit_used(&scene->fixture.queued) > 0) {
         if (weir_clock_mono_ns() > deadline_ns) {
             return false;
