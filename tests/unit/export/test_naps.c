@@ -117,7 +117,7 @@ static void test_requests_farther_apart_than_a_nap_are_heard(void **state)
     (void)state;
     static struct scene scene;
     start(&scene, 60 * WEIR_NS_PER_S);
-    assert_true(wakeups(&scene, 14) < REQUESTS * 3 / 2);
+    assert_true(wakeups(&scene, 16) < REQUESTS * 3 / 2);
     assert_true(await_taken(&scene, 2000));
     assert_int_equal(scene_end(&scene, 5), 0);
     assert_once(&scene, 0, REQUESTS);
