@@ -183,7 +183,7 @@ static void ask_points(const struct weir_run *run)
 }
 
 /* The runs' points, and then what looking up their metrics touches: of as many as there is room
- * for. */
+ * for. Nobody walks a long run for that, it looks ahead in itself. */
 void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs, uint32_t count)
 {
     const struct weir_metric *metrics[WEIR_BATCH_ASK_MAX];
@@ -193,7 +193,8 @@ void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct weir_metric *last = NULL;
-        for (uint32_t k = 0; k < runs[i]->count && found < WEIR_BATCH_ASK_MAX; k++) {
+        uint32_t few = runs[i]->count < WEIR_BATCHER_FEW ? runs[i]->count : WEIR_BATCHER_FEW;
+        for (uint32_t k = 0; k < few && found < WEIR_BATCH_ASK_MAX; k++) {
             metrics[found] = runs[i]->points[k].metric;
             found += metrics[found] != last ? 1 : 0;
             last = runs[i]->points[k].metric;

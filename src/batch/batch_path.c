@@ -84,10 +84,11 @@ void weir_batch_insert(struct weir_batch *batch, uint32_t index)
 
 /* -- asking -------------------------------------------------------------------------------- */
 
+/* `from` may be NULL, as of a metric without a head, and nothing may be added to that. */
 static void ask_bytes(const void *from, size_t size)
 {
     __builtin_prefetch(from);
-    __builtin_prefetch((const uint8_t *)from + size);
+    __builtin_prefetch((const void *)((uintptr_t)from + size));
 }
 
 /* Nodes where searches for the metrics begin, if they look right; what does not is NULL. */

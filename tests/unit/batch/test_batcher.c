@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "batch_fixture.h"
+#include "guard.h"
 #include "support.h"
 
 #define MIB ((size_t)1 << 20)
@@ -296,6 +297,30 @@ static void test_free_with_an_open_batch(void **state)
     batch_add(&fixture, a_sparse_request(2), 0);
 }
 
+/* Of a long run no more is looked at than of a short one, whose metric may have no head: what is
+ * behind its first points is a page that nobody may touch. */
+static void test_asking_looks_at_few_points(void **state)
+{
+    (void)state;
+    open_with(MIB, 10, 0);
+    batch_add(&fixture, fixture_single(&fixture.base, "A", 1, 0), 0);
+    struct fixture_request request = fixture_request(&fixture.base, "id", 0);
+    struct weir_run *run = fixture_run(&request, "A", "");
+    const struct weir_metric *metric = fixture_metric(run, "", "");
+    for (uint64_t i = 0; i < WEIR_BATCHER_FEW; i++) {
+        fixture_point(&request, run, metric, i, 0);
+    }
+    struct guard few = guard_copy(weir_bytes_of(run->points, run->count * sizeof(*run->points)));
+    struct weir_run longer = *run;
+    struct weir_run *asked[] = {run, &longer};
+    longer.points = (const void *)few.data;
+    longer.count = 1000 * WEIR_BATCHER_FEW;
+    weir_batcher_ask(fixture.batcher, asked, 2);
+    batch_add(&fixture, request, 0);
+    release_closed(1 + WEIR_BATCHER_FEW);
+    guard_free(&few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +339,7 @@ int main(void)
         cmocka_unit_test_teardown(test_arena_that_becomes_sparse_in_the_open_batch, tear_down),
         cmocka_unit_test_teardown(test_no_budget_for_a_copy_keeps_the_arena, tear_down),
         cmocka_unit_test_teardown(test_free_with_an_open_batch, tear_down),
+        cmocka_unit_test_teardown(test_asking_looks_at_few_points, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
