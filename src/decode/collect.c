@@ -384,7 +384,8 @@ __attribute__((noinline)) static struct group *find_roomy_group(struct weir_coll
                                                                 struct memo *memo,
                                                                 struct weir_bytes text)
 {
-    struct named name = named_of_roomy(collect->tables->hash_key, text);
+    const uint64_t *key = collect->tables->hash_key;
+    struct named name = text.size == 0 ? named_of_any(key, text) : named_of_roomy(key, text);
     struct group *latest = memo->latest;
     if (latest->kin != NULL && is_same_name(&latest->kin->name, &name)) {
         return latest;

@@ -13,7 +13,8 @@ void weir_collect_find(const struct weir_collect *collect, const struct weir_met
                        uint32_t count, const struct weir_metric **ret_known);
 
 /* As weir_collect_point, for a name up to whose end WEIR_COLLECT_ROOM bytes can be read, whatever
- * they are: so that names of any length up to that are compared in one way. */
+ * they are: so that names of any length up to that are compared in one way. Of an empty name
+ * nothing is read. */
 void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_metric *metric,
                               struct weir_bytes name, struct weir_bytes data, int64_t time_ns);
 

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -343,6 +345,36 @@ static void test_a_length_that_wraps(void **state)
     fixture_close(&frames.fixture);
 }
 
+/* A message as small as one of AWS's layout can be, its namespace empty, behind a page that nobody
+ * may touch: the collector's wide reads do not begin before it. */
+static void test_nothing_before_a_message_is_read(void **state)
+{
+    (void)state;
+    struct weir_bytes attributes = join(WEIR_BYTES("\x3a\x0f\x0a\x09Namespace\x12\x02\x0a\0"),
+                                        join(WEIR_BYTES("\x3a\x10\x0a\x0aMetricName\x12\x02\x0a\0"),
+                                             WEIR_BYTES("\x3a\x10\x0a\x0a"
+                                                        "Dimensions\x12\x02\x32\0")));
+    struct weir_bytes message =
+        message_of(join(WEIR_BYTES("\x0a\0\x1a\0"), in(11, in(1, attributes))));
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *pages =
+        mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages, page, PROT_NONE), 0);
+    memcpy(pages + page, message.data, message.size);
+    message.data = pages + page;
+    struct outcome outcome;
+    fixture_open(&outcome.fixture);
+    assert_int_equal(
+        weir_otlp_message(outcome.fixture.collect, message, &outcome.format, &outcome.reason),
+        WEIR_OK);
+    assert_int_equal(weir_collect_finish(outcome.fixture.collect, &outcome.runs), WEIR_OK);
+    assert_int_equal(outcome.runs.points, 1);
+    assert_int_equal(outcome.runs.runs[0].name.size, 0);
+    fixture_close(&outcome.fixture);
+    assert_int_equal(munmap(pages, 2 * page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup(test_frames, clear_scratch),
         cmocka_unit_test_setup(test_what_does_not_begin_like_a_message, clear_scratch),
         cmocka_unit_test_setup(test_a_length_that_wraps, clear_scratch),
+        cmocka_unit_test_setup(test_nothing_before_a_message_is_read, clear_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
