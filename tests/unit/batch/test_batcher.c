@@ -289,6 +289,49 @@ static void test_no_budget_for_a_copy_keeps_the_arena(void **state)
     release_closed(2);
 }
 
+/* As open_with, over regions that are kept, so that an arena lies where one lay before. */
+static void open_with_kept_regions(void)
+{
+    open_with(MIB, 10, 0);
+    weir_batcher_free(fixture.batcher);
+    weir_regions_free(fixture.base.regions);
+    assert_int_equal(weir_regions_new(64 * MIB, &fixture.base.regions), WEIR_OK);
+    const struct weir_batcher_options options = {
+        .hints = {MIB, 10, 0},
+        .batches = fixture.pool,
+        .regions = fixture.base.regions,
+        .budget = weir_credit_budget(&fixture.base.queued),
+    };
+    assert_int_equal(weir_batcher_new(&options, &fixture.batcher), WEIR_OK);
+}
+
+/* Adds one point of a sparse arena, which is given up; returns where its scope lay. */
+static uintptr_t add_and_give_up(const char *scope)
+{
+    struct fixture_request request = fixture_request(&fixture.base, "id", MIB);
+    struct weir_run *run = fixture_run(&request, "A", "R");
+    const struct weir_metric *metric = fixture_metric(run, scope, "m");
+    uintptr_t at = (uintptr_t)metric->scope;
+    fixture_point(&request, run, metric, 1, 0);
+    batch_add(&fixture, request, 0);
+    return at;
+}
+
+/* What is known of scopes is known of those that are there. */
+static void test_a_scope_where_another_lay(void **state)
+{
+    (void)state;
+    open_with_kept_regions();
+    uintptr_t first = add_and_give_up("one");
+    assert_true(add_and_give_up("two") == first);
+    struct weir_batch *batch = weir_batcher_close(fixture.batcher, WEIR_BUFFER_FLUSH);
+    struct weir_buf out = batch_bytes(batch);
+    assert_non_null(memmem(out.data, out.size, "one", 3));
+    assert_non_null(memmem(out.data, out.size, "two", 3));
+    weir_buf_done(&out);
+    weir_batch_release(batch, fixture.pool);
+}
+
 static void test_free_with_an_open_batch(void **state)
 {
     (void)state;
@@ -338,6 +381,7 @@ int main(void)
         cmocka_unit_test_teardown(test_never_pins_an_arena_for_a_rare_point, tear_down),
         cmocka_unit_test_teardown(test_arena_that_becomes_sparse_in_the_open_batch, tear_down),
         cmocka_unit_test_teardown(test_no_budget_for_a_copy_keeps_the_arena, tear_down),
+        cmocka_unit_test_teardown(test_a_scope_where_another_lay, tear_down),
         cmocka_unit_test_teardown(test_free_with_an_open_batch, tear_down),
         cmocka_unit_test_teardown(test_asking_looks_at_few_points, tear_down),
     };
