@@ -62,8 +62,28 @@ static void a_slow_backend_holds_no_arenas(void **state)
     (void)scene_end(&scene, 0);
 }
 
+/* The deadline comes while a third of it is encoded: all of its memory comes back (scene_end). */
+static void what_is_begun_at_the_deadline_is_given_back(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_set(&scene, held);
+    scene.backend.is_slow = true;
+    scene.threads = 1;
+    scene.destinations[0].compression = WEIR_COMPRESSION_NONE;
+    scene_start(&scene);
+    assert_true(scene_publish(&scene, 0, POINTS, 2000));
+    while (requests(&scene) == 0) {
+        usleep(100);
+    }
+    assert_int_equal(scene_end(&scene, 0), POINTS);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_slow_backend_holds_no_arenas)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slow_backend_holds_no_arenas),
+        cmocka_unit_test(what_is_begun_at_the_deadline_is_given_back),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
