@@ -235,6 +235,30 @@ static void test_a_direct_write_that_fails_half_way(void **state)
     expect_all_back(4);
 }
 
+/* As after a crash between the writes of one commit: nothing that was acknowledged is missing. */
+static void test_half_a_commit_is_no_loss(void **state)
+{
+    (void)state;
+    rig.options.limit = 64 << 20;
+    rig.options.segment_bytes = 2 << 20;
+    rig_start();
+    assert_int_equal(job_submit(0, 100, 0), WEIR_OK);
+    (void)job_make(1, 250001, 0);
+    (void)job_make(2, 250001, 0);
+    rig.writes = 0;
+    rig.fail_write = 2;
+    rig.fail_count = 1 << 30;
+    job_commit(1, 2);
+    assert_int_equal(jobs[1].job.status, WEIR_EIO);
+    assert_int_equal(jobs[2].job.status, WEIR_EIO);
+    rig_stop();
+    rig.fail_write = 0;
+    rig_start();
+    assert_int_equal(rig.report.lost_records, 0);
+    assert_in_range(rig.report.records, 1, 2);
+    assert_in_range(rig_drain(0, NULL), 1, 2);
+}
+
 /* Records that end near the staging's end, at it and behind it, and then one that is not copied. */
 static void test_where_the_staging_ends(void **state)
 {
@@ -288,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_direct_write_that_fails_is_the_last_one, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_direct_write_that_fails_half_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_a_commit_is_no_loss, setup, teardown),
         cmocka_unit_test_setup_teardown(test_where_the_staging_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_disk_that_fails_twice_has_failed, setup, teardown),
     };
