@@ -20,7 +20,7 @@
  * the size that ordinary batches need; a single point that is larger than a batch, a split, or JSON
  * takes a larger one for the moment.
  *
- * A plain batch would be gathered into its region and later copied from there, when no near cache
+ * A large plain batch would be gathered into its region and later copied from there, when no near cache
  * has it any more: a twentieth of the exporter's time. So its owner only begins it, and the
  * transport has each piece written just before it copies that on. A batch is small again in memory
  * only once it is whole, so it becomes that when it cannot be sent, is not taken for ENCODE_NS, or
@@ -46,6 +46,9 @@
 /* Until when what is being sent may keep its arenas, before it is encoded whatever the other side
  * has taken: three times what a full batch takes on a fast line. */
 #define ENCODE_NS (50 * WEIR_NS_PER_MS)
+
+/* From here on a body is worth encoding as it is sent. */
+#define LARGE_BYTES ((size_t)128 << 10)
 
 /* OTLP/JSON is some 3 to 6 times the protobuf; what is past the last try is given up. */
 enum { JSON_FACTOR_FIRST = 6, JSON_FACTOR_MAX = 48, JSON_SLACK = 4096 };
@@ -233,12 +236,14 @@ void weir_otlp_http_finish(struct weir_export_parcel *parcel)
     weir_otlp_http_prepare(parcel, parcel->body.size);
 }
 
-/* A plain body: by its owner only begun, and written as it is sent; by another thread written. */
+/* A plain body: a large one by its owner only begun, and written as it is sent. Else written: by
+ * another thread because the owner sends, a small one because the cache does not lose it, and
+ * libcurl sends a body that it knows together with the head. */
 static enum weir_status encode_plain(struct weir_exporter_thread *thread,
                                      struct weir_export_parcel *parcel)
 {
     WEIR_TRY(begin_plain(thread, parcel));
-    if (thread == parcel->to->owner) {
+    if (thread == parcel->to->owner && parcel->info.bytes > LARGE_BYTES) {
         parcel->encode_by_ns = weir_clock_mono_ns() + ENCODE_NS;
         /* relaxed: a hint */
         atomic_fetch_add_explicit(&thread->load, 1, memory_order_relaxed);

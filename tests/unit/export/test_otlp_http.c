@@ -52,7 +52,7 @@ static void a_slow_backend_holds_no_arenas(void **state)
     scene.threads = 1; /* or another one may do it at once */
     scene.destinations[0].compression = WEIR_COMPRESSION_NONE;
     scene_start(&scene);
-    assert_true(scene_publish(&scene, 0, POINTS, 2000));
+    assert_true(scene_publish(&scene, 0, POINTS, 150000));
     while (requests(&scene) == 0) {
         usleep(1000);
     }
@@ -72,7 +72,7 @@ static void what_is_begun_at_the_deadline_is_given_back(void **state)
     scene.threads = 1;
     scene.destinations[0].compression = WEIR_COMPRESSION_NONE;
     scene_start(&scene);
-    assert_true(scene_publish(&scene, 0, POINTS, 2000));
+    assert_true(scene_publish(&scene, 0, POINTS, 150000));
     while (requests(&scene) == 0) {
         usleep(100);
     }
