@@ -19,9 +19,8 @@
  * outage: ten times as many fit this way. The scratch region belongs to the thread and is kept at
  * the size that ordinary batches need; a single point that is larger than a batch, a split, or JSON
  * takes a larger one for the moment.
- *
- * A large plain batch would be gathered into its region and later copied from there, when no near cache
- * has it any more: a twentieth of the exporter's time. So its owner only begins it, and the
+ * A large plain batch would be gathered into its region and later copied from there, when no near
+ * cache has it any more: a twentieth of the exporter's time. So its owner only begins it, and the
  * transport has each piece written just before it copies that on. A batch is small again in memory
  * only once it is whole, so it becomes that when it cannot be sent, is not taken for ENCODE_NS, or
  * is needed for anything else (parcel.c). Another thread, which only helps out while the owner has
