@@ -28,27 +28,8 @@ struct weir_batch_info weir_batch_info(const struct weir_batch *batch);
  * batch released with its manifest settles it as WEIR_KEPT. */
 struct weir_manifest *weir_batch_manifest(struct weir_batch *batch);
 
-/* A batch that is encoded piece by piece. */
-struct weir_encoding {
-    const struct weir_batch *batch;
-    uint8_t *begin;
-    uint8_t *at;   /* where the next byte goes */
-    uint32_t node; /* which is next */
-};
-
-/* Begins: `out` grows by info.bytes, for which it has room (asserted), none of them written. The
- * batch and these bytes stay where they are as long as the encoding goes on. */
-struct weir_encoding weir_encode_begin(const struct weir_batch *batch, struct weir_buf *out);
-
-/* Goes on until the first `bytes`, at most info.bytes, are there; up to a metric's points more. */
-void weir_encode_until(struct weir_encoding *encoding, size_t bytes);
-
 /* Appends the encoded request, exactly info.bytes; the buffer has room for them (asserted). */
-static inline void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out)
-{
-    struct weir_encoding encoding = weir_encode_begin(batch, out);
-    weir_encode_until(&encoding, weir_batch_info(batch).bytes);
-}
+void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out);
 
 /* Gives back arena references and copies, and the batch to its pool. NULL is nothing. */
 void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches);

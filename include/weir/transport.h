@@ -45,9 +45,6 @@ struct weir_transport_request {
     const struct weir_transport_target *target; /* valid until the reply, as all it points to */
     struct weir_bytes body;                     /* valid until the reply */
     void *user;                                 /* comes back with the reply */
-    /* Has the first `bytes` of the body written, which need not be there before. NULL: all of it
-     * is. Called within send and wait, until the reply or cancel. */
-    void (*prepare)(void *user, size_t bytes);
 };
 
 #define WEIR_TRANSPORT_BODY_MAX (64u << 10)

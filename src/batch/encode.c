@@ -9,8 +9,7 @@
  *   data_points 1                                                               | tag len | bytes |
  *
  * Heads come before children, whatever the order in which they came in: protobuf does not mind, and
- * the lengths are known, so everything is written once from front to back. That can stop after each
- * head and each metric's points, so whoever copies the bytes on has them written just before.
+ * the lengths are known, so everything is written once from front to back.
  *
  * Threads: one at a time has the batch. What is viewed is only read. Nothing here can fail: memory
  * was reserved by the caller, sizes were counted when points were added. Deliberately no
@@ -87,64 +86,51 @@ uint8_t *weir_batch_put_span(uint8_t *at, const struct weir_batch_span *span)
     return at;
 }
 
-/* All of a node that comes before its children. */
-static uint8_t *put_head(uint8_t *at, const struct weir_batch_node *node)
+static uint8_t *put_metric(const struct weir_batch *batch, const struct weir_batch_node *metric,
+                           uint8_t *at)
 {
-    at = put_begin(at, node->level == WEIR_BATCH_RESOURCE ? 1 : 2,
-                   weir_batch_node_content(node, node->children));
-    at = put_bytes(at, node->head);
-    if (node->level == WEIR_BATCH_METRIC) {
-        at = put_begin(at, node->field, node->data_head.size + node->children);
-        at = put_bytes(at, node->data_head);
-    }
-    return at;
-}
-
-static uint8_t *put_spans(uint8_t *at, const struct weir_batch *batch, uint32_t first)
-{
-    for (uint32_t i = first; i != WEIR_BATCH_NONE; i = batch->spans[i].next) {
+    at = put_begin(at, 2, weir_batch_node_content(metric, metric->children));
+    at = put_bytes(at, metric->head);
+    at = put_begin(at, metric->field, metric->data_head.size + metric->children);
+    at = put_bytes(at, metric->data_head);
+    for (uint32_t i = metric->first; i != WEIR_BATCH_NONE; i = batch->spans[i].next) {
         at = weir_batch_put_span(at, &batch->spans[i]);
     }
     return at;
 }
 
-/* The node that follows once a node and all below it are written, or NONE. */
-static uint32_t node_after(const struct weir_batch *batch, const struct weir_batch_node *node)
+static uint8_t *put_scope(const struct weir_batch *batch, const struct weir_batch_node *scope,
+                          uint8_t *at)
 {
-    while (node->next == WEIR_BATCH_NONE && node->parent != WEIR_BATCH_NONE) {
-        node = &batch->nodes[node->parent];
+    at = put_begin(at, 2, weir_batch_node_content(scope, scope->children));
+    at = put_bytes(at, scope->head);
+    for (uint32_t i = scope->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        at = put_metric(batch, &batch->nodes[i], at);
     }
-    return node->next;
+    return at;
 }
 
-struct weir_encoding weir_encode_begin(const struct weir_batch *batch, struct weir_buf *out)
+static uint8_t *put_resource(const struct weir_batch *batch, const struct weir_batch_node *resource,
+                             uint8_t *at)
+{
+    at = put_begin(at, 1, weir_batch_node_content(resource, resource->children));
+    at = put_bytes(at, resource->head);
+    for (uint32_t i = resource->first; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        at = put_scope(batch, &batch->nodes[i], at);
+    }
+    return at;
+}
+
+void weir_batch_encode(const struct weir_batch *batch, struct weir_buf *out)
 {
     uint8_t *at = weir_buf_reserve(out, batch->buffer.bytes);
     WEIR_ASSERT(at != NULL);
-    out->size += batch->buffer.bytes;
-    return (struct weir_encoding){batch, at, at, batch->first_resource};
-}
-
-void weir_encode_until(struct weir_encoding *encoding, size_t bytes)
-{
-    const struct weir_batch *batch = encoding->batch;
-    WEIR_ASSERT(bytes <= batch->buffer.bytes);
-    const uint8_t *enough = encoding->begin + bytes;
-    uint8_t *at = encoding->at;
-    uint32_t index = encoding->node;
-    while (at < enough) {
-        WEIR_ASSERT(index != WEIR_BATCH_NONE);
-        const struct weir_batch_node *node = &batch->nodes[index];
-        at = put_head(at, node);
-        index = node->first;
-        if (node->level == WEIR_BATCH_METRIC) {
-            at = put_spans(at, batch, node->first);
-            index = node_after(batch, node);
-        }
+    const uint8_t *end = at + batch->buffer.bytes;
+    for (uint32_t i = batch->first_resource; i != WEIR_BATCH_NONE; i = batch->nodes[i].next) {
+        at = put_resource(batch, &batch->nodes[i], at);
     }
-    WEIR_ASSERT(at <= encoding->begin + batch->buffer.bytes);
-    encoding->at = at;
-    encoding->node = index;
+    WEIR_ASSERT(at == end);
+    out->size += batch->buffer.bytes;
 }
 
 void weir_batch_release(struct weir_batch *batch, struct weir_pool *batches)

@@ -53,9 +53,7 @@ struct weir_export_destination;
 struct weir_export_parcel {
     struct weir_parcel base; /* first: the state machine's handle is the parcel */
     struct weir_export_destination *to;
-    struct weir_batch *batch;      /* until it is encoded */
-    struct weir_encoding encoding; /* of it, where that goes on while it is sent */
-    int64_t encode_by_ns; /* when it is to be through with that; 0: it is, or has not begun */
+    struct weir_batch *batch; /* until it is encoded */
     struct weir_batch_info info;
     struct weir_manifest *manifest; /* its halves share it; NULL: nobody keeps accounts */
     struct weir_region region;
@@ -349,17 +347,9 @@ WEIR_MUST_USE enum weir_status weir_otlp_http_target(struct weir_export_destinat
 size_t weir_otlp_http_bound(const struct weir_export_destination *destination, size_t bytes);
 /* The scratch that makes a body of a batch of `bytes`, if JSON grows as expected. */
 size_t weir_otlp_http_scratch(const struct weir_export_destination *destination, size_t bytes);
-/* Batch to body; the batch is released, or of a body that is only begun (parcel->encode_by_ns)
- * once weir_otlp_http_prepare has had all of it written. WEIR_ENOMEM: nothing changed.
- * WEIR_EMALFORMED: no body. */
+/* Batch to body; the batch is released. WEIR_ENOMEM: nothing changed. WEIR_EMALFORMED: no body. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
                                                      struct weir_export_parcel *parcel);
-/* Has the first `bytes` of a parcel's body written: a transport request's. The owner. */
-void weir_otlp_http_prepare(void *parcel, size_t bytes);
-/* Has all of it written, which it must be to be anything but sent. The owner. */
-void weir_otlp_http_finish(struct weir_export_parcel *parcel);
-/* Gives the batch back, encoded or no longer wanted. NULL is nothing. */
-void weir_otlp_http_release(struct weir_export_parcel *parcel);
 /* Two new parcels with half of the points each; numbers and charges are not set. WEIR_ENOMEM,
  * WEIR_EMALFORMED. */
 WEIR_MUST_USE enum weir_status weir_otlp_http_split(struct weir_exporter_thread *thread,
@@ -387,9 +377,6 @@ size_t weir_otlp_grpc_headers(struct weir_export_destination *destination, const
 
 /* Sends what may go, writes on, and lets expire what must. The owner. */
 void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns);
-/* When the next turn has to be for what is in flight and not yet encoded; INT64_MAX: for nothing.
- * The owner. */
-int64_t weir_parcel_wakeup_ns(const struct weir_export_destination *destination);
 /* A reply of the thread's transport. */
 void weir_parcel_reply(struct weir_exporter_thread *thread,
                        const struct weir_transport_reply *reply);

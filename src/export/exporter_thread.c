@@ -67,7 +67,6 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
          own = weir_slot_next(thread, own)) {
         wakeup = earlier(wakeup, weir_gather_wakeup_ns(own, now_ns));
         wakeup = earlier(wakeup, weir_closing_wakeup_ns(own, now_ns));
-        wakeup = earlier(wakeup, weir_parcel_wakeup_ns(own));
         wakeup = earlier(wakeup, own->auth.wake_ns);
         if (own->auth.is_ready) {
             wakeup = earlier(wakeup, weir_destination_wakeup_ns(&own->machine));

@@ -4,7 +4,7 @@
  * it.
  *
  *   gzip, zstd     batch ─► scratch [ OTLP | coded ........... ] ─copy─► a region of just that size
- *   none           batch ─► the region (by the destination's owner: piece by piece, as it is sent)
+ *   none           batch ─► the region
  *   stdout, file   batch ─► scratch [ OTLP | OTLP/JSON line .. ] ─copy─► a region of just that size
  *                                      (with a letterbox: [ line | OTLP ], for letters)
  *   http/json      batch ─► scratch [ OTLP | OTLP/JSON | coded ... ] ─copy─► [ body | OTLP ], both
@@ -19,35 +19,20 @@
  * outage: ten times as many fit this way. The scratch region belongs to the thread and is kept at
  * the size that ordinary batches need; a single point that is larger than a batch, a split, or JSON
  * takes a larger one for the moment.
- * A large plain batch would be gathered into its region and later copied from there, when no near
- * cache has it any more: a twentieth of the exporter's time. So its owner only begins it, and the
- * transport has each piece written just before it copies that on. A batch is small again in memory
- * only once it is whole, so it becomes that when it cannot be sent, is not taken for ENCODE_NS, or
- * is needed for anything else (parcel.c). Another thread, which only helps out while the owner has
- * one in hand (its `load` counts it until then), writes all of it at once.
  *
  *   I1  what is in a parcel's region is never changed: a retry sends the same bytes
- *   I2  after a successful encode the batch and with it all arena references are gone, or
- *       encode_by_ns is set and `load` counts it; after WEIR_ENOMEM they are all there
+ *   I2  after a successful encode the batch and with it all arena references are gone; after
+ *       WEIR_ENOMEM they are all there
  *   I3  the request before compression can always be had from the region (source_of): for letters,
  *       and for halves, since there is no way back from JSON to the same bytes
  *
- * Any exporter thread encodes any batch; splits, and what is begun, are the owner's. Nothing here
- * waits.
+ * Any exporter thread encodes any batch; splits are the owner's. Nothing here waits.
  */
 #include "exporter_internal.h"
-#include "weir/clock.h"
 #include "weir/mem.h"
 #include "weir/otlp_json.h"
 #include "weir/panic.h"
 #include "weir/split.h"
-
-/* Until when what is being sent may keep its arenas, before it is encoded whatever the other side
- * has taken: three times what a full batch takes on a fast line. */
-#define ENCODE_NS (50 * WEIR_NS_PER_MS)
-
-/* From here on a body is worth encoding as it is sent. */
-#define LARGE_BYTES ((size_t)128 << 10)
 
 /* OTLP/JSON is some 3 to 6 times the protobuf; what is past the last try is given up. */
 enum { JSON_FACTOR_FIRST = 6, JSON_FACTOR_MAX = 48, JSON_SLACK = 4096 };
@@ -190,66 +175,18 @@ static enum weir_status keep_body(struct weir_exporter_thread *thread,
     return WEIR_OK;
 }
 
-/* Room for the request as it is, behind its prefix; the rest is parcel->encoding's. */
-static enum weir_status begin_plain(struct weir_exporter_thread *thread,
-                                    struct weir_export_parcel *parcel)
+static enum weir_status encode_plain(struct weir_exporter_thread *thread,
+                                     struct weir_export_parcel *parcel)
 {
     const struct weir_destination_options *options = parcel->to->options;
     size_t prefix = weir_otlp_grpc_prefix_size(options);
     size_t size = prefix + parcel->info.bytes;
     WEIR_TRY(weir_region_take(thread->exporter->options.regions, size, &parcel->region));
-    struct weir_buf out = weir_buf_fixed(parcel->region.data + prefix, parcel->info.bytes);
+    struct weir_buf buf = weir_buf_fixed(parcel->region.data + prefix, parcel->info.bytes);
     weir_otlp_grpc_put_prefix(options, parcel->region.data, parcel->info.bytes);
-    parcel->encoding = weir_encode_begin(parcel->batch, &out);
+    weir_batch_encode(parcel->batch, &buf);
+    WEIR_ASSERT(buf.size == parcel->info.bytes);
     parcel->body = weir_bytes_of(parcel->region.data, size);
-    return WEIR_OK;
-}
-
-void weir_otlp_http_release(struct weir_export_parcel *parcel)
-{
-    if (parcel->encode_by_ns != 0) {
-        /* relaxed: a hint */
-        atomic_fetch_sub_explicit(&parcel->to->owner->load, 1, memory_order_relaxed);
-        parcel->encode_by_ns = 0;
-    }
-    weir_batch_release(parcel->batch, parcel->to->exporter->batches);
-    parcel->batch = NULL;
-}
-
-void weir_otlp_http_prepare(void *user, size_t bytes)
-{
-    struct weir_export_parcel *parcel = user;
-    if (parcel->encode_by_ns == 0) {
-        return;
-    }
-    size_t prefix = weir_otlp_grpc_prefix_size(parcel->to->options);
-    WEIR_ASSERT(bytes <= parcel->body.size);
-    weir_encode_until(&parcel->encoding, bytes > prefix ? bytes - prefix : 0);
-    if (bytes == parcel->body.size) {
-        weir_otlp_http_release(parcel);
-    }
-}
-
-void weir_otlp_http_finish(struct weir_export_parcel *parcel)
-{
-    weir_otlp_http_prepare(parcel, parcel->body.size);
-}
-
-/* A plain body: a large one by its owner only begun, and written as it is sent. Else written: by
- * another thread because the owner sends, a small one because the cache does not lose it, and
- * libcurl sends a body that it knows together with the head. */
-static enum weir_status encode_plain(struct weir_exporter_thread *thread,
-                                     struct weir_export_parcel *parcel)
-{
-    WEIR_TRY(begin_plain(thread, parcel));
-    if (thread == parcel->to->owner && parcel->info.bytes > LARGE_BYTES) {
-        parcel->encode_by_ns = weir_clock_mono_ns() + ENCODE_NS;
-        /* relaxed: a hint */
-        atomic_fetch_add_explicit(&thread->load, 1, memory_order_relaxed);
-    } else {
-        weir_encode_until(&parcel->encoding, parcel->info.bytes);
-        weir_otlp_http_release(parcel);
-    }
     return WEIR_OK;
 }
 
@@ -334,13 +271,12 @@ enum weir_status weir_otlp_http_encode(struct weir_exporter_thread *thread,
     WEIR_ASSERT(parcel->batch != NULL);
     WEIR_ASSERT(parcel->info.bytes > 0);
     bool is_plain = !is_coded(parcel->to) && !is_json(parcel->to);
-    if (is_plain) {
-        return encode_plain(thread, parcel);
-    }
-    enum weir_status status = encode_built(thread, parcel);
+    enum weir_status status =
+        is_plain ? encode_plain(thread, parcel) : encode_built(thread, parcel);
     relax_scratch(thread);
     if (status == WEIR_OK) {
-        weir_otlp_http_release(parcel);
+        weir_batch_release(parcel->batch, thread->exporter->batches);
+        parcel->batch = NULL;
     }
     return status;
 }
@@ -371,9 +307,9 @@ static enum weir_status plain_of(struct weir_exporter_thread *thread,
 static enum weir_status identity_of_batch(struct weir_exporter_thread *thread,
                                           struct weir_export_parcel *parcel)
 {
-    WEIR_TRY(begin_plain(thread, parcel));
-    weir_encode_until(&parcel->encoding, parcel->info.bytes);
-    weir_otlp_http_release(parcel);
+    WEIR_TRY(encode_plain(thread, parcel));
+    weir_batch_release(parcel->batch, thread->exporter->batches);
+    parcel->batch = NULL;
     return WEIR_OK;
 }
 
@@ -401,7 +337,6 @@ static enum weir_status inflate_body(struct weir_exporter_thread *thread,
 enum weir_status weir_otlp_http_identity(struct weir_exporter_thread *thread,
                                          struct weir_export_parcel *parcel, struct weir_bytes *ret)
 {
-    weir_otlp_http_finish(parcel);
     if (parcel->batch != NULL) {
         WEIR_TRY(identity_of_batch(thread, parcel));
     } else if (is_coded(parcel->to)) {
@@ -471,7 +406,6 @@ enum weir_status weir_otlp_http_split(struct weir_exporter_thread *thread,
                                       struct weir_export_parcel *ret_halves[2])
 {
     WEIR_ASSERT(whole->info.points > 1);
-    WEIR_ASSERT(whole->batch == NULL);
     enum weir_status status = WEIR_EFULL;
     for (size_t factor = JSON_FACTOR_FIRST; factor <= JSON_FACTOR_MAX && status == WEIR_EFULL;
          factor *= 2) {

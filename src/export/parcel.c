@@ -17,9 +17,7 @@
  *   I2  a parcel ends exactly once, in weir_parcel_end, and that settles its manifest
  *   I3  a 413 is split before the machine hears of it, so that it never waits for halves that do
  *       not come
- *   I4  between turns a parcel whose body is only begun is on its way to here, or in flight for the
- *       first time
- *   I5  what the settler knows of a parcel's window is never more than is used, but for the moment
+ *   I4  what the settler knows of a parcel's window is never more than is used, but for the moment
  *       between a reset and the next turn
  *
  * A request that cannot even begin (no memory, an impossible URL) is answered here in the
@@ -67,7 +65,7 @@ void weir_parcel_end(struct weir_export_parcel *parcel, enum weir_settlement set
 {
     struct weir_exporter *exporter = parcel->to->exporter;
     weir_manifest_unref(parcel->manifest, &exporter->manifests, settlement);
-    weir_otlp_http_release(parcel);
+    weir_batch_release(parcel->batch, exporter->batches);
     weir_region_give(exporter->options.regions, &parcel->region);
     weir_credit_give(&parcel->to->credit, parcel->charge);
     weir_pool_give(exporter->parcels, parcel);
@@ -182,20 +180,13 @@ static void add_halves(struct weir_export_parcel *whole, struct weir_export_parc
     weir_parcel_end(whole, WEIR_SETTLED); /* as far as it is concerned; the halves decide */
 }
 
-/* It is in flight no more, and may be needed as a whole. */
-static void land(struct weir_export_parcel *parcel)
-{
-    parcel->to->flying[slot_of(parcel->to, parcel)] = NULL;
-    weir_otlp_http_finish(parcel);
-}
-
 /* The one place where an attempt ends. */
 static void answered(struct weir_export_parcel *parcel, struct weir_response *response,
                      int64_t retry_after_ns)
 {
     struct weir_export_destination *destination = parcel->to;
     struct weir_export_parcel *halves[2] = {NULL, NULL};
-    land(parcel);
+    destination->flying[slot_of(destination, parcel)] = NULL;
     parcel->was_reauthorized = false;
     if (response->outcome == WEIR_OUTCOME_TOO_LARGE) {
         try_split(parcel, response, halves);
@@ -232,7 +223,7 @@ static void send_again(struct weir_export_parcel *parcel, int64_t now_ns)
 {
     struct weir_export_destination *destination = parcel->to;
     const struct weir_destination_answer answer = {.now_ns = now_ns, .is_void = true};
-    land(parcel);
+    destination->flying[slot_of(destination, parcel)] = NULL;
     enum weir_batch_fate fate =
         weir_destination_answer(&destination->machine, &parcel->base, &answer);
     WEIR_ASSERT(fate == WEIR_FATE_WAITS);
@@ -283,10 +274,7 @@ static void send_http(struct weir_export_parcel *parcel)
 {
     struct weir_export_destination *destination = parcel->to;
     const struct weir_transport *transport = &destination->owner->transport;
-    struct weir_transport_request request = {
-        .body = parcel->body,
-        .user = parcel,
-        .prepare = parcel->encode_by_ns == 0 ? NULL : weir_otlp_http_prepare};
+    struct weir_transport_request request = {.body = parcel->body, .user = parcel};
     int64_t now_ns = weir_clock_mono_ns();
     enum weir_status status =
         weir_auth_target(destination, slot_of(destination, parcel), now_ns, &request.target);
@@ -350,40 +338,7 @@ static bool write_on(struct weir_export_destination *destination)
     return true;
 }
 
-static void finish_all(struct weir_parcel *first)
-{
-    for (struct weir_parcel *each = first; each != NULL; each = each->next) {
-        weir_otlp_http_finish((struct weir_export_parcel *)each);
-    }
-}
-
-/* Encodes what cannot be sent now, and what the other side is slow to take: only what is on its way
- * may keep its arenas. */
-static void finish_late(struct weir_export_destination *destination, int64_t now_ns)
-{
-    finish_all(destination->machine.waiting.first);
-    finish_all(destination->early);
-    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
-        struct weir_export_parcel *parcel = destination->flying[i];
-        if (parcel != NULL && now_ns >= parcel->encode_by_ns) {
-            weir_otlp_http_finish(parcel);
-        }
-    }
-}
-
-int64_t weir_parcel_wakeup_ns(const struct weir_export_destination *destination)
-{
-    int64_t first_ns = INT64_MAX;
-    for (int i = 0; i < WEIR_EXPORT_IN_FLIGHT_MAX; i++) {
-        const struct weir_export_parcel *parcel = destination->flying[i];
-        if (parcel != NULL && parcel->encode_by_ns != 0 && parcel->encode_by_ns < first_ns) {
-            first_ns = parcel->encode_by_ns;
-        }
-    }
-    return first_ns;
-}
-
-static void send_ready(struct weir_export_destination *destination, int64_t now_ns)
+void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns)
 {
     struct weir_parcel *next;
     while ((next = weir_destination_expired(&destination->machine, now_ns)) != NULL) {
@@ -402,10 +357,4 @@ static void send_ready(struct weir_export_destination *destination, int64_t now_
             return;
         }
     }
-}
-
-void weir_parcel_turn(struct weir_export_destination *destination, int64_t now_ns)
-{
-    send_ready(destination, now_ns);
-    finish_late(destination, now_ns);
 }

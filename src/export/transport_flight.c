@@ -54,56 +54,8 @@ enum {
     /* Of an answer, until it is cut off with its connection: libcurl keeps all lines in memory,
      * trailers without a bound, and a body without end takes a thread's time. */
     LINES_BYTES_MAX = 256 << 10,
-    DROPPED_BYTES_MAX = 4 << 20,
-    PREPARED_BYTES = 128 << 10 /* of a body, copied on before the second cache loses them */
+    DROPPED_BYTES_MAX = 4 << 20
 };
-
-/* libcurl's read callback, for a body that is not all there yet. */
-static size_t give_body(char *to, size_t unit, size_t count, void *user)
-{
-    struct weir_transport_flight *flight = user;
-    const struct weir_transport_request *request = &flight->request;
-    size_t room = unit * count;
-    size_t done = 0;
-    while (done < room && flight->given < request->body.size) {
-        size_t left = request->body.size - flight->given;
-        size_t piece = room - done < PREPARED_BYTES ? room - done : PREPARED_BYTES;
-        piece = left < piece ? left : piece;
-        request->prepare(request->user, flight->given + piece);
-        memcpy(to + done, request->body.data + flight->given, piece);
-        flight->given += piece;
-        done += piece;
-    }
-    return done;
-}
-
-/* libcurl's seek callback: it sends the request again. */
-static int seek_body(void *user, curl_off_t offset, int origin)
-{
-    struct weir_transport_flight *flight = user;
-    bool is_within =
-        origin == SEEK_SET && offset >= 0 && (uint64_t)offset <= flight->request.body.size;
-    if (!is_within) {
-        return CURL_SEEKFUNC_FAIL;
-    }
-    flight->given = (size_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
-
-/* libcurl's callback before a request goes out, on a new connection or on one that was kept,
- * perhaps for a target that is allowed more. The body begins here: libcurl does not seek where it
- * had read some of it, but sent none. */
-static int begin_request(void *user, char *address, char *own, int port, int own_port)
-{
-    (void)own;
-    (void)port;
-    (void)own_port;
-    struct weir_transport_flight *flight = user;
-    bool is_allowed = weir_transport_peer_allows(flight->request.target, address);
-    flight->given = 0;
-    flight->met_link_local = flight->met_link_local || !is_allowed;
-    return is_allowed ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-}
 
 /* libcurl's write callback: keeps the beginning, swallows the rest within reason. */
 static size_t take_body(char *data, size_t unit, size_t count, void *user)
@@ -179,10 +131,6 @@ static CURLcode set_fixed(struct weir_transport_flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     worst |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
-    worst |= curl_easy_setopt(easy, CURLOPT_READDATA, flight);
-    worst |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, flight);
-    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, begin_request);
-    worst |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     worst |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, flight);
     worst |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
@@ -226,22 +174,6 @@ static CURLcode set_version(CURL *easy, const struct weir_transport_target *targ
     return worst;
 }
 
-/* Where libcurl finds the body: in memory, or what gives it piece by piece. */
-static CURLcode set_body(struct weir_transport_flight *flight)
-{
-    CURL *easy = flight->easy;
-    struct weir_bytes body = flight->request.body;
-    bool is_prepared = flight->request.prepare != NULL;
-    /* Without either, or with NULL for an empty body, it would read from standard input. */
-    const char *fields = body.size == 0 ? "" : (const char *)body.data;
-    CURLcode worst = CURLE_OK;
-    worst |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, is_prepared ? NULL : fields);
-    worst |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, is_prepared ? give_body : NULL);
-    worst |= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, is_prepared ? seek_body : NULL);
-    worst |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
-    return worst;
-}
-
 static CURLcode set_request(struct weir_transport_flight *flight)
 {
     CURL *easy = flight->easy;
@@ -257,7 +189,13 @@ static CURLcode set_request(struct weir_transport_flight *flight)
     worst |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, flight->headers);
     worst |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
     worst |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, target->method); /* NULL: as it is */
-    return worst | set_body(flight);
+    /* Not NULL even when empty, or libcurl would read the body from standard input. */
+    worst |= curl_easy_setopt(
+        easy, CURLOPT_POSTFIELDS,
+        flight->request.body.size == 0 ? "" : (const char *)flight->request.body.data);
+    worst |=
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)flight->request.body.size);
+    return worst;
 }
 
 static enum weir_status clear_trailers(struct weir_transport_flight *flight)
@@ -275,7 +213,6 @@ enum weir_status weir_transport_flight_make(struct weir_transport_flight *flight
                                             const struct weir_transport_request *request)
 {
     flight->request = *request;
-    flight->given = 0;
     flight->body_size = 0;
     flight->dropped_bytes = 0;
     flight->lines_bytes = 0;

@@ -12,7 +12,6 @@ struct weir_transport_flight {
     CURL *easy;
     struct curl_slist *headers;
     struct weir_transport_request request;
-    size_t given;  /* of its body, to libcurl; where it is prepared */
     uint8_t *body; /* BODY_MAX at most, kept for the next request */
     size_t body_size;
     size_t body_capacity;

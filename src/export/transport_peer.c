@@ -104,14 +104,32 @@ static size_t read_address(const char *text, struct sockaddr_storage *ret)
     return sizeof(*ret);
 }
 
-bool weir_transport_peer_allows(const struct weir_transport_target *target, const char *address)
+/* libcurl's callback before a request goes out, on a new connection or on one that was kept,
+ * perhaps for a target that is allowed more. */
+static int before_request(void *user, char *address, char *own, int port, int own_port)
 {
+    (void)own;
+    (void)port;
+    (void)own_port;
+    bool *met = user;
     struct sockaddr_storage peer;
     size_t size = read_address(address, &peer);
-    const struct sockaddr *read = (const struct sockaddr *)&peer;
-    return target->public_only
-               ? weir_transport_peer_is_public(read, size)
-               : target->allow_link_local || !weir_transport_peer_is_link_local(read, size);
+    bool is_refused = weir_transport_peer_is_link_local((const struct sockaddr *)&peer, size);
+    *met = *met || is_refused;
+    return is_refused ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+static int before_public(void *user, char *address, char *own, int port, int own_port)
+{
+    (void)own;
+    (void)port;
+    (void)own_port;
+    bool *met = user;
+    struct sockaddr_storage peer;
+    size_t size = read_address(address, &peer);
+    bool is_public = weir_transport_peer_is_public((const struct sockaddr *)&peer, size);
+    *met = *met || !is_public;
+    return is_public ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_target *target,
@@ -119,8 +137,11 @@ CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_targe
 {
     bool is_open = target->allow_link_local && !target->public_only;
     curl_opensocket_callback opens = target->public_only ? open_public : open_socket;
+    curl_prereq_callback looks = target->public_only ? before_public : before_request;
     CURLcode worst = CURLE_OK;
     worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, is_open ? NULL : opens);
     worst |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, met);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, is_open ? NULL : looks);
+    worst |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, met);
     return worst;
 }

@@ -11,15 +11,11 @@
  * no way back from others (see set_anew in transport.c). */
 CURLcode weir_transport_peer_set(CURL *easy, const struct weir_transport_target *target);
 
-/* Has no connection made to a link-local address, unless the target allows it; where it is
- * `public_only`, to none that is not public. *met is set when one is refused, and outlives the
- * request. A name with another address besides gets that one. */
+/* Has no connection made to a link-local address, and none used that is there already, unless the
+ * target allows it; where it is `public_only`, to none that is not public. *met is set when one is
+ * refused, and outlives the request. A name with another address besides gets that one. */
 CURLcode weir_transport_peer_guard(CURL *easy, const struct weir_transport_target *target,
                                    bool *met);
-
-/* Whether by these rules a connection that is there may be used; `address` is in libcurl's words,
- * and what is none is of no family. */
-bool weir_transport_peer_allows(const struct weir_transport_target *target, const char *address);
 
 /* Whether an address is link-local (169.254.0.0/16, fe80::/10), or where Amazon's metadata service
  * is in IPv6 (fd00:ec2::254), or one of these in IPv6's mapping of IPv4. Other families: no. */

@@ -34,7 +34,6 @@ struct backend {
     /* The status, or 0 for "nobody there"; one with a minus is answered when it `lets_go`. */
     int (*judge)(const struct arrival *arrival);
     bool lets_go;
-    bool is_slow;           /* takes a third of each body and no more, until it answers */
     struct weir_bytes body; /* of every answer */
     int64_t begun_ns;
     uint32_t requests;
@@ -77,10 +76,6 @@ static inline void read_request(struct played *played, const struct weir_transpo
     /* resource_metrics, scope_metrics, metrics, summary, data_points */
     static const uint32_t path[] = {1, 2, 2, 11, 1, 0};
     struct weir_bytes body = request->body;
-    if (request->prepare != NULL) {
-        request->prepare(request->user, body.size / 3);
-        request->prepare(request->user, body.size);
-    }
     bool has_type = false;
     for (size_t i = 0; request->target->headers[i] != NULL; i++) {
         const char *header = request->target->headers[i];
@@ -111,11 +106,7 @@ static inline enum weir_status played_send(void *self, const struct weir_transpo
     static _Thread_local struct arrival arrival;
     arrival.url = request->target->url;
     arrival.points = 0;
-    if (backend->is_slow) {
-        request->prepare(request->user, request->body.size / 3);
-    } else {
-        read_request(played, request, &arrival);
-    }
+    read_request(played, request, &arrival);
     pthread_mutex_lock(&backend->lock);
     arrival.now_ns = weir_clock_mono_ns() - backend->begun_ns;
     backend->requests++;
@@ -145,8 +136,7 @@ static inline enum weir_status played_wait(void *self, int wake_fd, int timeout_
 {
     struct played *played = self;
     struct pollfd bell = {.fd = wake_fd, .events = POLLIN};
-    bool looks = played->held_count > 0 && !played->backend->is_slow;
-    int at_most_ms = looks && timeout_ms > 2 ? 2 : timeout_ms;
+    int at_most_ms = played->held_count > 0 && timeout_ms > 2 ? 2 : timeout_ms;
     (void)poll(&bell, 1, played->count > 0 ? 0 : at_most_ms);
     return WEIR_OK;
 }

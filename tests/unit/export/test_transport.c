@@ -154,7 +154,7 @@ static void strike(struct scene *scene)
 static struct weir_transport_reply post(struct scene *scene, struct weir_bytes body)
 {
     int mark = 0;
-    struct weir_transport_request request = {&scene->target, body, &mark, NULL};
+    struct weir_transport_request request = {&scene->target, body, &mark};
     assert_int_equal(scene->transport.send(scene->transport.self, &request), WEIR_OK);
     struct weir_transport_reply reply;
     int64_t deadline = weir_clock_mono_ns() + 10 * WEIR_NS_PER_S;
@@ -386,7 +386,7 @@ static void free_ends_what_is_in_flight(void **state)
     static const char *const answers[] = {""};
     struct scene scene;
     set(&scene, answers, 1);
-    struct weir_transport_request request = {&scene.target, WEIR_BYTES("x"), NULL, NULL};
+    struct weir_transport_request request = {&scene.target, WEIR_BYTES("x"), NULL};
     assert_int_equal(scene.transport.send(scene.transport.self, &request), WEIR_OK);
     assert_int_equal(scene.transport.wait(scene.transport.self, -1, 50), WEIR_OK);
     strike(&scene);
@@ -400,7 +400,7 @@ static void what_is_cancelled_has_no_reply_and_the_others_do(void **state)
     set(&scene, answers, 3);
     const struct weir_transport *transport = &scene.transport;
     int marks[2] = {0, 0};
-    struct weir_transport_request request = {&scene.target, WEIR_BYTES("x"), &marks[0], NULL};
+    struct weir_transport_request request = {&scene.target, WEIR_BYTES("x"), &marks[0]};
     assert_int_equal(transport->send(transport->self, &request), WEIR_OK);
     assert_int_equal(transport->wait(transport->self, -1, 50), WEIR_OK);
     transport->cancel(transport->self, &marks[1]); /* nobody */

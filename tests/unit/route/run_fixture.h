@@ -143,7 +143,7 @@ static inline struct weir_metric *fixture_metric(struct weir_run *run, const cha
 static inline void fixture_point(struct fixture_request *request, struct weir_run *run,
                                  const struct weir_metric *metric, uint64_t number, size_t padding)
 {
-    static const uint8_t zeros[1 << 18];
+    static const uint8_t zeros[1 << 16];
     size_t size = 9 + (padding == 0 ? 0 : weir_pbw_bytes_size(7, padding));
     struct weir_buf buf = weir_buf_fixed(fixture_alloc(run->arena, size), size);
     weir_pbw_fixed64(&buf, 3, number);
