@@ -208,11 +208,8 @@ struct weir_exporter_thread {
     struct weir_export_coders coders;
     struct weir_region scratch;
     struct weir_rand rand;
-    int64_t compact_ns;     /* when to look for sparse arenas next */
-    int64_t rung_ns;        /* the last turn for which somebody had rung, */
-    int64_t rings_apart_ns; /* and how long after the one before that was */
-    bool is_napping;        /* since then: soft rings come together */
-    bool has_more;          /* work was left for the next turn */
+    int64_t compact_ns; /* when to look for sparse arenas next */
+    bool has_more;      /* work was left for the next turn */
     bool is_short_of_memory;
 };
 

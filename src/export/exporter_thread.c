@@ -2,11 +2,10 @@
 /*
  * An exporter thread's life: turns, sleep, and the end.
  *
- *   turn:  muffle the bell ─► slots' news ─► inbox (jobs, parcels that are back) ─► replies
+ *   turn:  silence the bell ─► slots' news ─► inbox (jobs, parcels that are back) ─► replies
  *            ─► letters done ─► for each destination that is ours: give up what closes must
  *            (closing.c), gather, send and expire, publish, end what has closed
  *   sleep: in the transport, until the network, the bell or the nearest of all times says so
- *   nap:   the same with the bell muffled, and for some milliseconds at most
  *
  *   running ──draining, and nothing left of ours──► lingering ──all closed, of all threads──► end
  *      └──────draining, and the deadline──► discarding ──┘
@@ -18,25 +17,12 @@
  *
  * A lingering thread still encodes for the others, which is why nobody ends before all have closed.
  *
- *   I1  the bell is muffled before the queues are looked at, so what comes later rings again or is
- *       remembered
+ *   I1  the bell is silenced before the queues are looked at, so what comes later rings again
  *   I2  what a turn leaves undone sets has_more, and the next sleep is none
  *   I3  a destination is closed once, by its owner, when no parcel of it is anywhere: by a drain,
  *       which leaves its machine to be asked, or alone, which leaves its slot FREE
  *   I4  what was opened or told to close before the drain is known to its owner before the owner
  *       looks whether all is closed
- *   I5  nobody sleeps longer than a nap on a muffled bell, and nobody naps for whom nobody rings
- *
- * Naps: what is published rings softly (route.c), since it waits for its batch's interval in any
- * case, and to wake a thread on another core is dear: the publisher pays for it, and the thread has
- * two switches and a turn for next to nothing. So a thread for which rings follow each other
- * closely lets them come together for NAP_NS. That is a hundredth of the shortest interval that is
- * usual (1 s), and never more than a tenth of the shortest that a destination of its has.
- * Everything else rings loudly, and is heard: parcels, letters, slots' news, a drain; and what is
- * published where the rings hold more than a little, or one of them half of its slots. With rings
- * farther apart than a nap there would be a second wake-up, by the clock, for each: then the bell
- * is heard at once, as it is after a nap without any. One that came during a nap is no farther
- * apart than that, whenever it is found.
  *
  * One slow destination costs the others nothing: turns are bounded, and nothing in them waits.
  */
@@ -48,7 +34,6 @@
 #include <poll.h>
 
 #define SLEEP_MAX_NS   WEIR_NS_PER_S
-#define NAP_NS         (10 * WEIR_NS_PER_MS)
 #define COMPACT_NS     WEIR_NS_PER_S
 #define WRITE_WAIT_NS  WEIR_NS_PER_MS        /* until the reader of a pipe has made room */
 #define SLOW_WAIT_NS   (20 * WEIR_NS_PER_MS) /* when it made none meanwhile */
@@ -86,38 +71,8 @@ static int64_t wakeup_ns(const struct weir_exporter_thread *thread, int64_t now_
     return wakeup;
 }
 
-/* How long what is published for the thread's destinations may wait for it, in whole
- * milliseconds. */
-static int64_t nap_ns(const struct weir_exporter_thread *thread)
-{
-    const struct weir_exporter *exporter = thread->exporter;
-    /* relaxed: the bell follows, loudly */
-    if (weir_exporter_is_draining(exporter) ||
-        atomic_load_explicit(&exporter->hurrying, memory_order_relaxed)) {
-        return 0;
-    }
-    int64_t nap = NAP_NS;
-    for (const struct weir_export_destination *own = weir_slot_next(thread, NULL); own != NULL;
-         own = weir_slot_next(thread, own)) {
-        nap = earlier(nap, own->is_closing ? 0 : own->options->buffer.interval_ns / 10);
-    }
-    return nap - nap % WEIR_NS_PER_MS;
-}
-
-/* When to look at the queues though nobody rings loudly; lets the bell be heard where that is only
- * when there is something to do. */
-static int64_t look_ns(struct weir_exporter_thread *thread, int64_t now_ns)
-{
-    int64_t nap = nap_ns(thread);
-    thread->is_napping = thread->rings_apart_ns < nap && now_ns < thread->rung_ns + nap;
-    if (thread->is_napping) {
-        return thread->rung_ns + nap;
-    }
-    return weir_wake_unmuffle(&thread->bell) ? INT64_MAX : now_ns;
-}
-
 /* How long to sleep, in whole milliseconds, never short of the time. */
-static int sleep_ms(struct weir_exporter_thread *thread)
+static int sleep_ms(const struct weir_exporter_thread *thread)
 {
     int64_t now_ns = weir_clock_mono_ns();
     if (thread->has_more) {
@@ -127,7 +82,6 @@ static int sleep_ms(struct weir_exporter_thread *thread)
     if (wakeup <= now_ns) {
         return 0;
     }
-    wakeup = earlier(wakeup, look_ns(thread, now_ns));
     int64_t left = wakeup - now_ns < SLEEP_MAX_NS ? wakeup - now_ns : SLEEP_MAX_NS;
     return (int)((left + WEIR_NS_PER_MS - 1) / WEIR_NS_PER_MS);
 }
@@ -147,10 +101,7 @@ static void turn(struct weir_exporter_thread *thread)
     int64_t now_ns = weir_clock_mono_ns();
     bool compact = now_ns >= thread->compact_ns;
     thread->has_more = false;
-    if (weir_wake_muffle(&thread->bell)) {
-        thread->rings_apart_ns = thread->is_napping ? 0 : now_ns - thread->rung_ns;
-        thread->rung_ns = now_ns;
-    }
+    weir_wake_silence(&thread->bell);
     weir_closing_news(thread);
     weir_gather_inbox(thread, now_ns);
     take_replies(thread);

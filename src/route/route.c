@@ -406,40 +406,6 @@ static bool publish_chain(struct weir_router *router, struct weir_route_row *row
     return true;
 }
 
-/* Whether one of the rings that these runs went to has half of its slots taken. */
-static bool is_filling(const struct weir_router *router, struct weir_route_row *row,
-                       const struct weir_runs *runs)
-{
-    for (uint32_t i = 0; i < runs->count; i++) {
-        struct weir_run *first = &runs->runs[i];
-        if (first->is_first && weir_route_wanted(row, first) != NULL &&
-            weir_ring_count(reserved_ring(row, first)) >= router->ring_slots / 2) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rings for a row that something was published in: loudly, if that is more than may wait until the
- * drainer looks by itself. */
-static void ring(struct weir_router *router, const struct weir_route_plan *plan, uint32_t slot,
-                 const struct weir_runs *runs)
-{
-    const struct weir_route_destination *options = &plan->rows[slot].options;
-    if (options->wake == NULL) {
-        return;
-    }
-    struct weir_route_row *row = &router->rows[slot];
-    size_t few = weir_route_few(router, weir_route_sharers(router, plan), options->share);
-    /* relaxed: a counter; what this request reserved is in it, until it is taken */
-    if (atomic_load_explicit(&row->queued, memory_order_relaxed) > few ||
-        is_filling(router, row, runs)) {
-        weir_wake_ring(options->wake);
-    } else {
-        weir_wake_ring_soft(options->wake);
-    }
-}
-
 void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
                          const struct weir_reservation *reservation)
 {
@@ -449,6 +415,7 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
     retain(runs, reservation);
     for (uint64_t rows = reservation->live; rows != 0;) {
         uint32_t slot = weir_route_next(&rows);
+        struct weir_wake *wake = reservation->plan->rows[slot].options.wake;
         bool is_published = false;
         for (uint32_t i = 0; i < runs->count; i++) {
             if (runs->runs[i].is_first &&
@@ -456,8 +423,8 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
                 is_published = true;
             }
         }
-        if (is_published) {
-            ring(router, reservation->plan, slot, runs);
+        if (is_published && wake != NULL) {
+            weir_wake_ring(wake);
         }
     }
 }

@@ -98,17 +98,6 @@ static inline size_t weir_route_little(const struct weir_router *router, uint32_
     return router->credit->limit / 32 / sharers;
 }
 
-/* Bytes that a row of that share may have in its rings without its drainer being woken up for them:
- * a third of a usual batch, and so little of the bytes that bound it that nobody is refused, and
- * nobody waits for a crowd, while a drainer naps. */
-static inline size_t weir_route_few(const struct weir_router *router, uint32_t sharers,
-                                    size_t share)
-{
-    size_t few = weir_route_little(router, sharers) / 2;
-    few = few < share / 8 ? few : share / 8;
-    return few < (size_t)1 << 20 ? few : (size_t)1 << 20;
-}
-
 /* What the budget pays for before its last quarter. */
 static inline size_t weir_route_but_last_quarter(const struct weir_router *router)
 {

@@ -8,41 +8,17 @@
 #include <unistd.h>
 
 /*
- *            ring, ring_soft: written
- *   QUIET ─────────────────────────────► RINGING      QUIET, MUFFLED: nobody has rung
- *     ▲                                    ▲          RINGING: somebody has; the descriptor is
- *     │ unmuffle                           │            readable, or about to be
- *     │                                    │ ring:    RECALLED: somebody has, softly; it is not
- *   MUFFLED ──ring_soft──► RECALLED        │ written
- *     └────────────────────────┴───────────┘
+ * quiet ── weir_wake_ring ──► ringing ── weir_wake_silence ──► quiet
  *
- *   any ──silence──► QUIET        any ──muffle──► MUFFLED
+ * Silencing empties the descriptor first and then clears the flag. The other way round a producer
+ * could ring in between, have its byte read away, and leave the flag set over an empty descriptor:
+ * no later ring would write, and the consumer would sleep for ever. This way round the worst is one
+ * wake-up for nothing.
  *
- * Silencing and muffling empty the descriptor first and then change the state. The other way round
- * a producer could ring in between, have its byte read away, and leave RINGING over an empty
- * descriptor: no later ring would write, and the consumer would sleep for ever. This way round the
- * worst is one wake-up for nothing. For the same reason the descriptor is read in each state: who
- * has found QUIET may write a moment later, when all is QUIET or MUFFLED again.
- *
- * Nothing is lost: a producer pushes, then exchanges the state. What it finds there decides:
- *
- *   QUIET     it writes, and the consumer wakes up
- *   RINGING   then the consumer's exchange in silence or muffle comes later and acquires the push,
- *             which the consumer, looking at its queues after that, must see. All are
- *             read-modify-writes, so what an earlier ring released is released still
- *   MUFFLED,  softly: likewise, and the consumer does come: it left the state so only for a sleep
- *   RECALLED  that has an end, and the way to another goes through unmuffle, which finds RECALLED
- *             and fails. A ring after an unmuffle that did not fail finds QUIET. There is no third
- *             case, since both change one atomic
+ * Nothing is lost: a producer pushes, then exchanges the flag. Either it finds it clear, and
+ * writes; or it finds it set, and then the consumer's exchange in silence comes later and acquires
+ * the push, which the consumer, looking at its queues after that, must see.
  */
-enum state {
-    QUIET = 0,
-    RUNG = 1, /* a bit */
-    MUFFLED = 2,
-    RINGING = RUNG,
-    RECALLED = MUFFLED | RUNG
-};
-
 enum weir_status weir_wake_open(struct weir_wake *wake)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -50,7 +26,7 @@ enum weir_status weir_wake_open(struct weir_wake *wake)
         return WEIR_EIO;
     }
     wake->fd = fd;
-    atomic_init(&wake->state, QUIET);
+    atomic_init(&wake->ringing, false);
     return WEIR_OK;
 }
 
@@ -63,8 +39,12 @@ void weir_wake_close(struct weir_wake *wake)
     wake->fd = -1;
 }
 
-static void write_one(const struct weir_wake *wake)
+void weir_wake_ring(struct weir_wake *wake)
 {
+    /* acq_rel: the release pairs with the acquire in weir_wake_silence */
+    if (atomic_exchange_explicit(&wake->ringing, true, memory_order_acq_rel)) {
+        return;
+    }
     int saved = errno;
     const uint64_t one = 1;
     ssize_t written = write(wake->fd, &one, sizeof one);
@@ -75,50 +55,13 @@ static void write_one(const struct weir_wake *wake)
     errno = saved;
 }
 
-void weir_wake_ring(struct weir_wake *wake)
-{
-    /* acq_rel: the release pairs with the acquire in become */
-    if (atomic_exchange_explicit(&wake->state, RINGING, memory_order_acq_rel) != RINGING) {
-        write_one(wake);
-    }
-}
-
-void weir_wake_ring_soft(struct weir_wake *wake)
-{
-    /* acq_rel: the release pairs with the acquire in become */
-    if (atomic_fetch_or_explicit(&wake->state, RUNG, memory_order_acq_rel) == QUIET) {
-        write_one(wake);
-    }
-}
-
-/* The consumer's: empties the descriptor, then sets the state. Whether somebody had rung. */
-static bool become(struct weir_wake *wake, enum state state)
+void weir_wake_silence(struct weir_wake *wake)
 {
     uint64_t rings;
     ssize_t got = read(wake->fd, &rings, sizeof rings);
     while (got < 0 && errno == EINTR) {
         got = read(wake->fd, &rings, sizeof rings);
     }
-    /* acq_rel: the acquire pairs with the releases in weir_wake_ring and weir_wake_ring_soft */
-    int was = atomic_exchange_explicit(&wake->state, (int)state, memory_order_acq_rel);
-    return (was & RUNG) != 0;
-}
-
-void weir_wake_silence(struct weir_wake *wake)
-{
-    (void)become(wake, QUIET);
-}
-
-bool weir_wake_muffle(struct weir_wake *wake)
-{
-    return become(wake, MUFFLED);
-}
-
-bool weir_wake_unmuffle(struct weir_wake *wake)
-{
-    int expected = MUFFLED;
-    /* relaxed: nothing was rung, so there is nothing to see; or it was, and then muffle acquires
-     * it. What counts is the order of the changes of this one atomic */
-    return atomic_compare_exchange_strong_explicit(&wake->state, &expected, QUIET,
-                                                   memory_order_relaxed, memory_order_relaxed);
+    /* acq_rel: the acquire pairs with the release in weir_wake_ring */
+    (void)atomic_exchange_explicit(&wake->ringing, false, memory_order_acq_rel);
 }

@@ -59,85 +59,6 @@ static void test_silencing_a_quiet_bell_does_not_block(void **state)
     weir_wake_close(&wake);
 }
 
-static void test_a_soft_ring_is_heard_as_any_other(void **state)
-{
-    (void)state;
-    struct weir_wake wake;
-    assert_int_equal(weir_wake_open(&wake), WEIR_OK);
-    weir_wake_ring_soft(&wake);
-    weir_wake_ring_soft(&wake);
-    assert_int_equal(rings(&wake, 0), 1);
-    weir_wake_silence(&wake);
-    assert_int_equal(rings(&wake, 0), 0);
-    weir_wake_ring_soft(&wake);
-    assert_int_equal(rings(&wake, 0), 1);
-    weir_wake_close(&wake);
-}
-
-static void test_a_muffled_bell_remembers_soft_rings(void **state)
-{
-    (void)state;
-    struct weir_wake wake;
-    assert_int_equal(weir_wake_open(&wake), WEIR_OK);
-    assert_false(weir_wake_muffle(&wake));
-    weir_wake_ring_soft(&wake);
-    assert_int_equal(rings(&wake, 0), 0);
-    assert_false(weir_wake_unmuffle(&wake));
-    assert_false(weir_wake_unmuffle(&wake)); /* not forgotten by being asked for */
-    assert_true(weir_wake_muffle(&wake));
-    assert_false(weir_wake_muffle(&wake));
-    assert_int_equal(rings(&wake, 0), 0);
-    weir_wake_close(&wake);
-}
-
-static void test_a_muffled_bell_is_heard_when_rung_loudly(void **state)
-{
-    (void)state;
-    struct weir_wake wake;
-    assert_int_equal(weir_wake_open(&wake), WEIR_OK);
-    (void)weir_wake_muffle(&wake);
-    weir_wake_ring(&wake);
-    assert_int_equal(rings(&wake, 0), 1);
-    assert_true(weir_wake_muffle(&wake));
-    weir_wake_ring_soft(&wake);
-    weir_wake_ring(&wake); /* also when a soft one is remembered */
-    assert_int_equal(rings(&wake, 0), 1);
-    assert_false(weir_wake_unmuffle(&wake));
-    assert_int_equal(rings(&wake, 0), 1);
-    assert_true(weir_wake_muffle(&wake));
-    assert_int_equal(rings(&wake, 0), 0);
-    weir_wake_close(&wake);
-}
-
-static void test_unmuffled_the_first_soft_ring_is_heard(void **state)
-{
-    (void)state;
-    struct weir_wake wake;
-    assert_int_equal(weir_wake_open(&wake), WEIR_OK);
-    (void)weir_wake_muffle(&wake);
-    assert_true(weir_wake_unmuffle(&wake));
-    weir_wake_ring_soft(&wake);
-    assert_int_equal(rings(&wake, 0), 1);
-    weir_wake_close(&wake);
-}
-
-static void test_what_was_rung_before_is_told(void **state)
-{
-    (void)state;
-    struct weir_wake wake;
-    assert_int_equal(weir_wake_open(&wake), WEIR_OK);
-    weir_wake_ring_soft(&wake);
-    assert_true(weir_wake_muffle(&wake));
-    assert_int_equal(rings(&wake, 0), 0);
-    weir_wake_ring_soft(&wake);
-    weir_wake_silence(&wake); /* a muffled one is as any other afterwards */
-    weir_wake_ring(&wake);
-    assert_int_equal(rings(&wake, 0), 1);
-    assert_true(weir_wake_muffle(&wake));
-    assert_true(weir_wake_unmuffle(&wake));
-    weir_wake_close(&wake);
-}
-
 struct post {
     struct weir_wake wake;
     _Atomic int letters;
@@ -186,11 +107,6 @@ int main(void)
         cmocka_unit_test(test_a_bell_is_quiet_until_rung),
         cmocka_unit_test(test_many_rings_are_silenced_at_once),
         cmocka_unit_test(test_silencing_a_quiet_bell_does_not_block),
-        cmocka_unit_test(test_a_soft_ring_is_heard_as_any_other),
-        cmocka_unit_test(test_a_muffled_bell_remembers_soft_rings),
-        cmocka_unit_test(test_a_muffled_bell_is_heard_when_rung_loudly),
-        cmocka_unit_test(test_unmuffled_the_first_soft_ring_is_heard),
-        cmocka_unit_test(test_what_was_rung_before_is_told),
         cmocka_unit_test(test_no_ring_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
