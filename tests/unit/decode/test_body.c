@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bodies.h"
 #include "fixture.h"
 #include "support.h"
 #include "synthetic.h"
@@ -26,28 +27,10 @@ static struct weir_buf build_body(void)
         } else {
             synthetic_otlp(&record, &point, i == 1);
         }
-        weir_buf_printf(&body, "%s{\"data\":\"", i > 0 ? "," : "");
-        size_t size = weir_base64_encoded_size(record.size);
-        weir_base64_encode(weir_buf_view(&record), weir_buf_reserve(&body, size));
-        body.size += size;
-        weir_buf_printf(&body, "\"}");
-        weir_buf_done(&record);
+        bodies_record(&body, i, &record);
     }
-    weir_buf_printf(&body, "]}");
-    assert_false(body.failed);
+    bodies_end(&body);
     return body;
-}
-
-static struct weir_buf gzip(struct weir_bytes plain)
-{
-    struct weir_deflater *deflater = NULL;
-    struct weir_buf packed = weir_buf_grow_init(1 << 24);
-    assert_int_equal(weir_deflater_new(6, &deflater), WEIR_OK);
-    size_t bound = weir_gzip_bound(deflater, plain.size);
-    uint8_t *room = weir_buf_reserve(&packed, bound);
-    assert_int_equal(weir_gzip_deflate(deflater, plain, room, bound, &packed.size), WEIR_OK);
-    weir_deflater_free(deflater);
-    return packed;
 }
 
 struct outcome {
@@ -112,8 +95,8 @@ static void test_gzip_of_any_number_of_members(void **state)
     struct weir_body_options options = fixture_body_options();
     options.gzip = true;
     for (size_t cut = 0; cut < body.size; cut += body.size / 3) {
-        struct weir_buf first = gzip(weir_bytes_of(body.data, cut));
-        struct weir_buf rest = gzip(weir_bytes_of(body.data + cut, body.size - cut));
+        struct weir_buf first = bodies_gzip(weir_bytes_of(body.data, cut));
+        struct weir_buf rest = bodies_gzip(weir_bytes_of(body.data + cut, body.size - cut));
         weir_buf_put(&first, weir_buf_view(&rest));
         decode(&outcome, weir_buf_view(&first), &options, 1 << 22);
         check_three_points(&outcome, body.size);
@@ -141,8 +124,8 @@ static void test_the_content_has_one_crc(void **state)
     for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
         struct weir_bytes whole = weir_buf_view(&plain);
         size_t cut = cuts[i] < whole.size ? cuts[i] : whole.size;
-        struct weir_buf first = gzip(weir_bytes_of(whole.data, cut));
-        struct weir_buf second = gzip(weir_bytes_from(whole, cut));
+        struct weir_buf first = bodies_gzip(weir_bytes_of(whole.data, cut));
+        struct weir_buf second = bodies_gzip(weir_bytes_from(whole, cut));
         weir_buf_put(&first, weir_buf_view(&second));
         decode(&outcome, weir_buf_view(&first), &packed_options, 1 << 22);
         check_three_points(&outcome, whole.size);
@@ -170,7 +153,7 @@ static void test_not_gzip(void **state)
 {
     (void)state;
     struct weir_buf body = build_body();
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     struct weir_body_options options = fixture_body_options();
     const char *const error = "the body is not sound gzip, though Content-Encoding says so";
     options.gzip = true;
@@ -187,7 +170,7 @@ static void test_the_limit_to_the_byte(void **state)
 {
     (void)state;
     struct weir_buf body = build_body();
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     struct weir_body_options options = fixture_body_options();
     const char *const error = "the body is larger than the limit";
     for (unsigned is_gzip = 0; is_gzip < 2; is_gzip++) {
@@ -216,8 +199,9 @@ static void test_a_size_hint_that_lies(void **state)
     struct weir_buf padded = weir_buf_grow_init(1 << 20);
     memset(weir_buf_reserve(&padded, 300000), ' ', 300000);
     padded.size = 300000;
-    struct weir_buf first = gzip(weir_buf_view(&padded)); /* its size is not in the last ISIZE */
-    struct weir_buf last = gzip(weir_buf_view(&body));
+    struct weir_buf first =
+        bodies_gzip(weir_buf_view(&padded)); /* its size is not in the last ISIZE */
+    struct weir_buf last = bodies_gzip(weir_buf_view(&body));
     struct weir_body_options options = fixture_body_options();
     options.gzip = true;
     weir_buf_put(&first, weir_buf_view(&last));
@@ -310,7 +294,7 @@ static void test_every_budget(void **state)
 {
     (void)state;
     struct weir_buf body = build_body();
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     struct weir_body_options options = fixture_body_options();
     unsigned full = 0;
     for (size_t budget = 0; budget < (size_t)512 << 10; budget += 8192) {

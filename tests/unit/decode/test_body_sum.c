@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The checksum of a gzip body, taken on the envelope's way: whatever is wrong with a body, it is
  * said as if all of it had been inflated and checked first. */
+#include "bodies.h"
 #include "gzip_twins.h"
 #include "support.h"
 #include "synthetic.h"
-#include "weir/base64.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,28 +45,10 @@ static struct weir_buf body_of(unsigned records, unsigned points)
             struct synthetic_point point = synthetic_random(&rand);
             synthetic_json(&record, &point);
         }
-        weir_buf_printf(&body, "%s{\"data\":\"", i > 0 ? "," : "");
-        size_t size = weir_base64_encoded_size(record.size);
-        weir_base64_encode(weir_buf_view(&record), weir_buf_reserve(&body, size));
-        body.size += size;
-        weir_buf_printf(&body, "\"}");
-        weir_buf_done(&record);
+        bodies_record(&body, i, &record);
     }
-    weir_buf_printf(&body, "]}");
-    assert_false(body.failed);
+    bodies_end(&body);
     return body;
-}
-
-static struct weir_buf gzip(struct weir_bytes plain)
-{
-    struct weir_deflater *deflater = NULL;
-    struct weir_buf packed = weir_buf_grow_init(1 << 24);
-    assert_int_equal(weir_deflater_new(6, &deflater), WEIR_OK);
-    size_t bound = weir_gzip_bound(deflater, plain.size);
-    uint8_t *room = weir_buf_reserve(&packed, bound);
-    assert_int_equal(weir_gzip_deflate(deflater, plain, room, bound, &packed.size), WEIR_OK);
-    weir_deflater_free(deflater);
-    return packed;
 }
 
 static enum weir_status check(const struct weir_buf *packed)
@@ -92,7 +74,7 @@ static void test_every_flipped_bit(void **state)
 {
     (void)state;
     struct weir_buf body = body_of(1, 1);
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     assert_int_equal(check(&packed), WEIR_OK);
     assert_in_range(check_every_flip(&packed), 49, 56);
     weir_buf_done(&packed);
@@ -108,7 +90,7 @@ static void test_flipped_bits_in_what_is_no_body(void **state)
         "{\"requestId\":\"i\\u0064\",\"records\":[{\"data\":\"Zm9v\"},{\"data\":\"Zm9vCg==\"}]",
         "{\"r\\u0065cords\":[{\"d\\u0061ta\":\"e30\\/\"}]}"};
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        struct weir_buf packed = gzip(weir_bytes_str(bodies[i]));
+        struct weir_buf packed = bodies_gzip(weir_bytes_str(bodies[i]));
         enum weir_status expected = i == 4 ? WEIR_OK : WEIR_EMALFORMED;
         assert_int_equal(check(&packed), expected);
         check_every_flip(&packed);
@@ -120,7 +102,7 @@ static void test_every_truncation(void **state)
 {
     (void)state;
     struct weir_buf body = body_of(2, 1);
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     for (size_t whole = packed.size; packed.size > 0;) {
         packed.size--;
         assert_int_equal(check(&packed), WEIR_EMALFORMED);
@@ -135,8 +117,8 @@ static void test_members_and_trailing_bytes(void **state)
     (void)state;
     struct weir_buf body = body_of(2, 1);
     for (size_t cut = 0; cut <= body.size; cut += body.size / 4) {
-        struct weir_buf first = gzip(weir_bytes_of(body.data, cut));
-        struct weir_buf rest = gzip(weir_bytes_from(weir_buf_view(&body), cut));
+        struct weir_buf first = bodies_gzip(weir_bytes_of(body.data, cut));
+        struct weir_buf rest = bodies_gzip(weir_bytes_from(weir_buf_view(&body), cut));
         size_t one = first.size;
         weir_buf_put(&first, weir_buf_view(&rest));
         assert_int_equal(check(&first), WEIR_OK);
@@ -185,7 +167,7 @@ static struct weir_buf with_fields(struct weir_bytes packed, unsigned flags)
 static void test_every_header(void **state)
 {
     (void)state;
-    struct weir_buf packed = gzip(WEIR_BYTES("{\"records\":[{\"data\":\"\"}]}"));
+    struct weir_buf packed = bodies_gzip(WEIR_BYTES("{\"records\":[{\"data\":\"\"}]}"));
     for (unsigned flags = 0; flags < 256; flags++) {
         struct weir_buf member = with_fields(weir_buf_view(&packed), flags);
         size_t whole = member.size;
@@ -209,7 +191,7 @@ static void test_limits_and_damage(void **state)
 {
     (void)state;
     struct weir_buf body = body_of(1, 2);
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     for (size_t limit = body.size + 2; limit >= body.size - 2; limit--) {
         options.body_limit = limit;
         assert_int_equal(check(&packed), limit < body.size ? WEIR_ELIMIT : WEIR_OK);
@@ -234,7 +216,7 @@ static void test_damage_before_want_of_memory(void **state)
 {
     (void)state;
     struct weir_buf body = body_of(1, 60);
-    struct weir_buf packed = gzip(weir_buf_view(&body));
+    struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
     unsigned seen[2] = {0, 0};
     packed.data[packed.size - 8] ^= 1;
     for (size_t budget = 0; budget < (size_t)512 << 10; budget += 8192) {
@@ -264,9 +246,9 @@ static void test_large_records(void **state)
         struct weir_buf body = body_of(3, points);
         for (size_t at = 0; at < body.size; at += body.size / 19) {
             uint8_t before = body.data[at];
-            struct weir_buf sound = gzip(weir_buf_view(&body));
+            struct weir_buf sound = bodies_gzip(weir_buf_view(&body));
             body.data[at] = '*'; /* a sender's fault, with a sum of its own; and then not */
-            struct weir_buf packed = gzip(weir_buf_view(&body));
+            struct weir_buf packed = bodies_gzip(weir_buf_view(&body));
             assert_int_equal(check(&sound), WEIR_OK);
             check(&packed);
             memcpy(packed.data + packed.size - 8, sound.data + sound.size - 8, 4);

@@ -3,9 +3,9 @@
  * whole bodies. */
 #include "../../../src/decode/bounds.h"
 #include "../../../src/decode/collect_internal.h"
+#include "bodies.h"
 #include "fixture.h"
 #include "support.h"
-#include "weir/base64.h"
 #include "weir/buf.h"
 #include "weir/pbw.h"
 #include "weir/record.h"
@@ -359,15 +359,9 @@ static struct weir_buf build_body(const struct kind *kind, uint32_t records)
     weir_buf_printf(&body, "{\"requestId\":\"a\",\"timestamp\":1,\"records\":[");
     for (uint32_t i = 0; i < records; i++) {
         struct weir_buf record = build_record(kind, RECORD_BYTES, &number);
-        size_t size = weir_base64_encoded_size(record.size);
-        weir_buf_printf(&body, "%s{\"data\":\"", i > 0 ? "," : "");
-        weir_base64_encode(weir_buf_view(&record), weir_buf_reserve(&body, size));
-        body.size += size;
-        weir_buf_printf(&body, "\"}");
-        weir_buf_done(&record);
+        bodies_record(&body, i, &record);
     }
-    weir_buf_printf(&body, "]}");
-    assert_false(body.failed);
+    bodies_end(&body);
     return body;
 }
 
