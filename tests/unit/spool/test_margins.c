@@ -87,13 +87,19 @@ static void test_small_and_large_come_back(void **state)
     expect_all_back(13);
 }
 
+/* Of 2 MiB, so that a commit of several stagings fits into one. */
+static void start_with_large_segments(void)
+{
+    rig.options.limit = 64 << 20;
+    rig.options.segment_bytes = 2 << 20;
+    rig_start();
+}
+
 /* Two whole stagings of 256 KiB, one with a record between that is not copied, and the rest. */
 static void test_a_commit_of_more_than_the_staging_holds(void **state)
 {
     (void)state;
-    rig.options.limit = 64 << 20;
-    rig.options.segment_bytes = 2 << 20;
-    rig_start();
+    start_with_large_segments();
     (void)job_make(0, 70000, 0);
     (void)job_with_margins(1, 9000, 0);
     (void)job_make(2, 250001, 0);
@@ -216,9 +222,7 @@ static void test_a_direct_write_that_fails_is_the_last_one(void **state)
 static void test_a_direct_write_that_fails_half_way(void **state)
 {
     (void)state;
-    rig.options.limit = 64 << 20;
-    rig.options.segment_bytes = 2 << 20;
-    rig_start();
+    start_with_large_segments();
     assert_int_equal(job_submit(0, 100, 0), WEIR_OK);
     (void)job_make(1, 250001, 0);
     (void)job_with_margins(2, 9000, 0);
@@ -239,9 +243,7 @@ static void test_a_direct_write_that_fails_half_way(void **state)
 static void test_half_a_commit_is_no_loss(void **state)
 {
     (void)state;
-    rig.options.limit = 64 << 20;
-    rig.options.segment_bytes = 2 << 20;
-    rig_start();
+    start_with_large_segments();
     assert_int_equal(job_submit(0, 100, 0), WEIR_OK);
     (void)job_make(1, 250001, 0);
     (void)job_make(2, 250001, 0);
@@ -263,9 +265,7 @@ static void test_half_a_commit_is_no_loss(void **state)
 static void test_where_the_staging_ends(void **state)
 {
     (void)state;
-    rig.options.limit = 64 << 20;
-    rig.options.segment_bytes = 2 << 20;
-    rig_start();
+    start_with_large_segments();
     int count = 0;
     for (size_t off = 0; off <= 640; off += 64) {
         (void)job_make(count, (256 << 10) - off, 0);
