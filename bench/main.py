@@ -3,13 +3,14 @@
 """Measures every bar and says how far each is reached; bench/run.sh builds first and calls this.
 
 Exit code 0 also when a bar is not reached: a machine has its moods. 1 when something did not work,
-or a point did not arrive exactly once.
+or a point did not arrive exactly once; 128 + n when signal n ended it.
 """
 import argparse
 import sys
 import time
 
 import bars
+import ending
 import flat
 import report
 import rig
@@ -66,4 +67,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

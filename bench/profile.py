@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 
+import ending
+
 LINE = re.compile(r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(\S.*)$")
 PORT = 24900
 CONNECTIONS = "8"
@@ -82,7 +84,6 @@ def table(title, found, top):
 
 def live(build, seconds, top):
     """Loads a gateway as bench/run.sh does and samples it. The exit code."""
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import rig  # pylint: disable=import-outside-toplevel
     settings = rig.Settings(build, os.environ.get("DIRECTORY", "/var/tmp"), False, PORT)
     arguments = ("--mode", "fast", "--connections", CONNECTIONS, "--points", str(rig.POINTS),
@@ -127,4 +128,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ending.run(lambda: main(sys.argv[1:]))

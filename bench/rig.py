@@ -12,14 +12,14 @@ import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+
+import ending
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
@@ -43,7 +43,6 @@ class Settings:
         self.window = 2 if quick else 4  # seconds of load that count
         self.warm = 2 if quick else 5  # some 300 MiB: segments made, regions warm
         self.rounds = 1 if quick else 3
-        os.environ["WEIR_BIN"] = self.binary("weir")
 
     def binary(self, name):
         """The path of one of our programs."""
@@ -54,14 +53,9 @@ class Settings:
         self.port += 1
         return self.port
 
-    @contextlib.contextmanager
     def folder(self):
         """A folder on the disk that is measured, gone afterwards."""
-        path = tempfile.mkdtemp(prefix="weir-bench-", dir=self.directory)
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        return ending.folder(self.directory)
 
 
 class Host:
@@ -104,15 +98,16 @@ class Gateway(program.Weir):
             parts = file.read().rsplit(") ", 1)[1].split()
         return int(parts[12]) / os.sysconf("SC_CLK_TCK"), int(parts[7])
 
-    def backlog_seconds(self):
-        """Processor time of the thread that reads back and decodes again what was not in memory."""
-        total = 0
+    def thread_seconds(self):
+        """Processor time so far by the threads' names, {"thread weir-lane": seconds, ...}; those
+        of one name together."""
+        found = {}
         for folder in glob.glob(f"/proc/{self.process.pid}/task/*"):
             with open(f"{folder}/comm", encoding="ascii") as name, \
                     open(f"{folder}/schedstat", encoding="ascii") as times:
-                if name.read().strip() == "weir-backlog":
-                    total += int(times.read().split()[0])
-        return total / 1e9
+                key = "thread " + name.read().strip()
+                found[key] = found.get(key, 0) + int(times.read().split()[0]) / 1e9
+        return found
 
     def ended_points(self):
         """Points whose export has come to an end."""
@@ -125,8 +120,10 @@ class Gateway(program.Weir):
             for key in (name, *((name, *pair) for pair in labels)):
                 found[key] = found.get(key, 0) + value
         kernel, faults = self.kernel()
-        return {"cpu": self.cpu_seconds(), "kernel": kernel, "faults": faults,
-                "backlog": self.backlog_seconds(),
+        threads = self.thread_seconds()
+        return {"cpu": self.cpu_seconds(), "kernel": kernel, "faults": faults, **threads,
+                # reads back, and decodes again, what was not in memory
+                "backlog": threads.get("thread weir-backlog", 0),
                 "received": found.get("weir_points_received_total", 0),
                 "ended": found.get("weir_export_points_total", 0),
                 "sent": found.get(("weir_export_bytes_total", "encoding", "sent"), 0),
@@ -168,12 +165,21 @@ class Sink:
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [settings.binary("weir-sink"), "--listen", f"127.0.0.1:{self.port}", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        answers = False
+        try:
+            answers = self.answers()
+        finally:
+            if not answers:
+                self.stop()
+
+    def answers(self):
+        """Waits until it does; Broken when it does not."""
         for _ in range(100):
             if self.process.poll() is not None:
                 raise Broken(f"weir-sink ended with {self.process.returncode}")
             try:
                 self.ask("/accounts")
-                return
+                return True
             except OSError:
                 time.sleep(0.05)
         raise Broken("weir-sink does not answer")
@@ -212,6 +218,7 @@ def gateway(settings, url, **change):
     """A gateway with an empty spool on the measured disk, for as long as the block takes."""
     with settings.folder() as folder:
         config = configuration(url, folder, **change)
+        os.environ["WEIR_BIN"] = settings.binary("weir")
         one = Gateway(config, folder)
         one.destinations = len(config["destinations"])
         try:
@@ -243,7 +250,7 @@ def window(settings, weir, *arguments, seconds=None):
     behind = time.monotonic() - begun - weir.SETTLE - 0.5  # what is due with the interval is not
     took = told["seconds"] + max(0.0, behind)
     after = weir.counters()
-    used = {name: after[name] - before[name] for name in after}
+    used = {name: after[name] - before.get(name, 0) for name in after}
     used["points_per_s"] = used["ended"] / took
     used["requests_per_s"] = used["requests"] / took
     used["load"] = told

@@ -11,7 +11,7 @@
 #
 # WEIR_BENCH_BUILD: a build folder other than build/release, built already.
 # Exits 0 also when a bar is not reached; 1 when something broke or a point did not arrive exactly
-# once.
+# once; 128 + n when signal n ended it, and then nothing stays behind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -86,11 +86,15 @@ class Weir:
                         threading.Thread(target=self.read_out, daemon=True)]
         for thread in self.threads:
             thread.start()
-        with self.changed:
-            started = self.changed.wait_for(
-                lambda: self.ready or self.ended(), 30)
-        if not started or self.ended():
-            self.kill()
+        started = False
+        try:
+            with self.changed:
+                self.changed.wait_for(lambda: self.ready or self.ended(), 30)
+                started = self.ready and not self.ended()
+        finally:
+            if not started:  # nor when a signal's handler raised: nobody else could end it
+                self.kill()
+        if not started:
             raise AssertionError("weir did not start:\n" + self.log_text())
 
     def read_log(self):
