@@ -47,21 +47,22 @@ def main():
     """Runs what is wanted; the exit code."""
     given = parse(sys.argv[1:])
     settings = rig.Settings(given.build, given.directory, given.quick, given.port)
-    results, failed = [], False
+    results, failed, whole = [], False, rig.Host()
     for name in given.wanted:
-        begun = time.monotonic()
+        begun, host = time.monotonic(), rig.Host()
         try:
             result = BARS[name](settings)
         except (rig.Broken, AssertionError, OSError, KeyError) as error:
             result = bars.Result(name, broken=f"{type(error).__name__}: {error}")
         report.show(result)
-        print(f"  ({time.monotonic() - begun:.0f} s)", flush=True)
+        took, stolen = time.monotonic() - begun, 100 * host.stolen()
+        print(f"  ({took:.0f} s, {stolen:.0f} % taken by the host)", flush=True)
         failed = failed or bool(result.broken)
         results.append(result)
     if given.write or not (given.quick or given.only):
         shown = [one for i, one in enumerate(sys.argv[1:])
                  if "--build" not in (one, sys.argv[1:][i - 1])]
-        report.write(settings, results, shown)
+        report.write(settings, results, shown, whole.stolen())
         print(f"\nwrote {report.PAGE}")
     return 1 if failed else 0
 

@@ -70,7 +70,7 @@ def disk(directory):
     return first_line(["findmnt", "-no", "FSTYPE,SOURCE,OPTIONS", "-T", directory])
 
 
-def machine(settings, arguments):
+def machine(settings, arguments, stolen):
     """(what, value) of all that numbers depend on."""
     commit = first_line(["git", "describe", "--always", "--dirty", "--abbrev=12"])
     versions = ", ".join(
@@ -86,7 +86,8 @@ def machine(settings, arguments):
             ("disk", f"{disk(settings.directory)} ({settings.directory})"),
             ("weir", commit), ("libraries", f"{versions}, h2o {h2o}"),
             ("compiler", first_line(["gcc", "--version"]) + ", preset `release`"),
-            ("command", f"`bench/run.sh{' ' if arguments else ''}{' '.join(arguments)}`"))
+            ("command", f"`bench/run.sh{' ' if arguments else ''}{' '.join(arguments)}`"),
+            ("taken by the host", f"{100 * stolen:.0f} % of all processor time during the run"))
 
 
 def place(text, name, content):
@@ -97,11 +98,12 @@ def place(text, name, content):
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
-def write(settings, results, arguments):
-    """Puts the tables into the page; those of bars that were not run stay as they are."""
+def write(settings, results, arguments, stolen):
+    """Puts the tables into the page; those of bars that were not run stay as they are. `stolen` is
+    the share of the machine that its host took during the run."""
     with open(PAGE, encoding="utf-8") as file:
         text = file.read()
-    text = place(text, "machine", table(("", ""), machine(settings, arguments)))
+    text = place(text, "machine", table(("", ""), machine(settings, arguments, stolen)))
     checks = [(check.what, number(check.measured) + check.unit, number(check.most) + check.unit,
                check.note, "pass" if check.passes else "**falls short**")
               for result in results for check in result.checks]
