@@ -222,7 +222,7 @@ void weir_batch_put_in(struct weir_batch *batch, struct weir_batch_path *path,
 /* Adds a node, which is not there yet, to the hash table; room was made. */
 void weir_batch_insert(struct weir_batch *batch, uint32_t index);
 
-enum { WEIR_BATCH_ASK_MAX = 128 };
+enum { WEIR_BATCH_ASK_MAX = WEIR_BATCHER_TOGETHER * WEIR_BATCHER_FEW };
 
 /* Asks the memory for what looking these metrics up will touch, round by round: the metrics, their
  * places in the table, the nodes that are most likely theirs, and the heads of both. ASK_MAX at

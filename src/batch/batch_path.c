@@ -91,17 +91,21 @@ static void ask_bytes(const void *from, size_t size)
     __builtin_prefetch((const void *)((uintptr_t)from + size));
 }
 
-/* Nodes where searches for the metrics begin, if they look right; what does not is NULL. */
+/* The nodes that searches for the metrics will look at first; NULL where they find none. */
 static void ask_nodes(const struct weir_batch *batch, const struct weir_metric *const *metrics,
                       uint32_t count, const struct weir_batch_node **ret_nodes)
 {
     uint32_t mask = mask_of(batch);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t hash = (uint32_t)metrics[i]->hash;
-        uint32_t slot = batch->slots[hash & mask];
-        bool is_likely = slot != 0 && ((slot ^ hash) & ~mask) == 0;
-        ret_nodes[i] = is_likely ? &batch->nodes[(slot & mask) - 1] : NULL;
-        if (is_likely) {
+        uint32_t at = hash & mask;
+        uint32_t slot = batch->slots[at];
+        while (slot != 0 && ((slot ^ hash) & ~mask) != 0) {
+            at = (at + 1) & mask;
+            slot = batch->slots[at];
+        }
+        ret_nodes[i] = slot != 0 ? &batch->nodes[(slot & mask) - 1] : NULL;
+        if (slot != 0) {
             __builtin_prefetch(ret_nodes[i], 1);
             ask_bytes(metrics[i]->head.data, metrics[i]->head.size);
         }
