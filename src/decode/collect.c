@@ -9,7 +9,7 @@
  *
  *   metric ─► group ─► place               what stands together in a run. A metric's name holds the
  *                                          namespace, so its points nearly always share one place:
- *                                          its first group lies beside it, and only further ones
+ *                                          its first group is a part of it, and only further ones
  *                                          are in a table
  *   chunk ─► chunk ─► chunk                metric and place of each group, by the group's number
  *
@@ -35,6 +35,8 @@
 #include "collect_internal.h"
 #include "weir/hash.h"
 #include "weir/panic.h"
+
+#define NO_GROUP UINT32_MAX
 
 static const struct weir_resource no_resource;
 static const struct weir_scope no_scope = {.resource = &no_resource};
@@ -171,10 +173,10 @@ static const struct weir_metric *add_metric(struct weir_collect *collect, uint32
         collect->full = true;
         return &no_metric;
     }
-    *added = (struct known_metric){.metric = *key, .memo = &added->own};
-    added->own.latest = &added->own.first;
-    added->own.first.metric = &added->metric;
-    added->own.first.size_in_head = NOT_IN_HEAD;
+    added->metric = *key;
+    added->kin = NULL;
+    added->number = NO_GROUP;
+    added->size_in_head = NOT_IN_HEAD;
     if (key->head.size > 0) {
         memcpy(added + 1, key->head.data, key->head.size);
         added->metric.head.data = (const uint8_t *)(added + 1);
@@ -205,8 +207,7 @@ void weir_collect_ask(const struct weir_collect *collect, struct weir_metric *ke
         const uint8_t *known = weir_intern_slot_of(intern, keys[i].hash)->item;
         if (known != NULL) {
             __builtin_prefetch(known);
-            __builtin_prefetch(known + COLLECT_CACHE_LINE, 1);
-            __builtin_prefetch(known + 2 * (size_t)COLLECT_CACHE_LINE);
+            __builtin_prefetch(known + COLLECT_CACHE_LINE);
         }
     }
 }
@@ -280,37 +281,35 @@ change_place(struct weir_collect *collect, const struct weir_resource *resource,
     return place;
 }
 
-/* Numbers a group of a metric in a place. False when full. */
-static inline bool number_group(struct weir_collect *collect, struct group *group,
-                                struct place *place)
+/* The number of a metric's new group in a place; NO_GROUP when full. */
+static inline uint32_t number_group(struct weir_collect *collect, const struct weir_metric *metric,
+                                    struct place *place)
 {
     struct weir_collect_tables *tables = collect->tables;
     uint32_t at = tables->numbered % COLLECT_CHUNK_GROUPS;
     if (at == 0 && !next_chunk(collect)) {
-        return false;
+        return NO_GROUP;
     }
-    tables->chunk->groups[at] = (struct entry){group->metric, place};
-    group->number = tables->numbered++;
-    group->kin = place->kin;
-    return true;
+    tables->chunk->groups[at] = (struct entry){metric, place};
+    return tables->numbered++;
 }
 
-/* Gives a group its place, of the namespace `name`. False when full. */
-static inline bool place_group(struct weir_collect *collect, struct group *group,
-                               const struct named *name)
+/* The place of a resource's points in the namespace `name`; NULL when full. */
+static inline struct place *find_place(struct weir_collect *collect,
+                                       const struct weir_resource *resource,
+                                       const struct named *name)
 {
-    const struct weir_resource *resource = group->metric->scope->resource;
     struct kin *kin = find_kin(collect, name);
     struct place *place = kin == NULL ? NULL : kin->latest;
     if (kin != NULL && (place == NULL || place->resource != resource)) {
         place = change_place(collect, resource, kin);
     }
-    return place != NULL && number_group(collect, group, place);
+    return place;
 }
 
-/* One of a metric's groups in further places; NULL when full. */
-static struct group *find_further(struct weir_collect *collect, const struct weir_metric *metric,
-                                  const struct named *name)
+/* The number of one of a metric's groups in further places; NO_GROUP when full. */
+static uint32_t find_further(struct weir_collect *collect, const struct weir_metric *metric,
+                             const struct named *name)
 {
     struct weir_intern *intern = &collect->tables->groups;
     uint64_t hash = weir_hash_mix(metric->hash, name->hash);
@@ -318,13 +317,17 @@ static struct group *find_further(struct weir_collect *collect, const struct wei
     for (struct group *group = weir_intern_first(intern, hash, &at); group != NULL;
          group = weir_intern_next(intern, hash, &at)) {
         if (group->metric == metric && is_same_name(&group->kin->name, name)) {
-            return group;
+            return group->number;
         }
     }
-    struct group fresh = {.metric = metric, .size_in_head = NOT_IN_HEAD};
-    return !place_group(collect, &fresh, name)
-               ? NULL
-               : keep(collect, intern, at, hash, weir_bytes_of(&fresh, sizeof(fresh)));
+    struct place *place = find_place(collect, metric->scope->resource, name);
+    uint32_t number = place == NULL ? NO_GROUP : number_group(collect, metric, place);
+    if (number == NO_GROUP) {
+        return NO_GROUP;
+    }
+    const struct group group = {metric, place->kin, number};
+    return keep(collect, intern, at, hash, weir_bytes_of(&group, sizeof(group))) == NULL ? NO_GROUP
+                                                                                         : number;
 }
 
 /* Where CloudWatch has the namespace in a metric's head: "amazonaws.com/" and it, behind a tag and
@@ -352,45 +355,44 @@ static inline uint32_t size_in_head(const struct weir_metric *metric, const stru
                : NOT_IN_HEAD;
 }
 
-/* The group of a point of `metric` in the namespace `name`, where that is not the latest one's;
- * NULL when full. */
-static inline struct group *change_group(struct weir_collect *collect,
-                                         const struct weir_metric *metric, struct memo *memo,
-                                         const struct named *name)
+/* A metric of this collector, to be changed by it. */
+static inline struct known_metric *known_of(const struct weir_metric *metric)
 {
-    struct group *group = &memo->first;
-    if (group->kin == NULL) {
-        group->size_in_head = size_in_head(metric, name);
-        return place_group(collect, group, name) ? group : NULL;
+    return (struct known_metric *)(uintptr_t)metric;
+}
+
+/* The number of a metric's group in the namespace `name`; NO_GROUP when full. */
+static inline uint32_t find_number(struct weir_collect *collect, struct known_metric *known,
+                                   const struct named *name)
+{
+    if (known->kin != NULL) {
+        return is_same_name(&known->kin->name, name) ? known->number
+                                                     : find_further(collect, &known->metric, name);
     }
-    if (!is_same_name(&group->kin->name, name)) {
-        group = find_further(collect, metric, name);
+    struct place *place = find_place(collect, known->metric.scope->resource, name);
+    uint32_t number = place == NULL ? NO_GROUP : number_group(collect, &known->metric, place);
+    if (number != NO_GROUP) {
+        known->kin = place->kin;
+        known->number = number;
+        known->size_in_head = size_in_head(&known->metric, name);
     }
-    memo->latest = group == NULL ? memo->latest : group;
-    return group;
+    return number;
 }
 
 /* Out of line, because a metric's points are mostly in one place. */
-__attribute__((noinline)) static struct group *find_group(struct weir_collect *collect,
-                                                          const struct weir_metric *metric,
-                                                          struct memo *memo, struct weir_bytes text)
+__attribute__((noinline)) static uint32_t
+find_group(struct weir_collect *collect, struct known_metric *known, struct weir_bytes text)
 {
     struct named name = named_of_any(collect->tables->hash_key, text);
-    return change_group(collect, metric, memo, &name);
+    return find_number(collect, known, &name);
 }
 
-__attribute__((noinline)) static struct group *find_roomy_group(struct weir_collect *collect,
-                                                                const struct weir_metric *metric,
-                                                                struct memo *memo,
-                                                                struct weir_bytes text)
+__attribute__((noinline)) static uint32_t
+find_roomy_group(struct weir_collect *collect, struct known_metric *known, struct weir_bytes text)
 {
     const uint64_t *key = collect->tables->hash_key;
     struct named name = text.size == 0 ? named_of_any(key, text) : named_of_roomy(key, text);
-    struct group *latest = memo->latest;
-    if (latest->kin != NULL && is_same_name(&latest->kin->name, &name)) {
-        return latest;
-    }
-    return change_group(collect, metric, memo, &name);
+    return find_number(collect, known, &name);
 }
 
 /* Makes `current` the block after itself. */
@@ -416,19 +418,18 @@ static bool next_block(struct weir_collect *collect)
     return true;
 }
 
-/* Puts a point into a group (NULL: none, when full). */
-__attribute__((always_inline)) static inline void add_point(struct weir_collect *collect,
-                                                            struct group *group,
-                                                            struct weir_bytes data, int64_t time_ns)
+/* Puts a point into a group (NO_GROUP: none, when full). */
+__attribute__((always_inline)) static inline void
+add_point(struct weir_collect *collect, uint32_t group, struct weir_bytes data, int64_t time_ns)
 {
     uint32_t at = collect->points % COLLECT_BLOCK_POINTS;
     WEIR_ASSERT(data.size <= UINT32_MAX);
     WEIR_ASSERT(collect->points < UINT32_MAX);
-    if (group == NULL || (at == 0 && !next_block(collect))) {
+    if (group == NO_GROUP || (at == 0 && !next_block(collect))) {
         return;
     }
     struct slot *slot = &collect->tables->current->slots[at];
-    *slot = (struct slot){data.data, time_ns, group->number, (uint32_t)data.size};
+    *slot = (struct slot){data.data, time_ns, group, (uint32_t)data.size};
     collect->points++;
 }
 
@@ -438,11 +439,9 @@ void weir_collect_point(struct weir_collect *collect, const struct weir_metric *
     if (collect->full) {
         return;
     }
-    struct memo *memo = ((const struct known_metric *)metric)->memo;
-    struct group *group = memo->latest;
-    if (group->kin == NULL || !weir_bytes_eq_short(group->kin->name.text, name)) {
-        group = find_group(collect, metric, memo, name);
-    }
+    struct known_metric *known = known_of(metric);
+    bool is_first = known->kin != NULL && weir_bytes_eq_short(known->kin->name.text, name);
+    uint32_t group = is_first ? known->number : find_group(collect, known, name);
     add_point(collect, group, data, time_ns);
 }
 
@@ -454,11 +453,11 @@ void weir_collect_roomy_point(struct weir_collect *collect, const struct weir_me
     if (collect->full) {
         return;
     }
-    struct memo *memo = ((const struct known_metric *)metric)->memo;
-    struct group *group = &memo->first;
-    if (name.size != group->size_in_head ||
+    struct known_metric *known = known_of(metric);
+    uint32_t group = known->number;
+    if (name.size != known->size_in_head ||
         !is_in_head(metric, name.size, name.data + name.size - WEIR_COLLECT_ROOM)) {
-        group = find_roomy_group(collect, metric, memo, name);
+        group = find_roomy_group(collect, known, name);
     }
     add_point(collect, group, data, time_ns);
 }

@@ -61,14 +61,11 @@ struct kin {
     struct kin *next; /* of those with points, in their order */
 };
 
-#define NOT_IN_HEAD UINT32_MAX
-
-/* Points of one metric in one place. */
+/* Points of one metric in one place, but its first one. */
 struct group {
     const struct weir_metric *metric;
-    const struct kin *kin; /* the place's; NULL: a metric's first group, before the first point */
+    const struct kin *kin; /* the place's */
     uint32_t number;
-    uint32_t size_in_head; /* of the kin's name, where the metric's has it; else NOT_IN_HEAD */
 };
 
 /* What finish has to know of a group. */
@@ -81,20 +78,18 @@ struct chunk {
     struct entry groups[COLLECT_CHUNK_GROUPS];
 };
 
-/* A metric as everybody sees it, and what only the collector does, in one piece: looking a metric
- * up and finding its group is one way into memory, and with some thousand metrics the way is what
- * it costs. */
-struct memo {
-    struct group *latest;
-    struct group first;
-};
+/* A metric as everybody sees it, its first group, and behind that its head, in one piece: looking a
+ * metric up and finding its group is one way into memory, and with some thousand metrics the way is
+ * what it costs. */
+#define NOT_IN_HEAD UINT32_MAX
 struct known_metric {
     struct weir_metric metric;
-    struct memo *memo; /* `own`: a way to change it from a const metric */
-    struct memo own;   /* in the second line of the cache; the head's bytes follow */
+    const struct kin *kin; /* the first group's place's; NULL: before the first point */
+    uint32_t number;       /* of the first group */
+    uint32_t size_in_head; /* of the kin's name, where the head has it; else NOT_IN_HEAD */
 };
-_Static_assert(offsetof(struct known_metric, own) == COLLECT_CACHE_LINE,
-               "with a head of usual length three lines, asked for at once");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct known_metric) + 56 == 2 * COLLECT_CACHE_LINE,
+               "with three of four heads two lines, asked for at once");
 
 struct weir_collect_tables {
     struct weir_intern resources;
