@@ -7,13 +7,17 @@ what was started. So `run` ends all descendants at last, and removes the folders
 there: each was noted before it was made.
 """
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
 import signal
 import sys
+import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_CHILD_SUBREAPER = 36  # a child's orphans (cmake's ninja) become children, and are found
+SECONDS = 20  # until a process that has been killed is given up: a disk may hold it
 FOLDERS = set()
 
 
@@ -56,18 +60,27 @@ def descendants(process):
     return found
 
 
+def end_descendants():
+    """Ends all of them at once, also those that they start meanwhile, and waits until they are
+    gone: their files are in use until then."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and (left := descendants(os.getpid())):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0] != 0:
+                pass
+        time.sleep(0.005)
+
+
 def sweep():
-    """Ends every descendant at once, and takes away the folders that are left. Signals that come
-    now change nothing."""
+    """Ends every descendant, and takes away the folders that are left. Signals that come now change
+    nothing."""
     for number in SIGNALS:
         if signal.getsignal(number) is unwind:
             signal.signal(number, lambda *_: None)
-    for process in descendants(os.getpid()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)  # whose files are in use until then
+    end_descendants()
     for path in list(FOLDERS):
         shutil.rmtree(path, ignore_errors=True)
         FOLDERS.discard(path)
@@ -81,6 +94,7 @@ def unwind(number, _frame):
 def run(main):
     """Exits with what main() returns; 128 + n when signal n came. What the caller had ignored, as
     nohup does with SIGHUP, stays ignored."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, unwind)
