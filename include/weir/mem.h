@@ -41,6 +41,10 @@ void *weir_mem_pages(size_t size) __attribute__((malloc, warn_unused_result));
 /* Gives back pages of what weir_mem_pages returned: whole ones. */
 void weir_mem_pages_free(void *memory, size_t size);
 
+/* Gives the memory behind such pages back and keeps their addresses: they take none until they are
+ * written to again, and what they hold then is undefined. False: nothing has changed. */
+bool weir_mem_pages_clear(void *memory, size_t size) __attribute__((warn_unused_result));
+
 /* How many of the calls above asked the allocator or the system for memory since the
  * process began. */
 uint64_t weir_mem_calls(void);

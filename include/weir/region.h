@@ -9,20 +9,23 @@
 /*
  * Large blocks of memory (a body, an arena's chunk, an encoded batch), kept for the next user.
  *
- * Sizes are rounded up to a class: four classes to each doubling from 4 KiB to 512 MiB, so beyond
- * the smallest at most a fifth of a region is slack. A freed region goes into its class's row of
- * slots, from where the next request for that class takes it; no allocator call is made while rows
- * have what is asked for. Below 1 MiB several are made at once: pages that nobody has written to.
+ * Sizes are rounded up to a multiple of 4 KiB, and then to a class: four classes to each doubling
+ * from 16 KiB to 512 MiB, so beyond that at most a fifth of a region is slack. A freed region goes
+ * into its class's row of slots, from where the next request for that class takes it; no allocator
+ * call is made while rows have what is asked for. Below 1 MiB several are made at once: pages that
+ * nobody has written to.
  *
  *   class 64 KiB  [ ptr | 0 | ptr | 0 ]      a slot is one atomic pointer:
  *   class 80 KiB  [ 0 | 0 | 0 | 0 ]          take = exchange with NULL,
  *                                            give = compare-and-swap from NULL. No list, so no ABA.
  *
- * Idle bytes never pass `idle_limit`: what would is given back to the allocator at once. Beyond it
- * they are kept while they and the bytes in use together stay under the warm total, which only a
- * new region could pass, and that first takes idle ones' place. So a cache that works on little
- * keeps all of it warm, and one that works on much keeps little beside. Lock-free; any thread may
- * free what another took. In sanitizer builds idle regions are poisoned.
+ * Idle bytes never pass `idle_limit`: what would is given back at once. Beyond it they are kept
+ * while they and the bytes in use together stay under the warm total, which only a new region could
+ * pass, and that first takes idle ones' place. So a cache that works on little keeps all of it
+ * warm, and one that works on much keeps little beside. Of what is given back below 1 MiB the
+ * addresses stay, without memory, so that a peak that was there before is no allocation again, only
+ * its pages are cleared anew. Lock-free; any thread may free what another took. In sanitizer builds
+ * idle regions are poisoned.
  *
  * tidy: allow header-functions -- a cache's life, its two uses, and what gauges and tests ask
  */
@@ -59,7 +62,8 @@ void weir_region_give(struct weir_regions *regions, struct weir_region *region);
 /* The capacity that a region for `size` would have, to be charged before it is taken. */
 size_t weir_region_capacity(size_t size);
 
-/* Bytes now idle in the cache, and bytes now out with users. Relaxed reads.
+/* Bytes now idle in the cache (without those that have no memory behind them), and bytes now out
+ * with users. Relaxed reads.
  * (tidy: allow header-prefix -- the plural, as above) */
 size_t weir_regions_idle(const struct weir_regions *regions);
 size_t weir_regions_taken(const struct weir_regions *regions);

@@ -115,6 +115,11 @@ void weir_mem_pages_free(void *memory, size_t size)
     }
 }
 
+bool weir_mem_pages_clear(void *memory, size_t size)
+{
+    return madvise(memory, size, MADV_DONTNEED) == 0;
+}
+
 char *weir_mem_text(const void *data, size_t size)
 {
     if (size == SIZE_MAX) {

@@ -4,35 +4,48 @@
  *
  * Size classes: each doubling is cut into four equal steps (4, 5, 6, 7, 8, 10, 12, 14, 16 KiB, ...
  * 512 MiB), so the class above a size is at most a quarter larger than it. Class c is (4 + c % 4)
- * << (c / 4) KiB.
+ * << (c / 4) KiB. Those of parts of 4 KiB stay empty: sizes are rounded up to whole ones first.
  *
  * Rows (row_internal.h): the larger the class, the shorter its row, since few large regions are
  * ever idle at once and the idle limit would refuse them anyway. Rows of small classes are long:
  * some thousand small requests wait at a time for their batch, and come back together. Their slots
  * are zeros that nobody has written to until they are used, so a quiet process has no page of them.
  *
- * Regions under 1 MiB are made several at a time, half as many as there are, and the others wait in
- * the row: a load that is a little above all before is then no allocation for each request. They
- * are pages that nobody has written to, so they take addresses and no memory, but count as idle: a
- * sixteenth of the warm total at most is made ahead, in the place of idle regions of other classes
- * where need be, and none where the limits leave no place. Each goes back to the system by itself.
- * Of larger ones few are in use, and the allocator keeps them a moment when they go to and fro.
- * With a large warm total the smallest classes are the allocator's too: a region given back between
- * others cuts a mapping in two, and a process may have some 65,000 (vm.max_map_count).
+ * Regions under 1 MiB are pages straight from the system, and each class has a second row, of cold
+ * ones, which have an address and no memory behind it:
+ *
+ *   warm row [ idle | idle | 0 | 0 ]   counted and limited; taken first
+ *   cold row [ cold | 0 | 0 | 0 ]      taken next; its pages are cleared as they are written to
+ *
+ * Idle ones that are too many lose their memory and stay with their addresses (madvise), so what
+ * passes the warm total now and then, behind a stall say, asks for nothing once it has been there:
+ * with mmap and munmap that was a call for each region, and both keep every other thread from
+ * faulting pages in meanwhile. New ones are made several at a time, half as many as there are (for
+ * a sixteenth of the warm total at most): what is above all before is few calls too. Cold bytes
+ * have a limit of their own, twice what regions may take of memory in all, for the page tables'
+ * sake; beyond it a region is unmapped by itself. Of larger ones few are in use, and the allocator
+ * keeps them a moment when they go to and fro. With a large warm total the smallest classes are the
+ * allocator's too: a region unmapped between others cuts a mapping in two, and a process may have
+ * some 65,000 (vm.max_map_count).
+ *
+ * A new or cold region that would pass the warm total takes idle ones' place, of the class that has
+ * the most bytes idle: what another load left behind goes before what this one uses in turn. (The
+ * largest regions first, as it was, were those that are dear to ask for, again and again.)
  *
  *   I1  a slot holds an idle region's address or NULL; a region is in one slot or with one user
- *   I2  idle >= bytes in slots: raised before a slot is filled, lowered after one is emptied
+ *   I2  idle >= bytes in warm slots: raised before a slot is filled, lowered after one is emptied;
+ *       the same with cold and cold slots; cold <= cold_limit
  *   I3  idle <= idle_limit, or idle + taken <= warm_total at the time of the last give or miss,
  *       once every call in progress has ended
  *   I4  taken = bytes out with users
- *   I5  made = a class's regions, idle or taken; how they are given back depends on the class alone
+ *   I5  made = a class's regions, idle, cold or taken; how they are given back depends on the class
+ *       alone
  *
  * Memory order: a slot is filled with release and emptied with acquire, so whatever the last user
  * did to the bytes comes before what the next one does. The counters order nothing and are relaxed.
  *
- * Any thread calls anything but new and free. A full row or a reached limit frees; an empty row
- * allocates one or several, idle regions giving way where the warm total is passed; no memory is
- * WEIR_ENOMEM.
+ * Any thread calls anything but new and free. A full row or a reached limit frees; empty rows
+ * allocate one or several; no memory is WEIR_ENOMEM.
  * Deliberately no trimming by time: the limits are what bounds idle memory.
  */
 #include "weir/region.h"
@@ -51,17 +64,20 @@
 #define MAPPED_BELOW     ((size_t)1 << 20)
 #define MAPPED_PART      ((size_t)1 << 16) /* of the warm total, at least, is a mapped region */
 
-enum { CLASS_COUNT = 17 * 4 + 1, MADE_AT_ONCE_MIN = 8 };
+enum { CLASS_COUNT = 17 * 4 + 1, MADE_AT_ONCE_MIN = 8, COLD_FOR_WARM = 8 };
 
 struct weir_regions {
     size_t idle_limit;
     size_t warm_total;
+    size_t cold_limit;
     size_t page_size;
     struct weir_pool *headers;
     _Alignas(64) _Atomic size_t idle;
     _Atomic size_t taken;
+    _Atomic size_t cold;
     _Atomic(void *) *slots; /* of all rows */
     _Alignas(64) struct weir_row rows[CLASS_COUNT];
+    struct weir_row cold_rows[CLASS_COUNT];
     _Atomic uint32_t made[CLASS_COUNT];
 };
 
@@ -73,7 +89,8 @@ static size_t class_capacity(unsigned class_index)
 /* The smallest class that holds `size` (1..WEIR_REGION_SIZE_MAX). */
 static unsigned class_of(size_t size)
 {
-    if (size <= REGION_SIZE_MIN) {
+    size = (size + REGION_SIZE_MIN - 1) / REGION_SIZE_MIN * REGION_SIZE_MIN;
+    if (size == REGION_SIZE_MIN) {
         return 0;
     }
     unsigned doubling = 63 - (unsigned)__builtin_clzll(size - 1); /* 2^doubling <= size - 1 */
@@ -101,7 +118,7 @@ static enum weir_status make_rows(struct weir_regions *regions)
 {
     uint32_t slots = 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-        slots += row_slots(class_index);
+        slots += 2 * row_slots(class_index);
     }
     regions->slots = weir_mem_zalloc(slots, sizeof *regions->slots);
     if (regions->slots == NULL) {
@@ -111,6 +128,9 @@ static enum weir_status make_rows(struct weir_regions *regions)
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         regions->rows[class_index].slots = next;
         regions->rows[class_index].count = row_slots(class_index);
+        next += row_slots(class_index);
+        regions->cold_rows[class_index].slots = next;
+        regions->cold_rows[class_index].count = row_slots(class_index);
         next += row_slots(class_index);
     }
     return WEIR_OK;
@@ -124,6 +144,7 @@ enum weir_status weir_regions_new(size_t idle_limit, struct weir_regions **ret)
     }
     memset(regions, 0, sizeof *regions); /* before any other thread knows it */
     regions->idle_limit = idle_limit;
+    regions->cold_limit = idle_limit;
     regions->page_size = (size_t)sysconf(_SC_PAGESIZE);
     enum weir_status status = make_rows(regions);
     if (status != WEIR_OK) {
@@ -148,6 +169,8 @@ void weir_regions_keep_warm(struct weir_regions *regions, size_t total)
 {
     WEIR_ASSERT(weir_regions_taken(regions) + weir_regions_idle(regions) == 0); /* I5 */
     regions->warm_total = total;
+    size_t cold_limit = total < SIZE_MAX / COLD_FOR_WARM ? total * COLD_FOR_WARM : SIZE_MAX;
+    regions->cold_limit = cold_limit > regions->idle_limit ? cold_limit : regions->idle_limit;
 }
 
 /* -- making and freeing --------------------------------------------------------------------- */
@@ -160,7 +183,7 @@ static bool is_mapped(const struct weir_regions *regions, unsigned class_index)
            capacity % regions->page_size == 0;
 }
 
-static void drop(struct weir_regions *regions, unsigned class_index, void *data)
+static void unmake(struct weir_regions *regions, unsigned class_index, void *data)
 {
     atomic_fetch_sub_explicit(&regions->made[class_index], 1, memory_order_relaxed);
     if (is_mapped(regions, class_index)) {
@@ -170,22 +193,43 @@ static void drop(struct weir_regions *regions, unsigned class_index, void *data)
     }
 }
 
-/* Makes a region that nobody has idle, or gives it back where it would be too much. */
-static void offer(struct weir_regions *regions, unsigned class_index, void *data)
+/* Puts a region into a row, its bytes counted in `bytes`, if they stay within `limit`. */
+static bool keep(struct weir_row *row, void *data, size_t capacity, _Atomic size_t *bytes,
+                 size_t limit)
 {
-    size_t capacity = class_capacity(class_index);
-    /* Relaxed: counters, which order nothing. */
-    size_t idle =
-        atomic_fetch_add_explicit(&regions->idle, capacity, memory_order_relaxed) + capacity;
-    if (idle <= regions->idle_limit || idle + weir_regions_taken(regions) <= regions->warm_total) {
+    /* Relaxed: a counter, which orders nothing. */
+    if (atomic_fetch_add_explicit(bytes, capacity, memory_order_relaxed) + capacity <= limit) {
         weir_poison(data, capacity);
-        if (weir_row_put(&regions->rows[class_index], data)) {
-            return;
+        if (weir_row_put(row, data)) {
+            return true;
         }
         weir_unpoison(data, capacity);
     }
-    atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
-    drop(regions, class_index, data);
+    atomic_fetch_sub_explicit(bytes, capacity, memory_order_relaxed);
+    return false;
+}
+
+/* Keeps the address of a region without memory behind it, or gives that back as well. */
+static void keep_cold(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    if (!keep(&regions->cold_rows[class_index], data, class_capacity(class_index), &regions->cold,
+              regions->cold_limit)) {
+        unmake(regions, class_index, data);
+    }
+}
+
+/* Gives a region's memory back, and maybe keeps its address. */
+static void drop(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    size_t capacity = class_capacity(class_index);
+    /* relaxed: a hint, which spares clearing what is unmapped anyway */
+    size_t cold = atomic_load_explicit(&regions->cold, memory_order_relaxed);
+    if (is_mapped(regions, class_index) && cold + capacity <= regions->cold_limit &&
+        weir_mem_pages_clear(data, capacity)) {
+        keep_cold(regions, class_index, data);
+    } else {
+        unmake(regions, class_index, data);
+    }
 }
 
 static size_t less(size_t from, size_t by)
@@ -193,59 +237,94 @@ static size_t less(size_t from, size_t by)
     return from > by ? from - by : 0;
 }
 
-/* How many regions of the class to make when one is needed, if there is place for them. */
+/* Makes a region that nobody has idle, or gives it back where it would be too much. */
+static void offer(struct weir_regions *regions, unsigned class_index, void *data)
+{
+    size_t by_warm = less(regions->warm_total, weir_regions_taken(regions));
+    size_t limit = regions->idle_limit > by_warm ? regions->idle_limit : by_warm;
+    if (!keep(&regions->rows[class_index], data, class_capacity(class_index), &regions->idle,
+              limit)) {
+        drop(regions, class_index, data);
+    }
+}
+
+/* How many regions of the class to make when one is needed. */
 static size_t count_wanted(const struct weir_regions *regions, unsigned class_index)
 {
     if (!is_mapped(regions, class_index)) {
         return 1;
     }
+    size_t capacity = class_capacity(class_index);
     size_t by_idle = regions->idle_limit / 4;
     size_t by_warm = regions->warm_total / 16;
-    size_t ahead_max = (by_idle > by_warm ? by_idle : by_warm) / class_capacity(class_index);
-    size_t ahead =
-        atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) / 2; /* a hint */
+    size_t bytes_max = by_idle > by_warm ? by_idle : by_warm;
+    /* relaxed, both: hints */
+    size_t cold = atomic_load_explicit(&regions->cold, memory_order_relaxed);
+    size_t ahead = atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) / 2;
+    size_t room = less(regions->cold_limit, cold);
+    size_t ahead_max = (bytes_max < room ? bytes_max : room) / capacity;
     ahead = ahead < MADE_AT_ONCE_MIN - 1 ? MADE_AT_ONCE_MIN - 1 : ahead;
     return 1 + (ahead < ahead_max ? ahead : ahead_max);
 }
 
-/* How many idle regions of the class the limits allow beside one more that is taken. */
-static size_t count_allowed(const struct weir_regions *regions, unsigned class_index)
-{
-    size_t capacity = class_capacity(class_index);
-    size_t idle = weir_regions_idle(regions);
-    size_t by_idle = less(regions->idle_limit, idle);
-    size_t by_warm = less(regions->warm_total, idle + weir_regions_taken(regions) + capacity);
-    return (by_idle > by_warm ? by_idle : by_warm) / capacity;
-}
-
 /* -- idle ones ------------------------------------------------------------------------------ */
 
-/* An idle region of the class, or NULL. */
-static void *take_idle(struct weir_regions *regions, unsigned class_index)
+/* A region out of a row, no longer counted in `bytes`, or NULL. */
+static void *take_from(struct weir_row *row, size_t capacity, _Atomic size_t *bytes)
 {
-    void *data = weir_row_take(&regions->rows[class_index]);
+    void *data = weir_row_take(row);
     if (data != NULL) {
-        size_t capacity = class_capacity(class_index);
-        atomic_fetch_sub_explicit(&regions->idle, capacity, memory_order_relaxed);
+        atomic_fetch_sub_explicit(bytes, capacity, memory_order_relaxed);
         weir_unpoison(data, capacity);
     }
     return data;
 }
 
-/* Gives idle regions back, large ones first, until `bytes` are gone or none is left. */
+/* An idle region of the class, or NULL. */
+static void *take_idle(struct weir_regions *regions, unsigned class_index)
+{
+    return take_from(&regions->rows[class_index], class_capacity(class_index), &regions->idle);
+}
+
+/* A cold region of the class, or NULL. */
+static void *take_cold(struct weir_regions *regions, unsigned class_index)
+{
+    return take_from(&regions->cold_rows[class_index], class_capacity(class_index), &regions->cold);
+}
+
+/* The class that has the most bytes idle. */
+static unsigned most_idle(const struct weir_regions *regions)
+{
+    unsigned found = 0;
+    size_t most = 0;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        /* relaxed: a hint */
+        size_t idle = atomic_load_explicit(&regions->rows[class_index].idle, memory_order_relaxed) *
+                      class_capacity(class_index);
+        if (idle >= most) {
+            most = idle;
+            found = class_index;
+        }
+    }
+    return found;
+}
+
+/* Gives idle regions' memory back until `bytes` are gone or none is left. */
 static void trim(struct weir_regions *regions, size_t bytes)
 {
     size_t gone = 0;
-    for (unsigned class_index = CLASS_COUNT; class_index-- > 0 && gone < bytes;) {
-        void *data;
-        while (gone < bytes && (data = take_idle(regions, class_index)) != NULL) {
-            drop(regions, class_index, data);
-            gone += class_capacity(class_index);
+    while (gone < bytes) {
+        unsigned class_index = most_idle(regions);
+        void *data = take_idle(regions, class_index);
+        if (data == NULL) {
+            return; /* or somebody else took it: then it is not idle */
         }
+        drop(regions, class_index, data);
+        gone += class_capacity(class_index);
     }
 }
 
-/* Before new regions of `capacity` in all. */
+/* Before a region of `capacity` that has no memory behind it is taken. */
 static void make_place(struct weir_regions *regions, size_t capacity)
 {
     size_t idle = weir_regions_idle(regions);
@@ -257,14 +336,11 @@ static void make_place(struct weir_regions *regions, size_t capacity)
     }
 }
 
-/* A new region, and maybe idle ones besides. NULL: no memory. */
+/* A new region, and maybe cold ones besides. NULL: no memory. */
 static void *make(struct weir_regions *regions, unsigned class_index)
 {
     size_t capacity = class_capacity(class_index);
     size_t count = count_wanted(regions, class_index);
-    make_place(regions, count * capacity);
-    size_t allowed = 1 + count_allowed(regions, class_index);
-    count = count < allowed ? count : allowed;
     uint8_t *data = is_mapped(regions, class_index) ? weir_mem_pages(count * capacity)
                                                     : weir_mem_aligned(REGION_ALIGNMENT, capacity);
     if (data == NULL) {
@@ -273,7 +349,7 @@ static void *make(struct weir_regions *regions, unsigned class_index)
     /* relaxed: a statistic */
     atomic_fetch_add_explicit(&regions->made[class_index], (uint32_t)count, memory_order_relaxed);
     for (size_t i = 1; i < count; i++) {
-        offer(regions, class_index, data + i * capacity);
+        keep_cold(regions, class_index, data + i * capacity);
     }
     return data;
 }
@@ -286,8 +362,9 @@ void weir_regions_free(struct weir_regions *regions)
     WEIR_ASSERT(weir_regions_taken(regions) == 0);
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         void *data;
-        while ((data = take_idle(regions, class_index)) != NULL) {
-            drop(regions, class_index, data);
+        while ((data = take_idle(regions, class_index)) != NULL ||
+               (data = take_cold(regions, class_index)) != NULL) {
+            unmake(regions, class_index, data);
         }
         WEIR_ASSERT(atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) == 0);
     }
@@ -307,7 +384,9 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     size_t capacity = class_capacity(class_index);
     void *data = take_idle(regions, class_index);
     if (data == NULL) {
-        data = make(regions, class_index);
+        make_place(regions, capacity);
+        data = take_cold(regions, class_index);
+        data = data == NULL ? make(regions, class_index) : data;
     }
     if (data == NULL) {
         return WEIR_ENOMEM;
@@ -348,23 +427,33 @@ size_t weir_regions_taken(const struct weir_regions *regions)
     return atomic_load_explicit(&regions->taken, memory_order_relaxed); /* a statistic */
 }
 
+/* What a row holds, looked at one by one. The caller has made sure that nobody else is here. */
+static uint32_t count_row(const struct weir_row *row)
+{
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < row->count; i++) {
+        /* relaxed, both: as above */
+        const void *data = atomic_load_explicit(&row->slots[i], memory_order_relaxed);
+        WEIR_ASSERT((uintptr_t)data % REGION_ALIGNMENT == 0);
+        seen += data == NULL ? 0 : 1;
+    }
+    WEIR_ASSERT(seen == atomic_load_explicit(&row->idle, memory_order_relaxed));
+    return seen;
+}
+
 void weir_regions_validate(const struct weir_regions *regions)
 {
     size_t idle = 0;
+    size_t cold = 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-        const struct weir_row *row = &regions->rows[class_index];
-        uint32_t seen = 0;
-        for (uint32_t i = 0; i < row->count; i++) {
-            /* relaxed: the caller has made sure that nobody else is here */
-            const void *data = atomic_load_explicit(&row->slots[i], memory_order_relaxed);
-            WEIR_ASSERT((uintptr_t)data % REGION_ALIGNMENT == 0);
-            seen += data == NULL ? 0 : 1;
-        }
-        WEIR_ASSERT(seen == atomic_load_explicit(&row->idle, memory_order_relaxed));
-        idle += seen * class_capacity(class_index);
+        idle += count_row(&regions->rows[class_index]) * class_capacity(class_index);
+        cold += count_row(&regions->cold_rows[class_index]) * class_capacity(class_index);
     }
     WEIR_ASSERT(idle == weir_regions_idle(regions));
     WEIR_ASSERT(idle <= regions->idle_limit || idle <= regions->warm_total);
+    /* relaxed: nobody else is here */
+    WEIR_ASSERT(cold == atomic_load_explicit(&regions->cold, memory_order_relaxed));
+    WEIR_ASSERT(cold <= regions->cold_limit);
 }
 
 struct weir_pool *weir_regions_headers(struct weir_regions *regions)
