@@ -21,6 +21,7 @@ enum {
     WEIR_LEDGER_FAILED_MAX = 256, /* DELIVERED: numbers of requests that nobody took */
     WEIR_LEDGER_EPOCH_SHIFT = 40,
     WEIR_LEDGER_SPANS_FEW = 16,       /* of settled points, for which no memory is asked for */
+    WEIR_LEDGER_SPARES = 2,           /* sizes of what is kept for more: 4 and 16 times as many */
     WEIR_LEDGER_DESTINATIONS_FEW = 4, /* of a ticket, in the same way */
 };
 
@@ -32,7 +33,7 @@ struct weir_ledger_progress {
     uint64_t lsn;
     uint32_t slot;
     uint32_t total;          /* points of the record, as the spans count them */
-    struct weir_span *spans; /* `few`, or as many as were needed once */
+    struct weir_span *spans; /* `few`, or more */
     uint32_t count, capacity;
     int64_t used_ns, first_wall_ns;
     uint32_t attempted; /* points not settled when that was noted */
@@ -42,8 +43,9 @@ struct weir_ledger_progress {
 struct weir_ledger_progress_table {
     struct weir_ledger_progress **chains; /* a power of two of them */
     uint32_t chain_count, count;
-    struct weir_pool *pool; /* of all progress, in tickets too */
-    uint32_t idle_wide;     /* idle in the pool, with more than the usual room for spans */
+    struct weir_pool *pool;           /* of all progress, in tickets too */
+    void *spares[WEIR_LEDGER_SPARES]; /* room for more spans than few, by size, each in a list */
+    uint32_t spare_count;
 };
 
 struct weir_ticket_destination {
@@ -283,7 +285,8 @@ void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
                                struct weir_ledger_progress *progress);
 
 /* Adds [begin, end) of `total`; spans of another total go. WEIR_ENOMEM: forgotten. */
-enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress, uint32_t begin,
+enum weir_status weir_ledger_progress_add(struct weir_ledger_progress_table *table,
+                                          struct weir_ledger_progress *progress, uint32_t begin,
                                           uint32_t end, uint32_t total);
 
 bool weir_ledger_progress_overlaps(const struct weir_ledger_progress *progress, uint32_t begin,

@@ -10,9 +10,12 @@
  *
  *   I1  a pair (lsn, slot) has at most one progress, in a ticket or in the table
  *   I2  begin < end <= total, and between two spans there is a gap
- *   I3  every progress is of the table's pool, which keeps those that nobody has, spans and all: a
- *       batch has one for each request that it has points of, some thousand where requests are
- *       small, and none is an allocation once it is warm; few spans lie in the progress itself
+ *   I3  every progress is of the table's pool, which keeps those that nobody has: a batch has one
+ *       for each request that it has points of, some thousand where requests are small, and none is
+ *       an allocation once it is warm; few spans lie in the progress itself
+ *   I4  room for more spans goes from one that is freed to the table, and from there to the next
+ *       that needs it. (It stayed with the progress once: then each of the pool's some thousand
+ *       asked for its own, one by one, for hours.)
  *
  * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
  * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
@@ -25,12 +28,55 @@
 #include "weir/hash.h"
 #include "weir/mem.h"
 
-/* What is kept for the next: 8192 of them, 512 with up to 2 KiB of spans beside. */
-enum { CHAINS_INITIAL = 256, IDLE_MAX = 8192, IDLE_WIDE_MAX = 512, IDLE_SPANS_MAX = 256 };
+/* What is kept for the next: 8192 of them, and 512 times 512 bytes or 2 KiB for spans. */
+enum { CHAINS_INITIAL = 256, IDLE_MAX = 8192, SPARES_MAX = 512, WIDER = 4 };
 
 static bool is_wide(const struct weir_ledger_progress *progress)
 {
     return progress->capacity > WEIR_LEDGER_SPANS_FEW;
+}
+
+/* -- room for spans -------------------------------------------------------------------------- */
+
+/* Whose list it is that room for so many spans is kept in; WEIR_LEDGER_SPARES: nobody's. */
+static uint32_t spares_of(uint32_t capacity)
+{
+    uint32_t at = 0;
+    for (uint32_t size = WEIR_LEDGER_SPANS_FEW * WIDER; at < WEIR_LEDGER_SPARES && size < capacity;
+         size *= WIDER) {
+        at++;
+    }
+    return at;
+}
+
+/* Room for more spans than few. What lies in a list begins with the next one's address. */
+static struct weir_span *take_room(struct weir_ledger_progress_table *table, uint32_t capacity)
+{
+    uint32_t at = spares_of(capacity);
+    if (at == WEIR_LEDGER_SPARES || table->spares[at] == NULL) {
+        return weir_mem_resize(NULL, capacity, sizeof(struct weir_span));
+    }
+    void *room = table->spares[at];
+    memcpy(&table->spares[at], room, sizeof table->spares[at]);
+    table->spare_count--;
+    return room;
+}
+
+/* Takes what is not in the progress itself from it. */
+static void give_room(struct weir_ledger_progress_table *table,
+                      struct weir_ledger_progress *progress)
+{
+    uint32_t at = spares_of(progress->capacity);
+    if (!is_wide(progress)) {
+        return;
+    }
+    if (at == WEIR_LEDGER_SPARES || table->spare_count == SPARES_MAX) {
+        weir_mem_free(progress->spans);
+        return;
+    }
+    memcpy(progress->spans, &table->spares[at], sizeof table->spares[at]);
+    table->spares[at] = progress->spans;
+    table->spare_count++;
 }
 
 struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
@@ -38,41 +84,23 @@ struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progres
 {
     struct weir_ledger_progress *progress = weir_pool_take(table->pool);
     if (progress != NULL) {
-        bool wide = is_wide(progress);
-        table->idle_wide -= wide ? 1 : 0;
         *progress = (struct weir_ledger_progress){
             .lsn = lsn,
             .slot = slot,
-            .spans = wide ? progress->spans : progress->few,
-            .capacity = wide ? progress->capacity : WEIR_LEDGER_SPANS_FEW,
+            .spans = progress->few,
+            .capacity = WEIR_LEDGER_SPANS_FEW,
         };
     }
     return progress;
 }
 
-static void drop_spans(void *object)
-{
-    struct weir_ledger_progress *progress = object;
-    if (is_wide(progress)) {
-        weir_mem_free(progress->spans);
-    }
-    progress->spans = NULL;
-    progress->capacity = 0;
-}
-
 void weir_ledger_progress_free(struct weir_ledger_progress_table *table,
                                struct weir_ledger_progress *progress)
 {
-    if (progress == NULL) {
-        return;
+    if (progress != NULL) {
+        give_room(table, progress);
+        weir_pool_give(table->pool, progress);
     }
-    bool is_kept = weir_pool_idle(table->pool) < IDLE_MAX; /* else the pool frees it */
-    if (!is_kept || progress->capacity > IDLE_SPANS_MAX ||
-        (is_wide(progress) && table->idle_wide == IDLE_WIDE_MAX)) {
-        drop_spans(progress);
-    }
-    table->idle_wide += is_wide(progress) ? 1 : 0;
-    weir_pool_give(table->pool, progress);
 }
 
 /* -- spans --------------------------------------------------------------------------------- */
@@ -103,19 +131,18 @@ bool weir_ledger_progress_overlaps(const struct weir_ledger_progress *progress, 
     return at < progress->count && progress->spans[at].begin < end;
 }
 
-static enum weir_status span_insert(struct weir_ledger_progress *progress, uint32_t at,
+static enum weir_status span_insert(struct weir_ledger_progress_table *table,
+                                    struct weir_ledger_progress *progress, uint32_t at,
                                     struct weir_span span)
 {
     if (progress->count == progress->capacity) {
-        uint32_t capacity = progress->capacity * 4;
-        struct weir_span *old = is_wide(progress) ? progress->spans : NULL;
-        struct weir_span *spans = weir_mem_resize(old, capacity, sizeof *spans);
+        uint32_t capacity = progress->capacity * WIDER;
+        struct weir_span *spans = take_room(table, capacity);
         if (spans == NULL) {
             return WEIR_ENOMEM;
         }
-        if (old == NULL) {
-            memcpy(spans, progress->few, sizeof progress->few);
-        }
+        memcpy(spans, progress->spans, progress->count * sizeof spans[0]);
+        give_room(table, progress);
         progress->spans = spans;
         progress->capacity = capacity;
     }
@@ -126,7 +153,8 @@ static enum weir_status span_insert(struct weir_ledger_progress *progress, uint3
     return WEIR_OK;
 }
 
-enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress, uint32_t begin,
+enum weir_status weir_ledger_progress_add(struct weir_ledger_progress_table *table,
+                                          struct weir_ledger_progress *progress, uint32_t begin,
                                           uint32_t end, uint32_t total)
 {
     WEIR_ASSERT(begin < end);
@@ -144,7 +172,7 @@ enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress,
         span.end = old.end > span.end ? old.end : span.end;
     }
     if (from == to) {
-        return span_insert(progress, from, span);
+        return span_insert(table, progress, from, span);
     }
     progress->spans[from] = span;
     memmove(progress->spans + from + 1, progress->spans + to,
@@ -158,7 +186,7 @@ enum weir_status weir_ledger_progress_add(struct weir_ledger_progress *progress,
 enum weir_status weir_ledger_progress_table_init(struct weir_ledger_progress_table *table)
 {
     struct weir_ledger_progress_table made = {.chain_count = CHAINS_INITIAL};
-    WEIR_TRY(weir_pool_new(sizeof(struct weir_ledger_progress), IDLE_MAX, drop_spans, &made.pool));
+    WEIR_TRY(weir_pool_new(sizeof(struct weir_ledger_progress), IDLE_MAX, NULL, &made.pool));
     made.chains = weir_mem_zalloc(CHAINS_INITIAL, sizeof(void *));
     if (made.chains == NULL) {
         weir_pool_free(made.pool);
@@ -175,6 +203,13 @@ void weir_ledger_progress_table_done(struct weir_ledger_progress_table *table)
         for (struct weir_ledger_progress *at = table->chains[i]; at != NULL; at = next) {
             next = at->next;
             weir_ledger_progress_free(table, at);
+        }
+    }
+    for (uint32_t at = 0; at < WEIR_LEDGER_SPARES; at++) {
+        while (table->spares[at] != NULL) {
+            void *room = table->spares[at];
+            memcpy(&table->spares[at], room, sizeof table->spares[at]);
+            weir_mem_free(room);
         }
     }
     weir_mem_free(table->chains);

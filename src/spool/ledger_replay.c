@@ -67,7 +67,8 @@ static void replay_part(struct weir_ledger *ledger, const struct weir_note *note
     }
     struct weir_ledger_progress *progress = progress_for(ledger, note, slot);
     if (progress != NULL) {
-        (void)weir_ledger_progress_add(progress, note->begin, note->end, note->total);
+        (void)weir_ledger_progress_add(&ledger->progress, progress, note->begin, note->end,
+                                       note->total);
     }
 }
 

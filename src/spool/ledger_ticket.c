@@ -234,7 +234,8 @@ static void settle_part(struct weir_ledger *ledger, uint32_t slot, const struct 
     if (settlement == WEIR_SETTLED) {
         struct weir_ledger_progress *progress = progress_of(ledger, ticket, destination);
         if (progress != NULL) {
-            (void)weir_ledger_progress_add(progress, part->begin, part->end, ticket->total);
+            (void)weir_ledger_progress_add(&ledger->progress, progress, part->begin, part->end,
+                                           ticket->total);
         }
         weir_ledger_note_part(ledger, ticket, slot, (struct weir_span){part->begin, part->end});
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the table of progress keeps for the next, and how it counts that. */
+/* What the table of progress keeps for the next. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,77 +9,94 @@
 
 #include "../../../src/spool/ledger_internal.h"
 
-enum { KEPT = 8192 }; /* IDLE_MAX */
+#include "weir/mem.h"
 
-static struct weir_ledger_progress *wide(struct weir_ledger_progress_table *table)
+enum { KEPT = 512 }; /* SPARES_MAX */
+
+/* With `spans` of them, two points apart. */
+static struct weir_ledger_progress *made(struct weir_ledger_progress_table *table, uint32_t spans)
 {
     struct weir_ledger_progress *progress = weir_ledger_progress_new(table, 1, 0);
     assert_non_null(progress);
-    for (uint32_t i = 0; i < 20; i++) {
-        assert_int_equal(weir_ledger_progress_add(progress, 2 * i, 2 * i + 1, 100), WEIR_OK);
+    for (uint32_t i = 0; i < spans; i++) {
+        assert_int_equal(weir_ledger_progress_add(table, progress, 2 * i, 2 * i + 1, 5000),
+                         WEIR_OK);
+    }
+    assert_int_equal(progress->count, spans);
+    for (uint32_t i = 0; i < spans; i++) {
+        assert_int_equal(progress->spans[i].begin, 2 * i);
+        assert_int_equal(progress->spans[i].end, 2 * i + 1);
     }
     return progress;
 }
 
-static void test_what_the_full_pool_frees_is_not_counted(void **state)
+static void test_room_is_kept_for_the_next_that_needs_it(void **state)
 {
     (void)state;
-    static struct weir_ledger_progress *narrow[KEPT];
     struct weir_ledger_progress_table table;
     assert_int_equal(weir_ledger_progress_table_init(&table), WEIR_OK);
-    struct weir_ledger_progress *last = wide(&table);
-    for (uint32_t i = 0; i < KEPT; i++) {
-        narrow[i] = weir_ledger_progress_new(&table, i, 0);
-        assert_non_null(narrow[i]);
-    }
-    for (uint32_t i = 0; i < KEPT; i++) {
-        weir_ledger_progress_free(&table, narrow[i]);
-    }
-    weir_ledger_progress_free(&table, last);
-    assert_int_equal(table.idle_wide, 0);
+    struct weir_ledger_progress *held = made(&table, 1);
+    weir_ledger_progress_free(&table, made(&table, 200)); /* 64 on the way, and 256 */
+    assert_int_equal(table.spare_count, 2);
+    struct weir_ledger_progress *narrow = made(&table, 16);
+    assert_int_equal(table.spare_count, 2);
+    uint64_t calls = weir_mem_calls();
+    struct weir_ledger_progress *wide = made(&table, 17); /* another than had it before */
+    assert_int_equal(table.spare_count, 1);
+    struct weir_ledger_progress *wider = made(&table, 17);
+    assert_int_equal(weir_mem_calls() - calls, 1);
+    weir_ledger_progress_free(&table, wide);
+    weir_ledger_progress_free(&table, wider);
+    weir_ledger_progress_free(&table, made(&table, 200));
+    assert_int_equal(weir_mem_calls() - calls, 1);
+    weir_ledger_progress_free(&table, narrow);
+    weir_ledger_progress_free(&table, held);
+    assert_int_equal(table.spare_count, 3);
     weir_ledger_progress_table_done(&table);
 }
 
-/* What the pool has made ahead takes places in it too. */
-static void test_what_was_made_ahead_is_in_the_pool(void **state)
+static void test_room_that_is_kept_has_a_limit(void **state)
 {
     (void)state;
-    enum { MANY = KEPT, WIDE = 300 };
-    static struct weir_ledger_progress *taken[MANY];
+    static struct weir_ledger_progress *taken[KEPT + 3];
     struct weir_ledger_progress_table table;
     assert_int_equal(weir_ledger_progress_table_init(&table), WEIR_OK);
-    for (uint32_t i = 0; i < MANY; i++) {
-        taken[i] = i < WIDE ? wide(&table) : weir_ledger_progress_new(&table, i, 0);
-        assert_non_null(taken[i]);
+    weir_ledger_progress_free(&table, made(&table, 300)); /* the largest is not kept */
+    assert_int_equal(table.spare_count, 2);
+    for (uint32_t i = 0; i < KEPT + 3; i++) {
+        taken[i] = made(&table, 20);
     }
-    assert_true(weir_pool_idle(table.pool) > 0);
-    for (uint32_t i = MANY; i-- > 0;) { /* the pool is full when the wide ones come */
+    assert_int_equal(table.spare_count, 1);
+    for (uint32_t i = 0; i < KEPT + 3; i++) {
         weir_ledger_progress_free(&table, taken[i]);
     }
-    assert_int_equal(table.idle_wide, 0);
+    assert_int_equal(table.spare_count, KEPT);
     weir_ledger_progress_table_done(&table);
 }
 
-static void test_what_is_kept_is_counted(void **state)
+static void test_without_memory_a_span_is_forgotten_and_no_other(void **state)
 {
     (void)state;
     struct weir_ledger_progress_table table;
     assert_int_equal(weir_ledger_progress_table_init(&table), WEIR_OK);
-    weir_ledger_progress_free(&table, wide(&table));
-    assert_int_equal(table.idle_wide, 1);
-    struct weir_ledger_progress *again = weir_ledger_progress_new(&table, 2, 0);
-    assert_int_equal(table.idle_wide, 0);
-    assert_true(again->capacity >= 20);
-    weir_ledger_progress_free(&table, again);
+    struct weir_ledger_progress *progress = made(&table, 16);
+    (void)weir_mem_fail_at(1);
+    assert_int_equal(weir_ledger_progress_add(&table, progress, 100, 101, 5000), WEIR_ENOMEM);
+    assert_true(weir_mem_fail_at(0));
+    assert_int_equal(progress->count, 16);
+    assert_false(weir_ledger_progress_overlaps(progress, 100, 101));
+    assert_int_equal(weir_ledger_progress_add(&table, progress, 100, 101, 5000), WEIR_OK);
+    assert_true(weir_ledger_progress_overlaps(progress, 100, 101));
+    weir_ledger_progress_free(&table, progress);
     weir_ledger_progress_table_done(&table);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_the_full_pool_frees_is_not_counted),
-        cmocka_unit_test(test_what_was_made_ahead_is_in_the_pool),
-        cmocka_unit_test(test_what_is_kept_is_counted),
+        cmocka_unit_test(test_room_is_kept_for_the_next_that_needs_it),
+        cmocka_unit_test(test_room_that_is_kept_has_a_limit),
+        cmocka_unit_test(test_without_memory_a_span_is_forgotten_and_no_other),
     };
     return cmocka_run_group_tests_name("ledger_progress", tests, NULL, NULL);
 }
