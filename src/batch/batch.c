@@ -82,16 +82,24 @@ static size_t encoded_bytes(const struct weir_point *points, uint32_t count)
     return bytes;
 }
 
-/* The points from `points` on, `most` at most, that have the metric of the first one. */
-static inline struct weir_batch_span span_of(const struct weir_point *points, uint32_t most)
+/* The points from `points` on, `most` at most, that have the metric of the first one; returns how
+ * many. Field by field to where it stays: a copy would be read in larger pieces than were just
+ * written, and wait for them. */
+static inline uint32_t take_span(const struct weir_point *points, uint32_t most,
+                                 struct weir_batch_span *ret)
 {
     const struct weir_metric *metric = points->metric;
-    struct weir_batch_span span = {.points = points, .reach = most};
-    while (span.count < most && points[span.count].metric == metric) {
-        span.bytes += weir_pbw_bytes_size(1, points[span.count].size);
-        span.count++;
+    size_t bytes = 0;
+    uint32_t count = 0;
+    while (count < most && points[count].metric == metric) {
+        bytes += weir_point_encoded_size(points[count].size);
+        count++;
     }
-    return span;
+    ret->points = points;
+    ret->bytes = bytes;
+    ret->count = count;
+    ret->reach = most;
+    return count;
 }
 
 /* Adds of a span that did not go in, `status` says why, as many points as do: half of them as long
@@ -215,8 +223,7 @@ static uint32_t look_ahead(const struct weir_batch *batch, const struct weir_poi
     uint32_t seen = 0;
     while (count < SPANS_TOGETHER && seen < most && seen < POINTS_TOGETHER) {
         metrics[count] = points[seen].metric;
-        ret_spans[count] = span_of(points + seen, most - seen);
-        seen += ret_spans[count].count;
+        seen += take_span(points + seen, most - seen, &ret_spans[count]);
         count++;
     }
     if (count > 1 && most > WEIR_BATCHER_FEW) {
@@ -234,7 +241,8 @@ enum weir_status weir_batch_add(struct weir_batch *batch,
 {
     WEIR_TRY(weir_batch_make_ref_room(batch));
     WEIR_TRY(make_note_room(batch));
-    struct weir_batch_path path = {.scope = NULL, .bytes = batch->buffer.bytes};
+    struct weir_batch_path path;
+    weir_batch_begin_path(batch, &path);
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     enum weir_status status = WEIR_OK;
@@ -263,7 +271,8 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
                                       const struct weir_run *run, uint32_t sources, int64_t now_ns)
 {
     struct weir_batch_demand demand = weir_batch_demand(run);
-    struct weir_batch_path path = {.scope = NULL, .bytes = batch->buffer.bytes};
+    struct weir_batch_path path;
+    weir_batch_begin_path(batch, &path);
     if (!weir_buffer_fits(&batch->buffer, path.bytes + demand.bytes,
                           batch->point_count + run->count)) {
         return WEIR_EFULL;
@@ -274,11 +283,11 @@ enum weir_status weir_batch_add_whole(struct weir_batch *batch,
     struct weir_batch_ref ref = {.spans_begin = batch->span_count,
                                  .nodes_begin = batch->node_count};
     for (uint32_t next = 0; next < run->count;) {
-        struct weir_batch_span span = span_of(&run->points[next], run->count - next);
+        struct weir_batch_span span;
+        next += take_span(&run->points[next], run->count - next, &span);
         weir_batch_find_path(batch, &path, span.points->metric);
         weir_batch_put_in(batch, &path, &span);
         ref.live += span.bytes;
-        next += span.count;
     }
     weir_buffer_grow(&batch->buffer, path.bytes, batch->point_count, now_ns);
     note_points(batch, run, 0, sources);

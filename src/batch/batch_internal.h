@@ -198,12 +198,16 @@ bool weir_batch_index_validate(const struct weir_batch *batch);
 /* The way from the request down to a metric. */
 struct weir_batch_path {
     const struct weir_scope *scope;                   /* NULL: nowhere yet */
+    const struct weir_metric *metric;                 /* that was looked for last */
     uint32_t nodes[WEIR_BATCH_LEVELS];                /* NONE: not there yet ... */
-    struct weir_batch_node wanted[WEIR_BATCH_LEVELS]; /* ... but it would be this */
+    struct weir_batch_node wanted[WEIR_BATCH_METRIC]; /* ... but it would be this, or the metric */
     size_t growth[WEIR_BATCH_LEVELS];                 /* of `children` by the span in hand */
     size_t calm;  /* the scope's children grow by less than this, and no length above is longer */
     size_t bytes; /* of the request so far */
 };
+
+/* A path that leads nowhere yet. */
+void weir_batch_begin_path(const struct weir_batch *batch, struct weir_batch_path *path);
 
 /* Finds the way to `metric`, or describes it. One path is of one run. */
 void weir_batch_find_path(struct weir_batch *batch, struct weir_batch_path *path,

@@ -39,22 +39,34 @@ static uint32_t mask_of(const struct weir_batch *batch)
     return batch->slot_count - 1;
 }
 
-static bool is_equal(const struct weir_batch_node *a, const struct weir_batch_node *b)
+/* What a search compares. By value, and so in registers: from where a node had just been described
+ * piece by piece, it was read in larger ones, and each waits until all those are written. */
+struct sought {
+    struct weir_bytes head;
+    struct weir_bytes data_head;
+    uint32_t parent;
+    uint32_t hash;
+    uint8_t field;
+};
+
+static inline bool is_sought(const struct weir_batch_node *node, struct sought sought)
 {
-    return a->parent == b->parent && a->field == b->field &&
-           weir_bytes_eq_short(a->head, b->head) && weir_bytes_eq_short(a->data_head, b->data_head);
+    return node->parent == sought.parent && node->field == sought.field &&
+           weir_bytes_eq_short(node->head, sought.head) &&
+           weir_bytes_eq_short(node->data_head, sought.data_head);
 }
 
-static inline uint32_t find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
+__attribute__((always_inline)) static inline uint32_t find(const struct weir_batch *batch,
+                                                           struct sought sought)
 {
     if (batch->slot_count == 0) {
         return WEIR_BATCH_NONE;
     }
     uint32_t mask = mask_of(batch);
     uint32_t slot;
-    for (uint32_t at = wanted->hash & mask; (slot = batch->slots[at]) != 0; at = (at + 1) & mask) {
+    for (uint32_t at = sought.hash & mask; (slot = batch->slots[at]) != 0; at = (at + 1) & mask) {
         uint32_t index = (slot & mask) - 1;
-        if (((slot ^ wanted->hash) & ~mask) == 0 && is_equal(&batch->nodes[index], wanted)) {
+        if (((slot ^ sought.hash) & ~mask) == 0 && is_sought(&batch->nodes[index], sought)) {
             return index;
         }
     }
@@ -63,7 +75,15 @@ static inline uint32_t find(const struct weir_batch *batch, const struct weir_ba
 
 uint32_t weir_batch_find(const struct weir_batch *batch, const struct weir_batch_node *wanted)
 {
-    return find(batch, wanted);
+    return find(batch, (struct sought){wanted->head, wanted->data_head, wanted->parent,
+                                       wanted->hash, wanted->field});
+}
+
+static inline uint32_t find_metric(const struct weir_batch *batch, uint32_t scope,
+                                   const struct weir_metric *metric)
+{
+    return find(batch, (struct sought){metric->head, metric->data_head, scope,
+                                       (uint32_t)metric->hash, (uint8_t)metric->data});
 }
 
 static inline void insert(struct weir_batch *batch, uint32_t index)
@@ -187,6 +207,13 @@ static void find_scope(const struct weir_batch *batch, struct weir_batch_path *p
         parent == WEIR_BATCH_NONE ? WEIR_BATCH_NONE : weir_batch_find(batch, wanted);
 }
 
+void weir_batch_begin_path(const struct weir_batch *batch, struct weir_batch_path *path)
+{
+    path->scope = NULL;
+    path->calm = 0;
+    path->bytes = batch->buffer.bytes;
+}
+
 void weir_batch_find_path(struct weir_batch *batch, struct weir_batch_path *path,
                           const struct weir_metric *metric)
 {
@@ -198,13 +225,10 @@ void weir_batch_find_path(struct weir_batch *batch, struct weir_batch_path *path
         path->scope = metric->scope;
         path->calm = 0;
     }
-    struct weir_batch_node *wanted = &path->wanted[WEIR_BATCH_METRIC];
     uint32_t parent = path->nodes[WEIR_BATCH_SCOPE];
-    describe(wanted, WEIR_BATCH_METRIC, parent, metric->head, metric->hash);
-    wanted->data_head = metric->data_head;
-    wanted->field = (uint8_t)metric->data;
+    path->metric = metric;
     path->nodes[WEIR_BATCH_METRIC] =
-        parent == WEIR_BATCH_NONE ? WEIR_BATCH_NONE : find(batch, wanted);
+        parent == WEIR_BATCH_NONE ? WEIR_BATCH_NONE : find_metric(batch, parent, metric);
 }
 
 /* -- growth -------------------------------------------------------------------------------- */
@@ -224,7 +248,7 @@ static inline size_t node_growth(const struct weir_batch_node *node, size_t grow
     return growth + length_growth(weir_batch_node_content(node, node->children), growth);
 }
 
-/* What a level's node takes more, there or not yet, when its children do. */
+/* What a level's node above the metric takes more, there or not yet, when its children do. */
 static inline size_t level_growth(const struct weir_batch *batch,
                                   const struct weir_batch_path *path, uint32_t level, size_t growth)
 {
@@ -233,13 +257,26 @@ static inline size_t level_growth(const struct weir_batch *batch,
                                     : node_growth(&batch->nodes[index], growth);
 }
 
+/* The same of the metric's. */
+static inline size_t metric_growth(const struct weir_batch *batch,
+                                   const struct weir_batch_path *path, size_t growth)
+{
+    uint32_t index = path->nodes[WEIR_BATCH_METRIC];
+    const struct weir_metric *metric = path->metric;
+    if (index != WEIR_BATCH_NONE) {
+        return node_growth(&batch->nodes[index], growth);
+    }
+    size_t data = weir_pbw_bytes_size(metric->data, metric->data_head.size + growth);
+    return weir_pbw_bytes_size(1, metric->head.size + data);
+}
+
 /* What each level, and in the end the request, grows by when points of `growth` encoded bytes are
  * added. */
 static inline size_t work_out_growth(const struct weir_batch *batch, struct weir_batch_path *path,
                                      size_t growth)
 {
     path->growth[WEIR_BATCH_METRIC] = growth;
-    growth = level_growth(batch, path, WEIR_BATCH_METRIC, growth);
+    growth = metric_growth(batch, path, growth);
     path->growth[WEIR_BATCH_SCOPE] = growth;
     if (growth >= path->calm) {
         growth = level_growth(batch, path, WEIR_BATCH_SCOPE, growth);
@@ -260,13 +297,27 @@ static size_t node_calm(const struct weir_batch_node *node)
 
 /* -- putting it there ---------------------------------------------------------------------- */
 
+/* Describes a level's node where it stays. */
+static inline void describe_at(struct weir_batch_node *node, const struct weir_batch_path *path,
+                               uint32_t level)
+{
+    const struct weir_metric *metric = path->metric;
+    if (level != WEIR_BATCH_METRIC) {
+        *node = path->wanted[level];
+        return;
+    }
+    describe(node, level, path->nodes[WEIR_BATCH_SCOPE], metric->head, metric->hash);
+    node->data_head = metric->data_head;
+    node->field = (uint8_t)metric->data;
+}
+
 /* Appends the described node of a level to its parent's children. */
 static inline void create_node(struct weir_batch *batch, struct weir_batch_path *path,
                                uint32_t level)
 {
     uint32_t index = batch->node_count++;
     struct weir_batch_node *node = &batch->nodes[index];
-    *node = path->wanted[level];
+    describe_at(node, path, level);
     node->parent = level == 0 ? WEIR_BATCH_NONE : path->nodes[level - 1];
     uint32_t *first = level == 0 ? &batch->first_resource : &batch->nodes[node->parent].first;
     uint32_t *last = level == 0 ? &batch->last_resource : &batch->nodes[node->parent].last;
