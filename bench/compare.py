@@ -199,7 +199,9 @@ def rounds(given, settings):
 def title(given):
     """What is compared, and under which load."""
     speed = f"{given.rate:,} points/s" if given.rate else "as fast as it goes"
-    return (f"OLD: {given.old}, NEW: {given.new}\n{given.format} in, {given.compression} out, "
+    old, new = (name + (f" ({given.commits[name][:12]})" if given.commits[name] else "")
+                for name in (given.old, given.new))
+    return (f"OLD: {old}, NEW: {new}\n{given.format} in, {given.compression} out, "
             f"{given.points:,} points a request, {given.namespaces} namespaces, {given.resources} "
             f"resources, {given.connections} connections, {speed}; {given.rounds} rounds of "
             f"{given.seconds:g} s each")
