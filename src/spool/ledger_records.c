@@ -25,8 +25,10 @@
 #include "ledger_internal.h"
 #include "weir/mem.h"
 
-/* Kept for the next: four segments of 4096 records, some 100 KiB each with one destination. */
-enum { CAPACITY_INITIAL = 256, UNUSED_MAX = 4, UNUSED_RECORDS_MAX = 4096 };
+/* Kept for the next: four segments of 4096 records, some 100 KiB each with one destination. What a
+ * segment begins with is enough for 64 MiB of bodies of a thousand points: with less each of those
+ * that take turns grew once, which was four calls. Most of it nobody writes to. */
+enum { CAPACITY_INITIAL = 1024, UNUSED_MAX = 4, UNUSED_RECORDS_MAX = 4096 };
 
 static uint64_t bit_of(uint32_t index)
 {

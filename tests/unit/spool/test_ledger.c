@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "ledger_rig.h"
+#include "weir/mem.h"
 
 static void test_settled_record_is_owed_no_more(void **state)
 {
@@ -313,6 +314,24 @@ static void test_lost_is_counted_once_and_live_ones_stay(void **state)
     weir_ledger_free(ledger);
 }
 
+/* Each of the segments that take turns would grow once for itself. */
+static void test_a_thousand_records_grow_no_segment(void **state)
+{
+    (void)state;
+    struct weir_ledger *ledger = rig_new(true, 0);
+    struct weir_frame_segment roster = rig_roster(1);
+    roster.size = 64 << 20;
+    struct weir_ledger_segment *segment = NULL;
+    assert_int_equal(weir_ledger_segment_new(ledger, &roster, &segment), WEIR_OK);
+    assert_int_equal(weir_ledger_reserve(ledger, segment, 1, RIG_A), WEIR_OK);
+    uint64_t calls = weir_mem_calls();
+    assert_int_equal(weir_ledger_reserve(ledger, segment, 1000, RIG_A), WEIR_OK);
+    assert_int_equal(weir_mem_calls(), calls);
+    assert_int_equal(weir_ledger_reserve(ledger, segment, 2000, RIG_A), WEIR_OK);
+    assert_true(weir_mem_calls() > calls);
+    weir_ledger_free(ledger);
+}
+
 /* -- what is refused ----------------------------------------------------------------------- */
 
 static void test_segment_is_full_of_records(void **state)
@@ -436,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_removed_destinations_are_lettered_by_name),
         cmocka_unit_test(test_more_removed_names_than_slots),
         cmocka_unit_test(test_lost_is_counted_once_and_live_ones_stay),
+        cmocka_unit_test(test_a_thousand_records_grow_no_segment),
         cmocka_unit_test(test_segment_is_full_of_records),
         cmocka_unit_test(test_scan_refuses_what_is_out_of_order),
         cmocka_unit_test(test_our_own_bugs_are_caught),
