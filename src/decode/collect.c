@@ -60,7 +60,8 @@ struct weir_collect *weir_collect_new(struct weir_arena *arena)
     return &all->collect;
 }
 
-/* The room's next chunk, or for what is large memory of its own. */
+/* The room's next chunk, or for what is large memory of its own. The chunk's lines are asked for
+ * together: each would be waited for as soon as what was written there is read. */
 __attribute__((noinline)) static void *take_from_arena(struct weir_collect *collect, size_t size)
 {
     struct room *room = &collect->tables->room;
@@ -72,6 +73,9 @@ __attribute__((noinline)) static void *take_from_arena(struct weir_collect *coll
         collect->full = true;
     } else if (!is_large) {
         *room = (struct room){memory + size, taken - size};
+        for (size_t i = 0; i < COLLECT_ROOM_SIZE; i += COLLECT_CACHE_LINE) {
+            __builtin_prefetch(memory + i, 1);
+        }
     }
     return memory;
 }
@@ -361,7 +365,8 @@ static inline struct known_metric *known_of(const struct weir_metric *metric)
     return (struct known_metric *)(uintptr_t)metric;
 }
 
-/* The number of a metric's group in the namespace `name`; NO_GROUP when full. */
+/* The number of a metric's group in the namespace `name`; NO_GROUP when full. The head is read
+ * before there is something just written in front of it, which that may begin with. */
 static inline uint32_t find_number(struct weir_collect *collect, struct known_metric *known,
                                    const struct named *name)
 {
@@ -369,12 +374,13 @@ static inline uint32_t find_number(struct weir_collect *collect, struct known_me
         return is_same_name(&known->kin->name, name) ? known->number
                                                      : find_further(collect, &known->metric, name);
     }
+    uint32_t size = size_in_head(&known->metric, name);
     struct place *place = find_place(collect, known->metric.scope->resource, name);
     uint32_t number = place == NULL ? NO_GROUP : number_group(collect, &known->metric, place);
     if (number != NO_GROUP) {
         known->kin = place->kin;
         known->number = number;
-        known->size_in_head = size_in_head(&known->metric, name);
+        known->size_in_head = size;
     }
     return number;
 }
