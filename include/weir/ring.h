@@ -43,6 +43,12 @@ void weir_ring_cancel(struct weir_ring *ring, uint32_t count);
 /* Pushes one item (not NULL), spending one credit. Wait-free; any thread. */
 void weir_ring_push(struct weir_ring *ring, void *item);
 
+/* Asks the memory for where the next push would go, for who will push into many rings and waits for
+ * none of them. What it looks at itself is the ring's first line, which is all that reserve and the
+ * rest of push touch; pop and at touch the second. Any thread.
+ * tidy: allow header-functions -- a push in two steps */
+void weir_ring_ask(const struct weir_ring *ring);
+
 /* Takes the oldest item, or NULL when there is none yet. The consumer only. */
 void *weir_ring_pop(struct weir_ring *ring);
 

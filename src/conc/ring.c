@@ -3,8 +3,10 @@
  * The ring: see weir/ring.h for the picture and I1 to I3.
  *
  * Head and tail are free-running 32-bit counts; slot = count & mask; they wrap together, and since
- * slots is at most 2^20 their difference is never ambiguous. Credits, tail and head each have a
- * cache line: producers share the first two, the consumer writes the third.
+ * slots is at most 2^20 their difference is never ambiguous. What producers write has a cache line,
+ * and what the consumer writes another; the mask, which is only read, is in both. A request of a
+ * thousand namespaces goes through a thousand rings, each long out of every cache: what counts
+ * there is how many lines a push or a pop has to wait for.
  *
  *                     producer                                        consumer
  *   reserve   credits -= n       (acquire)  ◄── C ──   pop   slot = NULL      (relaxed)
@@ -46,12 +48,14 @@
 enum { CACHE_LINE = 64, SLOTS_MIN = 2, SLOTS_MAX = 1 << 20 };
 
 struct weir_ring {
-    _Alignas(CACHE_LINE) _Atomic uint32_t credits; /* free ones */
-    _Alignas(CACHE_LINE) _Atomic uint32_t tail;    /* the next position to claim */
+    _Alignas(CACHE_LINE) _Atomic uint32_t credits; /* free ones; the consumer gives them back */
+    _Atomic uint32_t tail;                         /* the next position to claim */
+    uint32_t mask;
     _Alignas(CACHE_LINE) _Atomic uint32_t head; /* the next position to pop; the consumer writes */
-    _Alignas(CACHE_LINE) uint32_t mask;
-    void *slots[];
+    uint32_t own_mask;                          /* the consumer's */
+    _Alignas(CACHE_LINE) void *slots[];
 };
+_Static_assert(offsetof(struct weir_ring, head) == CACHE_LINE, "as weir/ring.h says");
 
 /* The slots' three accesses. Builtins, for what the essay says of slots. */
 
@@ -91,6 +95,7 @@ enum weir_status weir_ring_new(uint32_t slots, struct weir_ring **ret)
     atomic_init(&ring->tail, 0);
     atomic_init(&ring->head, 0);
     ring->mask = slots - 1;
+    ring->own_mask = slots - 1;
     *ret = ring;
     return WEIR_OK;
 }
@@ -137,14 +142,21 @@ void weir_ring_push(struct weir_ring *ring, void *item)
     publish_slot(slot, item);
 }
 
+void weir_ring_ask(const struct weir_ring *ring)
+{
+    /* relaxed: a guess; others may push meanwhile */
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    __builtin_prefetch(&ring->slots[tail & ring->mask], 1);
+}
+
 void **weir_ring_at(struct weir_ring *ring, uint32_t index)
 {
-    if (index > ring->mask) {
+    if (index > ring->own_mask) {
         return NULL;
     }
     /* relaxed: only this thread writes head */
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    void **slot = &ring->slots[(head + index) & ring->mask];
+    void **slot = &ring->slots[(head + index) & ring->own_mask];
     return read_slot(slot) == NULL ? NULL : slot;
 }
 
@@ -161,7 +173,7 @@ void *weir_ring_pop(struct weir_ring *ring)
     atomic_store_explicit(&ring->head, head + 1, memory_order_relaxed);
     /* release: edge C, pairs with the acquire in weir_ring_reserve */
     uint32_t before = atomic_fetch_add_explicit(&ring->credits, 1, memory_order_release);
-    WEIR_ASSERT(before <= ring->mask);
+    WEIR_ASSERT(before <= ring->own_mask);
     return item;
 }
 
@@ -177,6 +189,7 @@ uint32_t weir_ring_count(const struct weir_ring *ring)
 void weir_ring_validate(const struct weir_ring *ring, uint32_t credits_out)
 {
     uint32_t slots = ring->mask + 1;
+    WEIR_ASSERT(ring->own_mask == ring->mask);
     /* acquire: sees what the last producer left */
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);

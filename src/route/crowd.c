@@ -26,10 +26,9 @@ static bool is_crowded(const struct weir_router *router, const struct weir_route
     bool is_any_crowded = false;
     for (uint64_t rest = plan->open; rest != 0;) {
         const struct weir_route_row *row = &router->rows[weir_route_next(&rest)];
-        /* relaxed, both: hints */
+        /* relaxed: a hint */
         int64_t drained_ns = atomic_load_explicit(&row->drained_ns, memory_order_relaxed);
-        bool has_little = atomic_load_explicit(&row->queued, memory_order_relaxed) <=
-                          weir_route_little(router, sharers);
+        bool has_little = weir_route_queued(row) <= weir_route_little(router, sharers);
         int64_t recent_ns = has_little ? KEEPS_UP_NS : DRAINING_NS;
         if (drained_ns == 0 || now_ns - drained_ns > recent_ns) {
             continue;

@@ -35,6 +35,10 @@
 #define QUANTUM    (UINT64_C(64) << 10)
 #define CACHE_LINE 64
 
+/* How many turns ahead a ring's line, its first slot and its first chains are asked for; how many
+ * chains of a ring; and how much of each. */
+enum { LINE_AHEAD = 14, SLOT_AHEAD = 9, RUNS_AHEAD = 5, CHAINS_AHEAD = 5, CHAIN_LINES = 6 };
+
 static struct weir_ring *ring_at(struct weir_route_row *row, uint32_t id)
 {
     /* acquire: pairs with the release of the swap that made the ring (route.c) */
@@ -56,14 +60,32 @@ static struct weir_run *head_of(struct weir_route_row *row, uint32_t id)
 }
 
 /* Asks for the chain that stands `ahead` slots behind a ring's head: each is of another request,
- * and was last written to by another thread. */
-static void fetch(struct weir_route_row *row, uint32_t id, uint32_t ahead)
+ * and was last written to by another thread. Its runs stand together (weir/collect.h), and with a
+ * thousand namespaces a chain is a few short ones. */
+static void ask_chain(struct weir_route_row *row, uint32_t id, uint32_t ahead)
 {
     struct weir_ring *ring = ring_at(row, id);
     void **slot = ring == NULL ? NULL : weir_ring_at(ring, ahead);
-    if (slot != NULL) {
-        __builtin_prefetch(*slot);
-        __builtin_prefetch((const uint8_t *)*slot + CACHE_LINE);
+    for (uint32_t line = 0; slot != NULL && line < CHAIN_LINES; line++) {
+        __builtin_prefetch((const uint8_t *)*slot + (size_t)line * CACHE_LINE);
+    }
+}
+
+/* Asks for what the turns after this one begin with, a step each time: of a ring far ahead its
+ * line, of one nearer its first slot, and of one nearer still its first chains. So of many rings
+ * with a few runs each none is waited for. */
+static void ask_rings(struct weir_route_row *row, uint32_t known)
+{
+    uint32_t turn = row->turn;
+    struct weir_ring *far = turn + LINE_AHEAD < known ? ring_at(row, turn + LINE_AHEAD) : NULL;
+    if (far != NULL) {
+        __builtin_prefetch((const uint8_t *)far + CACHE_LINE); /* the consumer's (weir/ring.h) */
+    }
+    if (turn + SLOT_AHEAD < known) {
+        (void)slot_of(row, turn + SLOT_AHEAD); /* nobody waits for what it reads */
+    }
+    for (uint32_t i = 0; turn + RUNS_AHEAD < known && i < CHAINS_AHEAD; i++) {
+        ask_chain(row, turn + RUNS_AHEAD, i);
     }
 }
 
@@ -80,7 +102,7 @@ static void advance(struct weir_route_row *row, uint32_t id)
     }
     void *popped = weir_ring_pop(ring_at(row, id));
     WEIR_ASSERT(popped == run);
-    fetch(row, id, 1);
+    ask_chain(row, id, CHAINS_AHEAD - 1);
 }
 
 /* The namespace after `id`, when `known` have names; the shared ring stands last. */
@@ -123,7 +145,7 @@ static struct weir_run *serve_round(struct weir_route_row *row, uint32_t known)
         }
         row->turn = after(row->turn, known);
         row->is_granted = false;
-        fetch(row, after(row->turn, known), 0);
+        ask_rings(row, known);
     }
     return NULL;
 }
@@ -153,6 +175,24 @@ static bool grant_rounds(struct weir_route_row *row, uint32_t known)
     return true;
 }
 
+/* The sums have one writer, so they are raised without a read-modify-write: that would wait for all
+ * that was asked for before it. */
+static void count_taken(struct weir_route_row *row, const struct weir_run *run)
+{
+    /* relaxed: only this thread writes it */
+    _Atomic uint64_t *points = &row->points_taken[run->namespace_id];
+    uint64_t before = atomic_load_explicit(points, memory_order_relaxed);
+    /* release: pairs with the acquire in weir_router_ring_points */
+    atomic_store_explicit(points, before + run->count, memory_order_release);
+    /* relaxed: only this thread writes it */
+    size_t taken = atomic_load_explicit(&row->taken, memory_order_relaxed) + run->bytes;
+    /* release: pairs with the acquire in weir_route_queued, so that who finds the row empty comes
+     * after this */
+    atomic_store_explicit(&row->taken, taken, memory_order_release);
+    /* relaxed: reserved before the run was pushed, and seen with it */
+    WEIR_DCHECK(atomic_load_explicit(&row->reserved, memory_order_relaxed) >= taken);
+}
+
 struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
 {
     WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
@@ -164,13 +204,7 @@ struct weir_run *weir_router_take(struct weir_router *router, uint32_t index)
         WEIR_ASSERT(run != NULL);
     }
     if (run != NULL) {
-        /* relaxed: a gauge; the ring has ordered the run itself */
-        atomic_fetch_sub_explicit(&router->points[run->namespace_id], run->count,
-                                  memory_order_relaxed);
-        /* release: pairs with the acquire in weir_router_idle, so that who finds the row empty
-         * comes after this */
-        size_t queued = atomic_fetch_sub_explicit(&row->queued, run->bytes, memory_order_release);
-        WEIR_ASSERT(queued >= run->bytes);
+        count_taken(row, run);
     }
     return run;
 }

@@ -248,6 +248,5 @@ bool weir_router_idle(const struct weir_router *router, uint32_t slot)
     if (atomic_load_explicit(&router->plans[slot], memory_order_acquire) != 0) {
         return false;
     }
-    /* acquire: pairs with the release in weir_router_take */
-    return atomic_load_explicit(&router->rows[slot].queued, memory_order_acquire) == 0;
+    return weir_route_queued(&router->rows[slot]) == 0;
 }

@@ -50,6 +50,8 @@
 #include "weir/panic.h"
 #include "weir/rcu.h"
 
+enum { RUNS_AHEAD = 32 }; /* with a thousand namespaces some eight rings */
+
 /* Rows for all slots, as zero pages: one that is never used costs address space and nothing else.
  * Aligned by hand, since only zeroed memory comes without being written to. */
 static enum weir_status make_rows(struct weir_router *router)
@@ -176,45 +178,69 @@ static struct weir_ring *reserved_ring(struct weir_route_row *row, const struct 
     return atomic_load_explicit(&row->rings[run->namespace_id], memory_order_acquire);
 }
 
+/* The ring that the chain goes to which begins `ahead` runs behind run `at`, or NULL. Rings of many
+ * namespaces are far from every cache: who goes from one to the next asks for those ahead. */
+static struct weir_ring *ring_ahead(struct weir_route_row *row, const struct weir_runs *runs,
+                                    uint32_t at, uint32_t ahead)
+{
+    bool is_chain = ahead < runs->count - at && runs->runs[at + ahead].is_first;
+    return is_chain ? reserved_ring(row, &runs->runs[at + ahead]) : NULL;
+}
+
+/* Asks for what reserving in the rings ahead will touch: their first line (weir/ring.h). */
+static void ask_credit(struct weir_route_row *row, const struct weir_runs *runs, uint32_t at)
+{
+    __builtin_prefetch(ring_ahead(row, runs, at, RUNS_AHEAD), 1);
+}
+
+/* Asks for what pushing into the rings ahead will touch: the gauge, the first line, which was
+ * reserved in a commit ago, and when that is there the slot. */
+static void ask_slot(struct weir_router *router, struct weir_route_row *row,
+                     const struct weir_runs *runs, uint32_t at)
+{
+    struct weir_ring *far = ring_ahead(row, runs, at, RUNS_AHEAD);
+    if (far != NULL) {
+        __builtin_prefetch(far, 1);
+        __builtin_prefetch(&router->points[runs->runs[at + RUNS_AHEAD].namespace_id], 1);
+    }
+    struct weir_ring *near = ring_ahead(row, runs, at, RUNS_AHEAD / 2);
+    if (near != NULL) {
+        weir_ring_ask(near);
+    }
+}
+
 static enum weir_status take_share(struct weir_route_row *row, size_t share, size_t bytes)
 {
-    /* All relaxed: a counter that bounds and orders nothing. */
-    size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
+    /* acquire: as in weir_route_queued; an old sum of what was taken makes it only too much */
+    size_t taken = atomic_load_explicit(&row->taken, memory_order_acquire);
+    /* The others relaxed: a counter that bounds and orders nothing. */
+    size_t reserved = atomic_load_explicit(&row->reserved, memory_order_relaxed);
     do {
+        size_t queued = reserved - taken;
         if (queued > share || bytes > share - queued) {
             return WEIR_EFULL;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&row->queued, &queued, queued + bytes,
+    } while (!atomic_compare_exchange_weak_explicit(&row->reserved, &reserved, reserved + bytes,
                                                     memory_order_relaxed, memory_order_relaxed));
     return WEIR_OK;
 }
 
-/* Bytes that a row takes of a chain. */
-static size_t wanted_bytes(struct weir_route_row *row, struct weir_run *first)
+/* Gives back the credits of the chains that begin among the first `count` runs. */
+static void cancel_rings(struct weir_route_row *row, const struct weir_runs *runs, uint32_t count)
 {
-    size_t bytes = 0;
-    struct weir_run *run = weir_route_wanted(row, first);
-    for (; run != NULL; run = weir_route_wanted(row, run->next)) {
-        bytes += run->bytes;
-    }
-    return bytes;
-}
-
-/* Gives back what the chains that begin among the first `count` runs hold in a row: credits and
- * share. */
-static void cancel_row(struct weir_route_row *row, const struct weir_runs *runs, uint32_t count)
-{
-    size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct weir_run *first = &runs->runs[i];
         if (first->is_first && weir_route_wanted(row, first) != NULL) {
             weir_ring_cancel(reserved_ring(row, first), 1);
-            bytes += wanted_bytes(row, first);
         }
     }
+}
+
+static void give_share(struct weir_route_row *row, size_t bytes)
+{
     /* relaxed: a counter */
-    size_t queued = atomic_fetch_sub_explicit(&row->queued, bytes, memory_order_relaxed);
-    WEIR_ASSERT(queued >= bytes);
+    size_t reserved = atomic_fetch_sub_explicit(&row->reserved, bytes, memory_order_relaxed);
+    WEIR_ASSERT(reserved >= bytes);
 }
 
 uint32_t weir_route_sharers(const struct weir_router *router, const struct weir_route_plan *plan)
@@ -243,41 +269,29 @@ static bool has_room(const struct attempt *attempt, const struct weir_route_row 
     if (attempt->sharers == 1) {
         return true; /* nobody to leave room to */
     }
-    /* relaxed: a counter */
-    size_t queued = atomic_load_explicit(&row->queued, memory_order_relaxed);
-    return queued <= weir_route_little(router, attempt->sharers) ||
+    return weir_route_queued(row) <= weir_route_little(router, attempt->sharers) ||
            weir_credit_used(router->credit) + weir_arena_size(attempt->arena) <=
                weir_route_but_last_quarter(router);
 }
 
-static enum weir_status reserve_chain(const struct attempt *attempt, uint32_t slot,
-                                      struct weir_run *first)
+/* Share, and credits for all chains of which something goes there, or nothing. */
+static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot, size_t bytes)
 {
-    struct weir_ring *ring;
     struct weir_route_row *row = &attempt->router->rows[slot];
-    size_t bytes = wanted_bytes(row, first);
-    WEIR_TRY(ring_of(attempt->router, row, first->namespace_id, &ring));
+    const struct weir_runs *runs = attempt->runs;
     WEIR_TRY(take_share(row, attempt->plan->rows[slot].options.share, bytes));
-    enum weir_status status = weir_ring_reserve(ring, 1);
-    if (status != WEIR_OK) {
-        /* relaxed: a counter */
-        atomic_fetch_sub_explicit(&row->queued, bytes, memory_order_relaxed);
-    }
-    return status;
-}
-
-/* Share and credits in one row for all chains of which something goes there, or nothing. */
-static enum weir_status reserve_row(const struct attempt *attempt, uint32_t slot)
-{
-    struct weir_route_row *row = &attempt->router->rows[slot];
-    for (uint32_t i = 0; i < attempt->runs->count; i++) {
-        struct weir_run *first = &attempt->runs->runs[i];
+    for (uint32_t i = 0; i < runs->count; i++) {
+        struct weir_run *first = &runs->runs[i];
+        ask_credit(row, runs, i);
         if (!first->is_first || weir_route_wanted(row, first) == NULL) {
             continue;
         }
-        enum weir_status status = reserve_chain(attempt, slot, first);
+        struct weir_ring *ring;
+        enum weir_status status = ring_of(attempt->router, row, first->namespace_id, &ring);
+        status = status == WEIR_OK ? weir_ring_reserve(ring, 1) : status;
         if (status != WEIR_OK) {
-            cancel_row(row, attempt->runs, i);
+            cancel_rings(row, runs, i);
+            give_share(row, bytes);
             return status;
         }
     }
@@ -310,20 +324,30 @@ static void link_chains(struct weir_router *router, struct weir_arena *arena,
     }
 }
 
-/* Points that a row takes of all runs. */
-static uint32_t wanted_points(const struct weir_route_row *row, const struct weir_runs *runs)
+/* What a row takes of all runs. */
+struct wanted {
+    uint32_t points;
+    size_t bytes;
+};
+
+static struct wanted wanted_of(const struct weir_route_row *row, const struct weir_runs *runs)
 {
-    uint32_t points = 0;
+    struct wanted wanted = {0, 0};
     for (uint32_t i = 0; i < runs->count; i++) {
-        points += takes(row, &runs->runs[i]) ? runs->runs[i].count : 0;
+        const struct weir_run *run = &runs->runs[i];
+        wanted.points += takes(row, run) ? run->count : 0;
+        wanted.bytes += takes(row, run) ? run->bytes : 0;
     }
-    return points;
+    return wanted;
 }
 
+/* Gives back what a request holds in these rows: credits and share. */
 static void cancel_rows(struct weir_router *router, const struct weir_runs *runs, uint64_t rows)
 {
     while (rows != 0) {
-        cancel_row(&router->rows[weir_route_next(&rows)], runs, runs->count);
+        struct weir_route_row *row = &router->rows[weir_route_next(&rows)];
+        cancel_rings(row, runs, runs->count);
+        give_share(row, wanted_of(row, runs).bytes);
     }
 }
 
@@ -340,14 +364,15 @@ void weir_router_reserve(struct weir_router *router, struct weir_arena *arena,
     for (uint64_t rest = plan->all; rest != 0;) {
         uint32_t slot = weir_route_next(&rest);
         struct weir_route_row *row = &router->rows[slot];
-        made.points[slot] = wanted_points(row, runs);
-        if (made.points[slot] == 0) {
+        struct wanted wanted = wanted_of(row, runs);
+        made.points[slot] = wanted.points;
+        if (wanted.points == 0) {
             continue;
         }
         made.wanted |= row->bit;
         empty |= weir_router_queued_bytes(router, slot) == 0 ? row->bit : 0;
         bool fits = (plan->open & row->bit) != 0 && has_room(&attempt, row) &&
-                    reserve_row(&attempt, slot) == WEIR_OK;
+                    reserve_row(&attempt, slot, wanted.bytes) == WEIR_OK;
         made.live |= fits ? row->bit : 0;
     }
     if (made.live != 0 && weir_arena_charge_to(arena, router->queued) != WEIR_OK) {
@@ -369,11 +394,16 @@ void weir_router_cancel(struct weir_router *router, const struct weir_runs *runs
 static void retain(const struct weir_runs *runs, const struct weir_reservation *reservation)
 {
     uint64_t shared_points = 0;
+    uint64_t takers = 0; /* the last run's, of the live ones: most runs have the same */
+    uint32_t rows = 0;   /* how many these are */
     uint32_t refs = 0;
     size_t live = 0;
     for (uint32_t i = 0; i < runs->count; i++) {
         const struct weir_run *run = &runs->runs[i];
-        uint32_t rows = (uint32_t)__builtin_popcountll(run->takers & reservation->live);
+        if ((run->takers & reservation->live) != takers) {
+            takers = run->takers & reservation->live;
+            rows = (uint32_t)__builtin_popcountll(takers);
+        }
         refs += rows;
         live += rows * run->bytes;
         if (refs > 0 && (i + 1 == runs->count || run[1].arena != run->arena)) {
@@ -400,7 +430,7 @@ static bool publish_chain(struct weir_router *router, struct weir_route_row *row
     for (struct weir_run *run = begin; run != NULL; run = weir_route_wanted(row, run->next)) {
         points += run->count;
     }
-    /* relaxed: a gauge; before the push, so it never falls below nothing */
+    /* relaxed: a sum; before the push, so that it is never less than what was taken */
     atomic_fetch_add_explicit(&router->points[begin->namespace_id], points, memory_order_relaxed);
     weir_ring_push(reserved_ring(row, begin), begin);
     return true;
@@ -415,11 +445,12 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
     retain(runs, reservation);
     for (uint64_t rows = reservation->live; rows != 0;) {
         uint32_t slot = weir_route_next(&rows);
+        struct weir_route_row *row = &router->rows[slot];
         struct weir_wake *wake = reservation->plan->rows[slot].options.wake;
         bool is_published = false;
         for (uint32_t i = 0; i < runs->count; i++) {
-            if (runs->runs[i].is_first &&
-                publish_chain(router, &router->rows[slot], &runs->runs[i])) {
+            ask_slot(router, row, runs, i);
+            if (runs->runs[i].is_first && publish_chain(router, row, &runs->runs[i])) {
                 is_published = true;
             }
         }
@@ -432,11 +463,21 @@ void weir_router_publish(struct weir_router *router, struct weir_runs *runs,
 size_t weir_router_queued_bytes(const struct weir_router *router, uint32_t index)
 {
     WEIR_ASSERT(index < WEIR_DESTINATIONS_MAX);
-    return atomic_load_explicit(&router->rows[index].queued, memory_order_relaxed); /* a gauge */
+    return weir_route_queued(&router->rows[index]);
 }
 
 uint64_t weir_router_ring_points(const struct weir_router *router, uint32_t namespace_id)
 {
     WEIR_ASSERT(namespace_id < WEIR_NAMESPACE_IDS);
-    return atomic_load_explicit(&router->points[namespace_id], memory_order_relaxed); /* a gauge */
+    uint64_t taken = 0;
+    for (uint32_t slot = 0; slot < WEIR_DESTINATIONS_MAX; slot++) {
+        const struct weir_route_row *row = &router->rows[slot];
+        /* relaxed: nothing was ever taken where nothing was reserved; those pages stay untouched */
+        if (atomic_load_explicit(&row->reserved, memory_order_relaxed) > 0) {
+            /* acquire: pairs with the release in weir_router_take, so that what is read below has
+             * all that was pushed before it was taken */
+            taken += atomic_load_explicit(&row->points_taken[namespace_id], memory_order_acquire);
+        }
+    }
+    return atomic_load_explicit(&router->points[namespace_id], memory_order_relaxed) - taken;
 }

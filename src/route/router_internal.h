@@ -49,19 +49,24 @@ struct weir_route_plan {
 };
 
 /*
- * One slot's row. What producers share, and what only its drainer touches, lie on different cache
- * lines.
+ * One slot's row. What producers share, and what only its drainer writes, lie on different cache
+ * lines. Each side has sums of its own that only grow (but for a reservation that is given back),
+ * and what is queued is their difference: the drainer takes a run without waiting for a line that
+ * the producers have, nor they for its.
  */
 struct weir_route_row {
     uint64_t bit; /* its own in masks of destinations; set when it first is in a set */
-    _Alignas(64) _Atomic size_t queued; /* bytes reserved for or in the rings */
-    _Atomic int64_t drained_ns;         /* when the drainer last took something */
+    _Alignas(64) _Atomic size_t reserved; /* bytes, ever, less what was given back */
     _Alignas(64) _Atomic(struct weir_ring *) rings[WEIR_NAMESPACE_IDS]; /* NULL: none yet */
-    /* The drainer's own: whose turn it is, whether this turn's quantum was given, and what each
-     * ring has left of its quanta. */
-    _Alignas(64) uint32_t turn;
+    /* The drainer's own: bytes ever taken, when it last took something, whose turn it is, whether
+     * this turn's quantum was given, what each ring has left of its quanta, and how many points
+     * were ever taken of it. */
+    _Alignas(64) _Atomic size_t taken;
+    _Atomic int64_t drained_ns;
+    uint32_t turn;
     bool is_granted;
     uint64_t deficits[WEIR_NAMESPACE_IDS];
+    _Atomic uint64_t points_taken[WEIR_NAMESPACE_IDS];
 };
 
 struct weir_router {
@@ -77,7 +82,7 @@ struct weir_router {
     struct weir_tenant_claimer claimer;
     _Atomic uint32_t plan_count;                   /* those not freed */
     _Atomic uint32_t plans[WEIR_DESTINATIONS_MAX]; /* of them: those that a slot is in */
-    _Atomic uint64_t points[WEIR_NAMESPACE_IDS];   /* in all rings of a namespace */
+    _Atomic uint64_t points[WEIR_NAMESPACE_IDS];   /* ever pushed into a namespace's rings */
 };
 
 #define WEIR_ROUTE_KNOWN (UINT64_C(1) << 63)
@@ -102,6 +107,16 @@ static inline size_t weir_route_little(const struct weir_router *router, uint32_
 static inline size_t weir_route_but_last_quarter(const struct weir_router *router)
 {
     return router->credit->limit / 4 * 3;
+}
+
+/* Bytes reserved for or in the rings of a row. Any thread. */
+static inline size_t weir_route_queued(const struct weir_route_row *row)
+{
+    /* acquire: pairs with the release in weir_router_take. What was taken was reserved before, so
+     * the sum that is read after it is not less. */
+    size_t taken = atomic_load_explicit(&row->taken, memory_order_acquire);
+    /* relaxed: a sum, nothing is published with it */
+    return atomic_load_explicit(&row->reserved, memory_order_relaxed) - taken;
 }
 
 /* Takes the lowest slot out of *mask. */

@@ -64,6 +64,18 @@ static struct fixture_request a_request(struct producer *producer, struct weir_r
     return request;
 }
 
+/* What is queued is a difference of sums that others raise meanwhile: never less than nothing, nor
+ * more than was ever let in. */
+static void look_at_sums(const struct weir_router *router)
+{
+    for (uint32_t i = 0; i < DESTINATIONS; i++) {
+        assert_true(weir_router_queued_bytes(router, i) <= UINT32_MAX);
+    }
+    for (uint32_t id = 0; id < sizeof(NAMES) / sizeof(*NAMES); id++) {
+        assert_true(weir_router_ring_points(router, id) <= UINT32_MAX);
+    }
+}
+
 static void produce(void *argument)
 {
     struct weir_reservation held;
@@ -87,6 +99,7 @@ static void produce(void *argument)
             weir_router_publish(router, &request.runs, &held);
         }
         weir_arena_unref(request.arena, 0);
+        look_at_sums(router);
     }
     weir_metrics_thread_stop();
     weir_rcu_thread_stop();

@@ -68,6 +68,7 @@ static void test_first_in_first_out(void **state)
     assert_null(weir_ring_pop(ring));
     for (int round = 0; round < 10; round++) {
         for (size_t i = 0; i < 3; i++) {
+            weir_ring_ask(ring); /* of any ring, and to no effect */
             push(ring, &items[i]);
         }
         weir_ring_validate(ring, 0);
