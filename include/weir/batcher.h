@@ -18,8 +18,9 @@
  *                                                   weir/encode.h; the references end there
  *
  * A run whose arena is sparse is copied into the batch's own memory when it is added, and its
- * reference given back at once; weir_batcher_compact does the same for runs whose arenas have
- * become sparse since. So a rare point never pins a large arena. Resource order, metric order and
+ * reference given back at once, unless the batch is younger than a tenth of a second: it may well
+ * be full before that matters. weir_batcher_compact does the same for all runs whose arenas are
+ * sparse by then. So a rare point never pins a large arena. Resource order, metric order and
  * point order are those of first arrival. A batch has at most WEIR_BATCH_POINTS_MAX points,
  * whatever its hints say. It notes in a manifest which points of which request it has. Its index
  * of nodes and spans (points of one metric in a row), which many metrics of few points make larger

@@ -37,7 +37,7 @@ struct weir_buffer {
     struct weir_buffer_hints hints;
     size_t bytes;
     uint32_t points;
-    int64_t opened_ns;
+    int64_t opened_ns, grown_ns; /* when it grew first, and last */
 };
 
 /* A closed buffer. Hints out of their bounds are our bug (asserted). */

@@ -34,6 +34,7 @@ void weir_buffer_grow(struct weir_buffer *buffer, size_t bytes, uint32_t points,
     }
     buffer->bytes = bytes;
     buffer->points = points;
+    buffer->grown_ns = now_ns;
 }
 
 enum weir_buffer_trigger weir_buffer_due(const struct weir_buffer *buffer, int64_t now_ns)

@@ -13,6 +13,7 @@
 
 #include "../../unit/batch/batch_fixture.h"
 #include "support.h"
+#include "weir/clock.h"
 
 enum { SCHEDULES = 60, REQUESTS = 25, POINTS_MAX = 20000 };
 
@@ -25,6 +26,9 @@ static const char *const METRICS[] = {"m", "n",
                                       "passes the edge of 127"};
 
 #define PICK(rand, array) ((array)[weir_rand_below((rand), sizeof(array) / sizeof(*(array)))])
+
+/* So that batches become old enough to copy what is sparse (batch_refs.c), and many do not. */
+#define TICK_NS (10 * WEIR_NS_PER_MS)
 
 struct schedule {
     struct batch_fixture fixture;
@@ -144,7 +148,7 @@ static void add_run(struct schedule *schedule, struct weir_rand *rand, const str
     if (weir_rand_below(rand, 4) == 0) {
         (void)weir_batcher_compact(batcher);
     }
-    schedule->now_ns += (int64_t)weir_rand_below(rand, 5);
+    schedule->now_ns += (int64_t)weir_rand_below(rand, 5) * TICK_NS;
     if (weir_batcher_due(batcher, schedule->now_ns) != WEIR_BUFFER_NOT_DUE) {
         close_and_check(schedule);
     }
@@ -155,7 +159,7 @@ static void run_schedule(struct schedule *schedule, struct weir_rand *rand)
     memset(schedule, 0, sizeof(*schedule));
     schedule->hints = (struct weir_buffer_hints){
         .size = 1 + weir_rand_below(rand, weir_rand_below(rand, 2) == 0 ? 500 : 50000),
-        .interval_ns = (int64_t)weir_rand_below(rand, 50),
+        .interval_ns = (int64_t)weir_rand_below(rand, 50) * TICK_NS,
         .points_max = (uint32_t)weir_rand_below(rand, 2) * (uint32_t)weir_rand_below(rand, 100),
     };
     batch_open(&schedule->fixture, schedule->hints);

@@ -9,6 +9,7 @@
 #include "batch_fixture.h"
 #include "guard.h"
 #include "support.h"
+#include "weir/clock.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -246,18 +247,44 @@ static struct fixture_request a_sparse_request(uint64_t number)
     return request;
 }
 
+/* The age at which a batch begins to copy what is sparse. */
+#define OLD_NS (100 * WEIR_NS_PER_MS)
+
+/* A point at 0, so that what comes at OLD_NS comes to an old batch. */
+static void begin_a_batch(void)
+{
+    batch_add(&fixture, fixture_single(&fixture.base, "A", 9, 0), 0);
+}
+
 static void test_never_pins_an_arena_for_a_rare_point(void **state)
 {
     (void)state;
     open_with(MIB, 10, 0);
-    batch_add(&fixture, a_sparse_request(1), 0);
+    begin_a_batch();
+    batch_add(&fixture, a_sparse_request(1), OLD_NS);
     assert_true(weir_regions_taken(fixture.base.regions) < MIB / 4);
-    batch_add(&fixture, a_sparse_request(2), 0);
+    batch_add(&fixture, a_sparse_request(2), OLD_NS);
     assert_true(weir_regions_taken(fixture.base.regions) < MIB / 4);
-    assert_int_equal(weir_credit_used(&fixture.base.intake), 0);
     assert_true(weir_credit_used(&fixture.base.queued) > 0);
-    release_closed(4);
+    release_closed(5);
     assert_int_equal(weir_regions_taken(fixture.base.regions), 0);
+    assert_int_equal(weir_credit_used(&fixture.base.intake), 0);
+}
+
+static void test_a_young_batch_copies_nothing(void **state)
+{
+    (void)state;
+    open_with(MIB, 10, 0);
+    batch_add(&fixture, a_sparse_request(1), 7);
+    batch_add(&fixture, a_sparse_request(2), 7 + OLD_NS - 1);
+    size_t two = weir_regions_taken(fixture.base.regions);
+    assert_true(two > 8 * MIB);
+    assert_int_equal(weir_credit_used(&fixture.base.queued), 0);
+    batch_add(&fixture, a_sparse_request(3), 7 + OLD_NS);
+    assert_true(weir_regions_taken(fixture.base.regions) < two + MIB / 4);
+    assert_true(weir_batcher_compact(fixture.batcher) > 0);
+    assert_true(weir_regions_taken(fixture.base.regions) < MIB / 4);
+    release_closed(6);
 }
 
 static void test_arena_that_becomes_sparse_in_the_open_batch(void **state)
@@ -282,11 +309,12 @@ static void test_no_budget_for_a_copy_keeps_the_arena(void **state)
 {
     (void)state;
     open_with(MIB, 10, 0);
+    begin_a_batch();
     assert_true(weir_credit_take(&fixture.base.queued, SIZE_MAX / 2));
-    batch_add(&fixture, a_sparse_request(1), 0);
+    batch_add(&fixture, a_sparse_request(1), OLD_NS);
     assert_true(weir_regions_taken(fixture.base.regions) > 4 * MIB);
     weir_credit_give(&fixture.base.queued, SIZE_MAX / 2);
-    release_closed(2);
+    release_closed(3);
 }
 
 /* As open_with, over regions that are kept, so that an arena lies where one lay before. */
@@ -313,7 +341,7 @@ static uintptr_t add_and_give_up(const char *scope)
     const struct weir_metric *metric = fixture_metric(run, scope, "m");
     uintptr_t at = (uintptr_t)metric->scope;
     fixture_point(&request, run, metric, 1, 0);
-    batch_add(&fixture, request, 0);
+    batch_add(&fixture, request, OLD_NS);
     return at;
 }
 
@@ -322,6 +350,7 @@ static void test_a_scope_where_another_lay(void **state)
 {
     (void)state;
     open_with_kept_regions();
+    begin_a_batch();
     uintptr_t first = add_and_give_up("one");
     assert_true(add_and_give_up("two") == first);
     struct weir_batch *batch = weir_batcher_close(fixture.batcher, WEIR_BUFFER_FLUSH);
@@ -379,6 +408,7 @@ int main(void)
         cmocka_unit_test_teardown(test_point_larger_than_the_size_goes_alone, tear_down),
         cmocka_unit_test_teardown(test_due_by_age, tear_down),
         cmocka_unit_test_teardown(test_never_pins_an_arena_for_a_rare_point, tear_down),
+        cmocka_unit_test_teardown(test_a_young_batch_copies_nothing, tear_down),
         cmocka_unit_test_teardown(test_arena_that_becomes_sparse_in_the_open_batch, tear_down),
         cmocka_unit_test_teardown(test_no_budget_for_a_copy_keeps_the_arena, tear_down),
         cmocka_unit_test_teardown(test_a_scope_where_another_lay, tear_down),

@@ -54,6 +54,8 @@ static void test_interval_edge(void **state)
     struct weir_buffer buffer = a_buffer(10, 100, 0);
     weir_buffer_grow(&buffer, 1, 1, 50);
     weir_buffer_grow(&buffer, 2, 2, 140);
+    assert_true(buffer.opened_ns == 50);
+    assert_true(buffer.grown_ns == 140);
     assert_true(weir_buffer_deadline_ns(&buffer) == 150);
     assert_int_equal(weir_buffer_due(&buffer, 149), WEIR_BUFFER_NOT_DUE);
     assert_int_equal(weir_buffer_due(&buffer, 150), WEIR_BUFFER_INTERVAL);
