@@ -20,15 +20,17 @@
 #include "weir/crc32c.h"
 #include "weir/panic.h"
 
+#include <endian.h>
+
 enum { NOTE_HEADER = 3 };
 
 static const uint8_t magic[8] = {'W', 'E', 'I', 'R', 'n', 'o', 't', 'e'};
 
-static void store(uint8_t *at, uint64_t value, size_t size)
+/* `size` is 8 at most, and known where it is called: then this is one store. */
+static inline void store(uint8_t *at, uint64_t value, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
+    uint64_t little = htole64(value);
+    memcpy(at, &little, size);
 }
 
 static uint64_t load(const uint8_t *at, size_t size)
@@ -132,7 +134,7 @@ struct writer {
     size_t size;
 };
 
-static void put_number(struct writer *writer, uint64_t value, size_t size)
+static inline void put_number(struct writer *writer, uint64_t value, size_t size)
 {
     WEIR_ASSERT(writer->size + size <= NOTE_MAX);
     store(writer->bytes + writer->size, value, size);
