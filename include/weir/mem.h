@@ -35,7 +35,8 @@ void weir_mem_free(void *memory);
 char *weir_mem_text(const void *data, size_t size) __attribute__((malloc, warn_unused_result));
 
 /* Zero pages straight from the system, `size` bytes (a multiple of the page size), or NULL. They
- * take no memory before they are written to. Given back by weir_mem_pages_free, also singly. */
+ * take no memory before they are written to, each by itself: huge pages, which would give memory to
+ * all that lies in them, are refused. Given back by weir_mem_pages_free, also singly. */
 void *weir_mem_pages(size_t size) __attribute__((malloc, warn_unused_result));
 
 /* Gives back pages of what weir_mem_pages returned: whole ones. */

@@ -103,7 +103,11 @@ void *weir_mem_pages(size_t size)
     }
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    (void)madvise(memory, size, MADV_NOHUGEPAGE); /* a kernel that has none refuses */
+    return memory;
 }
 
 void weir_mem_pages_free(void *memory, size_t size)
