@@ -51,8 +51,8 @@ void weir_regions_keep_warm(struct weir_regions *regions, size_t total);
  * (tidy: allow header-prefix -- the plural, as above) */
 void weir_regions_free(struct weir_regions *regions);
 
-/* A region of at least `size` bytes (1..WEIR_REGION_SIZE_MAX). WEIR_ENOMEM; WEIR_ELIMIT above the
- * maximum. */
+/* A region of at least `size` bytes (1..WEIR_REGION_SIZE_MAX). WEIR_ENOMEM, once the addresses that
+ * were kept have been given back and that did not help; WEIR_ELIMIT above the maximum. */
 WEIR_MUST_USE enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
                                                 struct weir_region *ret);
 

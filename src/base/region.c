@@ -45,8 +45,9 @@
  * did to the bytes comes before what the next one does. The counters order nothing and are relaxed.
  *
  * Any thread calls anything but new and free. A full row or a reached limit frees; empty rows
- * allocate one or several; no memory is WEIR_ENOMEM.
- * Deliberately no trimming by time: the limits are what bounds idle memory.
+ * allocate one or several. Where the system refuses that, all cold ones go back to it, whose
+ * addresses may be what is out (ulimit -v, strict overcommit), and it is asked for one; no memory
+ * is WEIR_ENOMEM. Deliberately no trimming by time: the limits are what bounds idle memory.
  */
 #include "weir/region.h"
 #include "poison_internal.h"
@@ -218,6 +219,13 @@ static void keep_cold(struct weir_regions *regions, unsigned class_index, void *
     }
 }
 
+/* relaxed: a hint, which spares what would be undone at once */
+static uint32_t free_slots(const struct weir_row *row)
+{
+    uint32_t idle = atomic_load_explicit(&row->idle, memory_order_relaxed);
+    return idle < row->count ? row->count - idle : 0;
+}
+
 /* Gives a region's memory back, and maybe keeps its address. */
 static void drop(struct weir_regions *regions, unsigned class_index, void *data)
 {
@@ -225,7 +233,7 @@ static void drop(struct weir_regions *regions, unsigned class_index, void *data)
     /* relaxed: a hint, which spares clearing what is unmapped anyway */
     size_t cold = atomic_load_explicit(&regions->cold, memory_order_relaxed);
     if (is_mapped(regions, class_index) && cold + capacity <= regions->cold_limit &&
-        weir_mem_pages_clear(data, capacity)) {
+        free_slots(&regions->cold_rows[class_index]) > 0 && weir_mem_pages_clear(data, capacity)) {
         keep_cold(regions, class_index, data);
     } else {
         unmake(regions, class_index, data);
@@ -263,7 +271,9 @@ static size_t count_wanted(const struct weir_regions *regions, unsigned class_in
     size_t ahead = atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) / 2;
     size_t room = less(regions->cold_limit, cold);
     size_t ahead_max = (bytes_max < room ? bytes_max : room) / capacity;
+    size_t slots = free_slots(&regions->cold_rows[class_index]);
     ahead = ahead < MADE_AT_ONCE_MIN - 1 ? MADE_AT_ONCE_MIN - 1 : ahead;
+    ahead = ahead < slots ? ahead : slots;
     return 1 + (ahead < ahead_max ? ahead : ahead_max);
 }
 
@@ -336,11 +346,24 @@ static void make_place(struct weir_regions *regions, size_t capacity)
     }
 }
 
-/* A new region, and maybe cold ones besides. NULL: no memory. */
-static void *make(struct weir_regions *regions, unsigned class_index)
+/* Gives the addresses of all cold regions back. True: there were some. */
+static bool release_cold(struct weir_regions *regions)
+{
+    bool is_any = false;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        void *data;
+        while ((data = take_cold(regions, class_index)) != NULL) {
+            unmake(regions, class_index, data);
+            is_any = true;
+        }
+    }
+    return is_any;
+}
+
+/* A new region, and `count` - 1 cold ones besides. NULL: no memory. */
+static void *make(struct weir_regions *regions, unsigned class_index, size_t count)
 {
     size_t capacity = class_capacity(class_index);
-    size_t count = count_wanted(regions, class_index);
     uint8_t *data = is_mapped(regions, class_index) ? weir_mem_pages(count * capacity)
                                                     : weir_mem_aligned(REGION_ALIGNMENT, capacity);
     if (data == NULL) {
@@ -350,6 +373,17 @@ static void *make(struct weir_regions *regions, unsigned class_index)
     atomic_fetch_add_explicit(&regions->made[class_index], (uint32_t)count, memory_order_relaxed);
     for (size_t i = 1; i < count; i++) {
         keep_cold(regions, class_index, data + i * capacity);
+    }
+    return data;
+}
+
+/* Cold ones besides, as many as seems right. */
+static void *make_some(struct weir_regions *regions, unsigned class_index)
+{
+    size_t count = count_wanted(regions, class_index);
+    void *data = make(regions, class_index, count);
+    if (data == NULL && (release_cold(regions) || count > 1)) {
+        data = make(regions, class_index, 1);
     }
     return data;
 }
@@ -386,7 +420,7 @@ enum weir_status weir_region_take(struct weir_regions *regions, size_t size,
     if (data == NULL) {
         make_place(regions, capacity);
         data = take_cold(regions, class_index);
-        data = data == NULL ? make(regions, class_index) : data;
+        data = data == NULL ? make_some(regions, class_index) : data;
     }
     if (data == NULL) {
         return WEIR_ENOMEM;
@@ -443,9 +477,11 @@ static uint32_t count_row(const struct weir_row *row)
 
 void weir_regions_validate(const struct weir_regions *regions)
 {
-    size_t idle = 0;
-    size_t cold = 0;
+    size_t idle = 0, cold = 0, made = 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        /* relaxed: nobody else is here */
+        made += atomic_load_explicit(&regions->made[class_index], memory_order_relaxed) *
+                class_capacity(class_index);
         idle += count_row(&regions->rows[class_index]) * class_capacity(class_index);
         cold += count_row(&regions->cold_rows[class_index]) * class_capacity(class_index);
     }
@@ -454,6 +490,7 @@ void weir_regions_validate(const struct weir_regions *regions)
     /* relaxed: nobody else is here */
     WEIR_ASSERT(cold == atomic_load_explicit(&regions->cold, memory_order_relaxed));
     WEIR_ASSERT(cold <= regions->cold_limit);
+    WEIR_ASSERT(made == idle + cold + weir_regions_taken(regions));
 }
 
 struct weir_pool *weir_regions_headers(struct weir_regions *regions)

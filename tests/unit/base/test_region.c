@@ -285,6 +285,38 @@ static void test_what_is_kept_beyond_the_limits_has_no_memory(void **state)
     weir_regions_free(regions);
 }
 
+/* Where addresses are what the system is out of, those kept go back first, of whatever class. */
+static void test_addresses_kept_are_no_reason_to_refuse(void **state)
+{
+    (void)state;
+    struct weir_regions *regions = make(0);
+    weir_regions_keep_warm(regions, 2048 * kib);
+    assert_true(peak_of(regions, 64 * kib) > 0);
+    struct weir_region first = take(regions, 2048 * kib); /* all others are cold, then */
+    (void)weir_mem_fail_at(1);
+    struct weir_region large = take(regions, 3072 * kib);
+    assert_true(weir_mem_fail_at(0));
+    weir_regions_validate(regions);
+    assert_true(peak_of(regions, 64 * kib) > 0); /* as they have gone */
+    struct weir_region some[2] = {take(regions, 64 * kib), {NULL, 0}};
+    /* one that was to have company comes alone, and with nothing kept at all there is none */
+    (void)weir_mem_fail_at(1);
+    some[1] = take(regions, 128 * kib);
+    assert_true(weir_mem_fail_at(0));
+    weir_regions_validate(regions);
+    struct weir_region none = {NULL, 0};
+    (void)weir_mem_fail_at(1);
+    assert_int_equal(weir_region_take(regions, 3584 * kib, &none), WEIR_ENOMEM);
+    assert_true(weir_mem_fail_at(0));
+    assert_null(none.data);
+    weir_region_give(regions, &some[0]);
+    weir_region_give(regions, &some[1]);
+    weir_region_give(regions, &first);
+    weir_region_give(regions, &large);
+    weir_regions_validate(regions);
+    weir_regions_free(regions);
+}
+
 /* Addresses are bounded, too: what is beyond goes back wholly, and is asked for again. */
 static void test_addresses_kept_are_bounded(void **state)
 {
@@ -387,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_several_are_made_at_once_within_the_limits),
         cmocka_unit_test(test_a_peak_above_the_warm_total_is_asked_for_once),
         cmocka_unit_test(test_what_is_kept_beyond_the_limits_has_no_memory),
+        cmocka_unit_test(test_addresses_kept_are_no_reason_to_refuse),
         cmocka_unit_test(test_addresses_kept_are_bounded),
         cmocka_unit_test(test_the_class_with_most_idle_bytes_gives_way),
         cmocka_unit_test(test_the_smallest_of_very_many_are_the_allocators),
