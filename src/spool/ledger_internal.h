@@ -45,7 +45,7 @@ struct weir_ledger_progress_table {
     uint32_t chain_count, count;
     struct weir_pool *pool;           /* of all progress, in tickets too */
     void *spares[WEIR_LEDGER_SPARES]; /* room for more spans than few, by size, each in a list */
-    uint32_t spare_count;
+    uint32_t spare_counts[WEIR_LEDGER_SPARES];
 };
 
 struct weir_ticket_destination {

@@ -28,7 +28,7 @@
 #include "weir/hash.h"
 #include "weir/mem.h"
 
-/* What is kept for the next: 8192 of them, and 512 times 512 bytes or 2 KiB for spans. */
+/* What is kept for the next: 8192 of them, and for spans 512 times 512 bytes and 2 KiB each. */
 enum { CHAINS_INITIAL = 256, IDLE_MAX = 8192, SPARES_MAX = 512, WIDER = 4 };
 
 static bool is_wide(const struct weir_ledger_progress *progress)
@@ -58,7 +58,7 @@ static struct weir_span *take_room(struct weir_ledger_progress_table *table, uin
     }
     void *room = table->spares[at];
     memcpy(&table->spares[at], room, sizeof table->spares[at]);
-    table->spare_count--;
+    table->spare_counts[at]--;
     return room;
 }
 
@@ -70,13 +70,13 @@ static void give_room(struct weir_ledger_progress_table *table,
     if (!is_wide(progress)) {
         return;
     }
-    if (at == WEIR_LEDGER_SPARES || table->spare_count == SPARES_MAX) {
+    if (at == WEIR_LEDGER_SPARES || table->spare_counts[at] == SPARES_MAX) {
         weir_mem_free(progress->spans);
         return;
     }
     memcpy(progress->spans, &table->spares[at], sizeof table->spares[at]);
     table->spares[at] = progress->spans;
-    table->spare_count++;
+    table->spare_counts[at]++;
 }
 
 struct weir_ledger_progress *weir_ledger_progress_new(struct weir_ledger_progress_table *table,
