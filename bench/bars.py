@@ -240,8 +240,10 @@ def allocations(settings):
                 told = pool.submit(allocated, settings, weir, arguments, 2 * many)
                 while not futures.wait([told], 0.7).done:
                     weir.process.send_signal(signal.SIGSTOP)
-                    time.sleep(0.3)
-                    weir.process.send_signal(signal.SIGCONT)
+                    try:
+                        time.sleep(0.3)
+                    finally:  # or whoever ends this would wait for a gateway that stands still
+                        weir.process.send_signal(signal.SIGCONT)
                 told.result()
             slopes = []
             for _ in range(settings.rounds):
