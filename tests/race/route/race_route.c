@@ -3,7 +3,8 @@
  * Several producers bring requests of more runs than a ring has slots, in several namespaces, most
  * of which share a ring; one drainer a destination takes them, compacting now and then: every point
  * comes to every destination that wants it exactly once, and shares, credits and memory are all
- * given back. Meant for ThreadSanitizer; elsewhere it is a stress test.
+ * given back. Meanwhile one more thread does nothing but read the gauges, which are differences of
+ * sums that others raise. Meant for ThreadSanitizer; elsewhere it is a stress test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +22,16 @@
 #include <sched.h>
 #include <stdio.h>
 
-enum { PRODUCERS = 3, DESTINATIONS = 2, REQUESTS = 400, RUNS = 12, SLOTS = 8 };
+/* More runs than the router looks ahead. */
+enum { PRODUCERS = 3, DESTINATIONS = 2, REQUESTS = 120, RUNS = 40, SLOTS = 8 };
 
-/* The table of names is full before they come, but for the first two: the rest share a ring. */
-static const char *const NAMES[] = {"a", "b", "c", "d", "e", "f", "g"};
+/* The table of names is full before they come: those of one letter share a ring. */
+static const char *const NAMES[] = {"a",      "known0", "d",      "known1", "c",      "known2", "e",
+                                    "known3", "f",      "known4", "g",      "known5", "b"};
+enum { NAMES_COUNT = sizeof(NAMES) / sizeof(*NAMES), KNOWN_USED = 6 };
+enum { SHARE = 20000, OFTEN = 200, POINTS_MAX = PRODUCERS * REQUESTS * RUNS * DESTINATIONS };
+/* What was reserved is read after what was taken, and may be all there ever was. */
+#define BYTES_MAX ((size_t)POINTS_MAX * 1024)
 static const char *const NOT_D[] = {"d", NULL};
 
 struct shared {
@@ -53,27 +60,18 @@ static struct fixture_request a_request(struct producer *producer, struct weir_r
                                         uint64_t number)
 {
     size_t padding = weir_rand_below(rand, 4) == 0 ? (size_t)100 << 10 : 0;
-    struct fixture_request request = fixture_request(&producer->shared->fixture, "id", padding);
-    for (uint64_t i = 0; i < RUNS; i++) {
-        const char *name = NAMES[weir_rand_below(rand, sizeof(NAMES) / sizeof(*NAMES))];
+    struct fixture_request request =
+        fixture_wide_request(&producer->shared->fixture, "id", padding, RUNS);
+    uint64_t at = weir_rand_below(rand, 3);
+    for (uint64_t i = 0; i < RUNS; i++) { /* those of a name stand together */
+        at += at + 1 < NAMES_COUNT ? weir_rand_below(rand, 2) : 0;
+        const char *name = NAMES[at];
         producer->is_d[number + i - producer->first_number] = name[0] == 'd';
         struct weir_run *run = fixture_run(&request, name, "R");
         fixture_point(&request, run, fixture_metric(run, "", "m"), number + i,
                       weir_rand_below(rand, 200));
     }
     return request;
-}
-
-/* What is queued is a difference of sums that others raise meanwhile: never less than nothing, nor
- * more than was ever let in. */
-static void look_at_sums(const struct weir_router *router)
-{
-    for (uint32_t i = 0; i < DESTINATIONS; i++) {
-        assert_true(weir_router_queued_bytes(router, i) <= UINT32_MAX);
-    }
-    for (uint32_t id = 0; id < sizeof(NAMES) / sizeof(*NAMES); id++) {
-        assert_true(weir_router_ring_points(router, id) <= UINT32_MAX);
-    }
 }
 
 static void produce(void *argument)
@@ -99,7 +97,6 @@ static void produce(void *argument)
             weir_router_publish(router, &request.runs, &held);
         }
         weir_arena_unref(request.arena, 0);
-        look_at_sums(router);
     }
     weir_metrics_thread_stop();
     weir_rcu_thread_stop();
@@ -142,6 +139,24 @@ static void drain(void *argument)
     weir_rcu_thread_stop();
 }
 
+/* Never less than nothing, nor more than was ever let in. Bytes are looked at more often: only
+ * a moment lies between their sums. */
+static void watch(void *argument)
+{
+    struct shared *shared = argument;
+    const struct weir_router *router = shared->router;
+    /* relaxed: when to end */
+    while (atomic_load_explicit(&shared->producing, memory_order_relaxed) > 0) {
+        for (uint32_t i = 0; i < OFTEN * DESTINATIONS; i++) {
+            assert_true(weir_router_queued_bytes(router, i % DESTINATIONS) <= BYTES_MAX);
+        }
+        for (uint32_t id = 0; id < KNOWN_USED; id++) {
+            assert_true(weir_router_ring_points(router, id) <= POINTS_MAX);
+        }
+        assert_true(weir_router_ring_points(router, WEIR_NAMESPACE_OVERFLOW) <= POINTS_MAX);
+    }
+}
+
 static void open_shared(struct shared *shared)
 {
     fixture_open(&shared->fixture, (size_t)64 << 20);
@@ -150,14 +165,13 @@ static void open_shared(struct shared *shared)
     for (uint32_t i = 0; i < DESTINATIONS; i++) {
         assert_int_equal(weir_wake_open(&shared->wakes[i]), WEIR_OK);
         destinations[i] =
-            (struct weir_route_destination){.name = "d", .share = 20000, .wake = &shared->wakes[i]};
+            (struct weir_route_destination){.name = "d", .share = SHARE, .wake = &shared->wakes[i]};
     }
     destinations[1].exclude = NOT_D;
     for (uint32_t i = 0; i < WEIR_NAMESPACES_MAX; i++) {
         char text[16];
         (void)snprintf(text, sizeof(text), "known%u", i);
-        struct weir_bytes name = i < 2 ? weir_bytes_str(NAMES[i]) : weir_bytes_str(text);
-        assert_int_equal(weir_namespaces_id(shared->namespaces, name), i);
+        assert_int_equal(weir_namespaces_id(shared->namespaces, weir_bytes_str(text)), i);
     }
     const struct weir_router_options options = {.set =
                                                     weir_route_set_of(destinations, DESTINATIONS),
@@ -189,7 +203,7 @@ static void test_every_point_once_to_every_destination_that_wants_it(void **stat
     static struct shared shared;
     static struct producer producers[PRODUCERS];
     static struct drainer drainers[DESTINATIONS];
-    struct weir_thread *threads[PRODUCERS + DESTINATIONS];
+    struct weir_thread *threads[PRODUCERS + DESTINATIONS + 1];
     open_shared(&shared);
     struct weir_rand rand = support_rand(7);
     for (uint32_t i = 0; i < PRODUCERS; i++) {
@@ -207,7 +221,10 @@ static void test_every_point_once_to_every_destination_that_wants_it(void **stat
                                            &threads[PRODUCERS + i]),
                          WEIR_OK);
     }
-    for (uint32_t i = 0; i < PRODUCERS + DESTINATIONS; i++) {
+    assert_int_equal(weir_thread_start(WEIR_ROLE_LOOP, "watcher", watch, &shared,
+                                       &threads[PRODUCERS + DESTINATIONS]),
+                     WEIR_OK);
+    for (uint32_t i = 0; i < PRODUCERS + DESTINATIONS + 1; i++) {
         weir_thread_join(threads[i]);
     }
     for (uint32_t i = 0; i < DESTINATIONS; i++) {
