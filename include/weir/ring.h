@@ -45,7 +45,7 @@ void weir_ring_push(struct weir_ring *ring, void *item);
 
 /* Asks the memory for where the next push would go, for who will push into many rings and waits for
  * none of them. What it looks at itself is the ring's first line, which is all that reserve and the
- * rest of push touch; pop and at touch the second. Any thread.
+ * rest of push touch; at touches the second, and pop both: it gives the credit back. Any thread.
  * tidy: allow header-functions -- a push in two steps */
 void weir_ring_ask(const struct weir_ring *ring);
 

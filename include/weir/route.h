@@ -290,7 +290,7 @@ size_t weir_router_compact(struct weir_router *router, uint32_t index);
 struct weir_run *weir_router_compact_taken(struct weir_router *router, struct weir_run *run);
 
 /* Bytes reserved for or in the rings of a destination; points now in the rings of a namespace, all
- * destinations. Relaxed. */
+ * destinations. Never less than there is; more by what is taken while it is asked. Relaxed. */
 size_t weir_router_queued_bytes(const struct weir_router *router, uint32_t index);
 uint64_t weir_router_ring_points(const struct weir_router *router, uint32_t namespace_id);
 
