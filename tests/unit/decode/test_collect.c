@@ -66,6 +66,46 @@ static void test_each_part_of_a_metric_counts(void **state)
     assert_ptr_not_equal(weir_collect_metric(collect, &key), metric);
 }
 
+/* As one metric each, with points in two places each, whatever their hash: that is put back before
+ * the runs are checked. */
+static void test_metrics_of_one_hash_stay_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    enum { KEYS = 6 };
+    struct weir_metric keys[KEYS];
+    const struct weir_metric *known[KEYS];
+    const struct weir_metric *found[KEYS];
+    struct weir_runs runs;
+    for (unsigned i = 0; i < KEYS; i++) {
+        keys[i] = *metric_of(collect, "r", "m");
+    }
+    keys[1].head = WEIR_BYTES("n");
+    keys[2].data = WEIR_METRIC_GAUGE;
+    keys[3].data_head = WEIR_BYTES("d");
+    keys[4].data_head = WEIR_BYTES("e");
+    keys[5].scope = weir_collect_scope(collect, keys[0].scope->resource, WEIR_BYTES("scope"));
+    for (unsigned i = 0; i < KEYS; i++) {
+        keys[i].hash = 7;
+        weir_collect_find(collect, &keys[i], 1, &found[i]);
+        assert_null(found[i]);
+        known[i] = weir_collect_asked(collect, &keys[i]);
+        weir_collect_point(collect, known[i], WEIR_BYTES("EC2"), none, 1);
+        weir_collect_point(collect, known[i], WEIR_BYTES("EBS"), none, 1);
+    }
+    weir_collect_find(collect, keys, KEYS, found);
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_ptr_equal(found[i], known[i]);
+        assert_ptr_equal(weir_collect_asked(collect, &keys[i]), known[i]);
+        ((struct weir_metric *)(uintptr_t)known[i])->hash = weir_metric_hash(known[i]);
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 2);
+    for (unsigned i = 0; i < 2 * KEYS; i++) {
+        assert_ptr_equal(runs.runs[i / KEYS].points[i % KEYS].metric, known[i % KEYS]);
+    }
+}
+
 /* Asked for in an empty table, in one that grows before they are fetched, and in a full one. */
 static void test_metrics_asked_for_together(void **state)
 {
@@ -128,6 +168,33 @@ static void test_roomy_names_find_the_same_places(void **state)
     for (uint32_t i = 0; i < runs.count; i++) {
         assert_int_equal(runs.runs[i].count, i % 2 == 0 ? 3 : 1);
         assert_int_equal(runs.runs[i].name.size, i / 2 + 1);
+    }
+}
+
+/* What stands in a metric's head is no namespace of its own: the points' is, and the two may be of
+ * one size. */
+static void test_a_head_with_another_name(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_collect *collect = fixture->collect;
+    static const char *const order[] = {"AWS/EBS", "AWS/EC2", "AWS/EBS", "AWS/SQS", "AWS/EC2"};
+    enum { SIZE = WEIR_COLLECT_ROOM + 7 };
+    struct weir_runs runs;
+    const struct weir_metric *metric = metric_of(collect, "r", "..amazonaws.com/AWS/EC2/Cpu");
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        uint8_t *name = weir_arena_alloc(fixture->arena, SIZE, 1);
+        assert_non_null(name);
+        memset(name, 'x', SIZE);
+        memcpy(name + WEIR_COLLECT_ROOM, order[i], 7);
+        weir_collect_roomy_point(collect, metric, weir_bytes_of(name + WEIR_COLLECT_ROOM, 7), none,
+                                 1);
+    }
+    assert_int_equal(weir_collect_finish(collect, &runs), WEIR_OK);
+    assert_int_equal(runs.count, 3);
+    static const uint32_t counts[] = {2, 2, 1};
+    for (uint32_t i = 0; i < 3; i++) {
+        support_assert_bytes(runs.runs[i].name, weir_bytes_str(order[i == 2 ? 3 : i]));
+        assert_int_equal(runs.runs[i].count, counts[i]);
     }
 }
 
@@ -368,10 +435,13 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_each_part_of_a_metric_counts, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(test_metrics_of_one_hash_stay_apart, open_fixture,
+                                        close_fixture),
         cmocka_unit_test_setup_teardown(test_metrics_asked_for_together, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_roomy_names_find_the_same_places, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(test_a_head_with_another_name, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_by_resource_and_namespace_in_order, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_runs_of_a_namespace_stand_together, open_fixture,
