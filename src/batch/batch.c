@@ -190,8 +190,8 @@ static void ask_points(const struct weir_run *run)
     }
 }
 
-/* The runs' points, and then what looking up their metrics touches: of as many as there is room
- * for. Nobody walks a long run for that, it looks ahead in itself. */
+/* The runs' points, and then what looking up their metrics touches: of all where a run is short.
+ * Nobody walks a long one for that, it looks ahead in itself. */
 void weir_batch_ask(const struct weir_batch *batch, struct weir_run *const *runs, uint32_t count)
 {
     const struct weir_metric *metrics[WEIR_BATCH_ASK_MAX];

@@ -143,6 +143,34 @@ static void test_colliding_hashes(void **state)
     weir_batch_release(batch, fixture.pool);
 }
 
+/* The same for metrics of one name that differ in what their data are, and in the data's head. */
+static void test_colliding_kinds(void **state)
+{
+    (void)state;
+    open_with(MIB, 10, 0);
+    struct fixture_request request = fixture_request(&fixture.base, "id", 0);
+    struct weir_run *run = fixture_run(&request, "A", "R");
+    struct weir_metric *metrics[4];
+    for (unsigned i = 0; i < 4; i++) {
+        metrics[i] = fixture_metric(run, "", "m");
+        metrics[i]->data = i == 0 ? WEIR_METRIC_GAUGE : WEIR_METRIC_SUM;
+        metrics[i]->data_head = weir_bytes_of(i < 3 ? "\x10\x01" : "\x10\x02", i < 2 ? 0 : 2);
+        metrics[i]->hash = weir_metric_hash(metrics[i]);
+        fixture_point(&request, run, metrics[i], i + 1, 0);
+    }
+    batch_retain(&request);
+    for (unsigned i = 1; i < 4; i++) {
+        metrics[i]->hash = metrics[0]->hash;
+    }
+    uint32_t offset = 0;
+    assert_int_equal(weir_batcher_add(fixture.batcher, run, &offset, 0), WEIR_OK);
+    struct weir_batch *batch = weir_batcher_close(fixture.batcher, WEIR_BUFFER_FLUSH);
+    struct weir_buf out = batch_bytes(batch);
+    assert_int_equal(out.size, 2 + 3 + 2 + 18 + 18 + 20 + 20);
+    weir_buf_done(&out);
+    weir_batch_release(batch, fixture.pool);
+}
+
 /* The same for equal metrics of different resources: only the parent tells them apart. */
 static void test_colliding_parents(void **state)
 {
@@ -370,7 +398,7 @@ static void test_free_with_an_open_batch(void **state)
 }
 
 /* Of a long run no more is looked at than of a short one, whose metric may have no head: what is
- * behind its first points is a page that nobody may touch. */
+ * behind its first points is a page that nobody may touch. As many metrics as can be asked for. */
 static void test_asking_looks_at_few_points(void **state)
 {
     (void)state;
@@ -378,16 +406,20 @@ static void test_asking_looks_at_few_points(void **state)
     batch_add(&fixture, fixture_single(&fixture.base, "A", 1, 0), 0);
     struct fixture_request request = fixture_request(&fixture.base, "id", 0);
     struct weir_run *run = fixture_run(&request, "A", "");
-    const struct weir_metric *metric = fixture_metric(run, "", "");
+    const struct weir_metric *metrics[] = {fixture_metric(run, "", ""),
+                                           fixture_metric(run, "", "m")};
     for (uint64_t i = 0; i < WEIR_BATCHER_FEW; i++) {
-        fixture_point(&request, run, metric, i, 0);
+        fixture_point(&request, run, metrics[i % 2], i, 0);
     }
     struct guard few = guard_copy(weir_bytes_of(run->points, run->count * sizeof(*run->points)));
     struct weir_run longer = *run;
-    struct weir_run *asked[] = {run, &longer};
+    struct weir_run *asked[WEIR_BATCHER_TOGETHER];
     longer.points = (const void *)few.data;
     longer.count = 1000 * WEIR_BATCHER_FEW;
-    weir_batcher_ask(fixture.batcher, asked, 2);
+    for (uint32_t i = 0; i < WEIR_BATCHER_TOGETHER; i++) {
+        asked[i] = i == 1 ? &longer : run;
+    }
+    weir_batcher_ask(fixture.batcher, asked, WEIR_BATCHER_TOGETHER);
     batch_add(&fixture, request, 0);
     release_closed(1 + WEIR_BATCHER_FEW);
     guard_free(&few);
@@ -402,6 +434,7 @@ int main(void)
         cmocka_unit_test_teardown(test_different_heads_stay_apart, tear_down),
         cmocka_unit_test_teardown(test_same_bytes_as_another_data_kind_stay_apart, tear_down),
         cmocka_unit_test_teardown(test_colliding_hashes, tear_down),
+        cmocka_unit_test_teardown(test_colliding_kinds, tear_down),
         cmocka_unit_test_teardown(test_colliding_parents, tear_down),
         cmocka_unit_test_teardown(test_size_splits_a_run, tear_down),
         cmocka_unit_test_teardown(test_abandoned_in_the_middle, tear_down),
