@@ -82,7 +82,7 @@ static void ask_rings(struct weir_route_row *row, uint32_t known)
         __builtin_prefetch((const uint8_t *)far + CACHE_LINE); /* the consumer's (weir/ring.h) */
     }
     if (turn + SLOT_AHEAD < known) {
-        (void)slot_of(row, turn + SLOT_AHEAD); /* nobody waits for what it reads */
+        (void)slot_of(row, turn + SLOT_AHEAD); /* for the line; what it says is not looked at */
     }
     for (uint32_t i = 0; turn + RUNS_AHEAD < known && i < CHAINS_AHEAD; i++) {
         ask_chain(row, turn + RUNS_AHEAD, i);
