@@ -214,6 +214,21 @@ def allocated(settings, weir, arguments, requests):
     return weir.metric("weir_allocations_total") - before - (before - first)
 
 
+def stall(settings, weir, arguments, requests):
+    """So many requests, and the gateway stopped meanwhile for 0.3 s in each second. A host that
+    takes its processors away has requests pile up, and what is above the peak before is asked for,
+    once: so there are such peaks before it counts."""
+    with futures.ThreadPoolExecutor(1) as pool:
+        told = pool.submit(allocated, settings, weir, arguments, requests)
+        while not futures.wait([told], 0.7).done:
+            weir.process.send_signal(signal.SIGSTOP)
+            try:
+                time.sleep(0.3)
+            finally:  # or whoever ends this would wait for a gateway that stands still
+                weir.process.send_signal(signal.SIGCONT)
+        told.result()
+
+
 # (format, points of a request, connections, destinations, requests a second)
 ALLOCATIONS = (("otlp10", rig.POINTS, 2, 1, 20), ("json", rig.POINTS, 2, 1, 20),
                ("otlp10", 1000, 16, 2, 200))
@@ -234,17 +249,7 @@ def allocations(settings):
                          "--rate", str(rate), "--connections", str(connections))
             rig.window(settings, weir, *FAST, seconds=settings.warm)
             allocated(settings, weir, arguments, many)
-            # A host that takes its processors away has requests pile up, and what is above the
-            # peak before is asked for, once. So there are such peaks before it counts.
-            with futures.ThreadPoolExecutor(1) as pool:
-                told = pool.submit(allocated, settings, weir, arguments, 2 * many)
-                while not futures.wait([told], 0.7).done:
-                    weir.process.send_signal(signal.SIGSTOP)
-                    try:
-                        time.sleep(0.3)
-                    finally:  # or whoever ends this would wait for a gateway that stands still
-                        weir.process.send_signal(signal.SIGCONT)
-                told.result()
+            stall(settings, weir, arguments, 2 * many)
             slopes = []
             for _ in range(settings.rounds):
                 least, most = (allocated(settings, weir, arguments, n) for n in (few, many))

@@ -474,8 +474,8 @@ uint64_t weir_router_ring_points(const struct weir_router *router, uint32_t name
         const struct weir_route_row *row = &router->rows[slot];
         /* relaxed: nothing was ever taken where nothing was reserved; those pages stay untouched */
         if (atomic_load_explicit(&row->reserved, memory_order_relaxed) > 0) {
-            /* acquire: pairs with the release in weir_router_take, so that what is read below has
-             * all that was pushed before it was taken */
+            /* acquire: pairs with the release in count_taken (drain.c), so that what is read below
+             * has all that was pushed before it was taken */
             taken += atomic_load_explicit(&row->points_taken[namespace_id], memory_order_acquire);
         }
     }

@@ -112,8 +112,8 @@ static inline size_t weir_route_but_last_quarter(const struct weir_router *route
 /* Bytes reserved for or in the rings of a row. Any thread. */
 static inline size_t weir_route_queued(const struct weir_route_row *row)
 {
-    /* acquire: pairs with the release in weir_router_take. What was taken was reserved before, so
-     * the sum that is read after it is not less; what is taken meanwhile counts as queued. */
+    /* acquire: pairs with the release in count_taken (drain.c). What was taken was reserved before,
+     * so the sum that is read after it is not less; what is taken meanwhile counts as queued. */
     size_t taken = atomic_load_explicit(&row->taken, memory_order_acquire);
     /* relaxed: a sum, nothing is published with it */
     return atomic_load_explicit(&row->reserved, memory_order_relaxed) - taken;

@@ -15,7 +15,7 @@
  *       an allocation once it is warm; few spans lie in the progress itself
  *   I4  room for more spans goes from one that is freed to the table, and from there to the next
  *       that needs it. (It stayed with the progress once: then each of the pool's some thousand
- *       asked for its own, one by one, for hours.)
+ *       asked for its own, one by one.)
  *
  * A progress moves between ticket and table by its pointer, so that nothing is lost when memory is
  * out. When memory is out for a span it is forgotten: these points are then sent again if the rest
